@@ -1,0 +1,136 @@
+// A job file: what to train, with whom, on what, and how bytes move.
+//
+// A Job is a plain value. ParseJob turns YAML text into a checked Job or into one error that names file, line,
+// key, what stood there and what was expected; unknown keys, wrong types and impossible values are refused.
+// Job text is what travels (the coordinator and trainers parse the same text), so both sides see one truth.
+// Threads: pure functions. Sizes in bytes, times in milliseconds.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tributary/base/result.h"
+#include "tributary/base/units.h"
+#include "tributary/tensor/layout.h"
+
+namespace tributary::job {
+
+struct Participants {
+  std::uint32_t min = 1;          // seats filled before round 1 starts
+  double fraction = 1.0;          // of the seats, selected each round, in (0, 1]
+  std::uint32_t quorum = 1;       // updates needed at the round's end
+  Duration round_deadline{30 * 60 * 1000};  // without progress of a seat, which is then dropped
+  std::uint64_t seed = 1;         // of the selection
+};
+
+enum class FillKind { kRandom, kConstant, kTiled };
+
+// K named tensors of equal size; "training" adds (seat ordinal + 1) to every element.
+struct SyntheticModel {
+  std::uint64_t bytes = 0;
+  std::uint32_t tensors = 1;
+  tensor::DType dtype = tensor::DType::kF32;
+  FillKind fill = FillKind::kRandom;
+  std::uint64_t distinct = 0;  // of kTiled
+};
+
+struct Model {
+  std::string family;       // "synthetic", "gpt2"; empty when loaded from `source`
+  std::string source;       // a Hugging Face directory, or empty
+  std::uint64_t seed = 1;
+  SyntheticModel synthetic;
+  // gpt2
+  std::uint32_t layers = 12;
+  std::uint32_t heads = 12;
+  std::uint32_t hidden = 768;
+  std::uint32_t positions = 1024;
+  std::uint32_t vocabulary = 0;   // 0: the tokenizer's
+  std::string tokenizer;          // a directory or tokenizer.json; empty: bytes
+};
+
+enum class PartitionScheme { kIid, kDirichlet, kByFile };
+
+struct Data {
+  std::string name;               // the trainer's --data NAME=PATH says where it lies
+  std::string format;             // "text", "synthetic"
+  std::string path;               // default place, for `tributary run`; a trainer's --data wins
+  PartitionScheme scheme = PartitionScheme::kIid;
+  std::uint32_t count = 1;        // seats
+  std::uint64_t seed = 1;
+  double alpha = 0.5;             // dirichlet
+  double validation_fraction = 0.1;
+};
+
+struct Train {
+  std::string mode = "epoch";     // or "step"
+  std::uint32_t epochs = 1;
+  std::uint64_t steps = 0;        // of mode step
+  std::uint32_t batch_size = 16;
+  std::uint32_t gradient_accumulation = 1;
+  double learning_rate = 2e-4;
+  std::string schedule = "cosine";
+  std::uint64_t warmup = 0;       // optimizer steps
+  double weight_decay = 0;
+  double clip_norm = 1.0;
+  std::uint32_t max_length = 128;
+  std::string optimizer = "adamw";
+  std::string precision = "fp32";
+  std::uint32_t threads = 1;
+  Duration timeout{0};
+};
+
+struct Strategy {
+  std::string name = "fedavg";
+  bool weights_by_samples = true;
+};
+
+struct Transfer {
+  std::string mode = "stream";
+  std::uint64_t chunk_bytes = tensor::kDefaultChunkBytes;
+  tensor::Encoding encoding = tensor::Encoding::kNative;
+  bool deduplicate = true;
+  Duration tensor_send_timeout{30'000};
+  Duration streaming_read_timeout{300'000};
+  Duration communication_timeout{300'000};
+};
+
+struct Checkpoint {
+  std::uint32_t every = 0;  // rounds; 0: only the last is kept
+  std::uint32_t keep = 1;
+};
+
+struct Job {
+  std::string name;
+  std::uint32_t rounds = 1;
+  Participants participants;
+  bool validate = false;          // tasks: [train, validate]
+  Model model;
+  Data data;
+  Train train;
+  Strategy strategy;
+  Transfer transfer;
+  Checkpoint checkpoint;
+
+  bool synthetic() const { return model.family == "synthetic"; }
+};
+
+// One `--set path.to.key=value`.
+struct Override {
+  std::string path;
+  std::string value;
+};
+
+// `file` names the text in errors. Overrides are applied before checking; an error in one names --set.
+Result<Job> ParseJob(const std::string& text, const std::string& file, const std::vector<Override>& overrides = {});
+// The text with overrides merged in, for sending; REQUIRES that ParseJob accepts the same.
+Result<std::string> MergeOverrides(const std::string& text, const std::string& file,
+                                   const std::vector<Override>& overrides);
+
+// Tensors of a synthetic model: "tensor.0000" ... of equal size; the last takes the remainder.
+Result<tensor::Layout> SyntheticLayout(const SyntheticModel& model, std::uint64_t chunk_bytes);
+// The seat's constant: what local training of a synthetic model adds to every element.
+inline float SyntheticConstant(std::uint32_t ordinal) { return static_cast<float>(ordinal + 1); }
+
+}  // namespace tributary::job
