@@ -1,0 +1,38 @@
+// The knobs that every service has: metrics address, memory budget, log level and format.
+//
+// Declare with AddServiceOptions, parse, then read them with GetServiceSettings. Values; no threads, no I/O.
+// Sizes in bytes.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "tributary/base/log.h"
+#include "tributary/base/result.h"
+#include "tributary/config/options.h"
+
+namespace tributary::config {
+
+constexpr std::uint64_t kDefaultMemoryBudget = 64_MiB;
+constexpr std::uint64_t kMinMemoryBudget = 8_MiB;
+constexpr std::uint64_t kMaxMemoryBudget = 1024_GiB;
+
+struct ServiceSettings {
+  std::string metrics_address;  // "HOST:PORT" or "off"
+  std::uint64_t memory_budget = kDefaultMemoryBudget;
+  log::Level log_level = log::Level::kInfo;
+  log::Format log_format = log::Format::kText;
+};
+
+// Declares --metrics-address, --memory-budget, --log-level and --log-format.
+void AddServiceOptions(Options& options, std::string metrics_address);
+// REQUIRES: options was parsed with kRun.
+ServiceSettings GetServiceSettings(const Options& options);
+
+// Checks for AddString. HostPort: "127.0.0.1:7700", "[::1]:0", "name:7700".
+Status CheckHostPort(const std::string& value);
+Status CheckHostPortOrOff(const std::string& value);
+// "tcp://HOST:PORT" ("tcp://*:PORT" too) or "ipc://PATH".
+Status CheckEndpoint(const std::string& value);
+
+}  // namespace tributary::config
