@@ -1,0 +1,43 @@
+// The blob-store at the other end of a socket, as a blob::BlobStore.
+//
+// Reads keep a window of requests under way, writes spend byte credit that the store grants; both hold the caller's pool for
+// every chunk that is here or may arrive. When the connection is lost, a new session begins, and only what was not
+// acknowledged or not received is sent or asked for again. One thread uses a RemoteStore and its readers and writers; at most
+// one reader and one writer are in use at a time, and they may be used in turn (read a chunk, put a chunk).
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "tributary/base/result.h"
+#include "tributary/blob/store.h"
+#include "tributary/memory/pool.h"
+#include "tributary/transport/context.h"
+
+namespace tributary::blob_client {
+
+struct RemoteOptions {
+  std::string endpoint;                 // tcp://host:7710
+  std::string instance;                 // for the store's log
+  Duration request_timeout{60'000};     // no answer to a small request for this long is kDeadline
+  Duration connect_timeout{60'000};     // no store at the endpoint for this long is kDeadline
+  std::stop_token stop;                 // ends every wait with kCancelled
+};
+
+struct TransferCounters {
+  std::uint64_t bytes_read = 0;      // payload
+  std::uint64_t bytes_written = 0;
+  std::uint64_t bytes_resent = 0;    // put again after a lost connection
+  std::uint64_t sessions = 0;
+};
+
+class RemoteStore : public blob::BlobStore {
+ public:
+  virtual TransferCounters counters() const = 0;
+};
+
+// Does not wait for the store; the first call does.
+Result<std::unique_ptr<RemoteStore>> ConnectStore(std::shared_ptr<transport::Context> context, memory::Pool& pool,
+                                                  const RemoteOptions& options);
+
+}  // namespace tributary::blob_client

@@ -1,0 +1,114 @@
+#include "tributary/memory/pool.h"
+
+#include <algorithm>
+#include <cstdlib>
+
+namespace tributary::memory {
+namespace {
+
+constexpr std::size_t kAlignment = 4096;  // what direct I/O wants of the allocation
+
+std::size_t Index(Side side) { return static_cast<std::size_t>(side); }
+
+}  // namespace
+
+Reservation::Reservation(Reservation&& other) noexcept
+    : pool_(std::exchange(other.pool_, nullptr)), side_(other.side_), bytes_(std::exchange(other.bytes_, 0)) {}
+
+Reservation& Reservation::operator=(Reservation&& other) noexcept {
+  if (this != &other) {
+    Release();
+    pool_ = std::exchange(other.pool_, nullptr);
+    side_ = other.side_;
+    bytes_ = std::exchange(other.bytes_, 0);
+  }
+  return *this;
+}
+
+Reservation Reservation::Split(std::uint64_t bytes) {
+  bytes_ -= bytes;
+  return Reservation(pool_, side_, bytes);
+}
+
+void Reservation::Release() {
+  if (Pool* pool = std::exchange(pool_, nullptr); pool != nullptr) pool->Return(side_, std::exchange(bytes_, 0));
+}
+
+Buffer::~Buffer() { std::free(base_); }
+
+Pool::Pool(std::uint64_t budget) : budget_(budget), limit_{budget / 2, budget - budget / 2} {}
+
+Pool::~Pool() = default;
+
+bool Pool::Fits(std::size_t side, std::uint64_t bytes) const {
+  if (used_[0] + used_[1] + bytes > budget_) return false;
+  return used_[side] + bytes <= limit_[side] || used_[side] == 0;
+}
+
+std::optional<Reservation> Pool::TryReserve(Side side, std::uint64_t bytes) {
+  const std::lock_guard lock(mutex_);
+  if (!Fits(Index(side), bytes)) return std::nullopt;
+  used_[Index(side)] += bytes;
+  peak_ = std::max(peak_, used_[0] + used_[1]);
+  return Reservation(this, side, bytes);
+}
+
+Result<Reservation> Pool::Reserve(Side side, std::uint64_t bytes, Duration limit, std::stop_token stop) {
+  if (bytes > budget_) {
+    return MakeError(Code::kResourceExhausted,
+                     "{} bytes are asked of a memory budget of {}; raise --memory-budget or lower chunk_bytes",
+                     bytes, budget_);
+  }
+  std::unique_lock lock(mutex_);
+  const auto fits = [&] { return Fits(Index(side), bytes); };
+  bool ok;
+  if (limit.count() == 0) {
+    ok = released_.wait(lock, stop, fits);
+  } else {
+    ok = released_.wait_for(lock, stop, limit, fits);
+  }
+  if (!ok) {
+    if (stop.stop_requested()) return MakeError(Code::kCancelled, "stopped while waiting for memory");
+    return MakeError(Code::kDeadline, "no {} bytes of the memory budget came free within {}", bytes,
+                     FormatDuration(limit));
+  }
+  used_[Index(side)] += bytes;
+  peak_ = std::max(peak_, used_[0] + used_[1]);
+  return Reservation(this, side, bytes);
+}
+
+std::shared_ptr<Buffer> Pool::TryAllocate(Side side, std::size_t bytes) {
+  auto reservation = TryReserve(side, bytes + kHeadroom);
+  if (!reservation) return nullptr;
+  return AllocateFrom(std::move(*reservation), bytes);
+}
+
+Result<BufferPtr> Pool::Allocate(Side side, std::size_t bytes, Duration limit, std::stop_token stop) {
+  TRIBUTARY_ASSIGN(Reservation reservation, Reserve(side, bytes + kHeadroom, limit, stop));
+  return AllocateFrom(std::move(reservation), bytes);
+}
+
+BufferPtr Pool::AllocateFrom(Reservation reservation, std::size_t bytes) {
+  const std::size_t size = (kHeadroom + bytes + kAlignment - 1) / kAlignment * kAlignment;
+  auto* base = static_cast<std::byte*>(std::aligned_alloc(kAlignment, size));
+  if (base == nullptr) std::abort();  // within the operator's own budget: nothing sensible is left to do
+  return BufferPtr(new Buffer(base, bytes, std::move(reservation)));
+}
+
+void Pool::OnRelease(std::function<void()> callback) { on_release_ = std::move(callback); }
+
+PoolUse Pool::Use() const {
+  const std::lock_guard lock(mutex_);
+  return {budget_, limit_, used_, peak_};
+}
+
+void Pool::Return(Side side, std::uint64_t bytes) {
+  {
+    const std::lock_guard lock(mutex_);
+    used_[Index(side)] -= bytes;
+  }
+  released_.notify_all();
+  if (on_release_) on_release_();
+}
+
+}  // namespace tributary::memory

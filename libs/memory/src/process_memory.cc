@@ -1,0 +1,120 @@
+#include "tributary/memory/process_memory.h"
+
+#include <unistd.h>
+
+#include <charconv>
+#include <fstream>
+#include <sstream>
+#include <string>
+
+namespace tributary::memory {
+namespace {
+
+std::string ProcPath(pid_t pid, const char* file) {
+  return pid == 0 ? fmt::format("/proc/self/{}", file) : fmt::format("/proc/{}/{}", pid, file);
+}
+
+std::optional<std::string> ReadText(const std::string& path) {
+  std::ifstream in(path);
+  if (!in) return std::nullopt;
+  std::ostringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+
+std::optional<std::uint64_t> ReadNumber(const std::string& path) {
+  const auto text = ReadText(path);
+  if (!text) return std::nullopt;
+  std::uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), value);
+  if (error != std::errc() || end == text->data()) return std::nullopt;  // "max" lands here
+  return value;
+}
+
+// The value of "Name:   1234 kB" in bytes.
+std::optional<std::uint64_t> Field(const std::string& status, std::string_view name) {
+  const auto at = status.find("\n" + std::string(name) + ":");
+  if (at == std::string::npos) return std::nullopt;
+  const char* begin = status.data() + at + name.size() + 2;
+  const char* end = status.data() + status.size();
+  while (begin < end && (*begin == ' ' || *begin == '\t')) ++begin;
+  std::uint64_t kilobytes = 0;
+  if (std::from_chars(begin, end, kilobytes).ec != std::errc()) return std::nullopt;
+  return kilobytes * 1024;
+}
+
+// The path of this process in the hierarchy that has `controller` ("" is the v2 hierarchy).
+std::optional<std::string> CgroupPath(std::string_view controller) {
+  std::ifstream in("/proc/self/cgroup");
+  for (std::string line; std::getline(in, line);) {
+    const auto first = line.find(':');
+    const auto second = line.find(':', first + 1);
+    if (second == std::string::npos) continue;
+    const std::string names = "," + line.substr(first + 1, second - first - 1) + ",";
+    const bool match = controller.empty() ? line.rfind("0::", 0) == 0
+                                          : names.find("," + std::string(controller) + ",") != std::string::npos;
+    if (match) return line.substr(second + 1);
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+Result<ProcessMemory> ReadProcessMemory(pid_t pid) {
+  const auto text = ReadText(ProcPath(pid, "status"));
+  if (!text) return MakeError(Code::kNotFound, "process {} is gone", pid);
+  const auto rss = Field(*text, "VmRSS");
+  const auto peak = Field(*text, "VmHWM");
+  if (!rss || !peak) return MakeError(Code::kNotFound, "process {} has no memory: it has ended", pid);
+  ProcessMemory memory;
+  memory.rss = *rss;
+  memory.rss_peak = *peak;
+  memory.anon = Field(*text, "RssAnon").value_or(0);
+  memory.file = Field(*text, "RssFile").value_or(0);
+  memory.shmem = Field(*text, "RssShmem").value_or(0);
+  return memory;
+}
+
+Status ResetPeak(pid_t pid) {
+  std::ofstream out(ProcPath(pid, "clear_refs"));
+  out << "5";
+  out.flush();
+  if (!out) return MakeError(Code::kIo, "the peak of process {} could not be reset", pid);
+  return Ok();
+}
+
+Result<double> ReadCpuSeconds(pid_t pid) {
+  const auto text = ReadText(ProcPath(pid, "stat"));
+  if (!text) return MakeError(Code::kNotFound, "process {} is gone", pid);
+  // Fields after the command, which may hold spaces and brackets: utime is the 12th, stime the 13th of them.
+  const auto bracket = text->rfind(')');
+  if (bracket == std::string::npos) return MakeError(Code::kIo, "/proc stat of {} is malformed", pid);
+  std::istringstream fields(text->substr(bracket + 1));
+  std::string skip;
+  for (int i = 0; i < 11; ++i) fields >> skip;
+  double user = 0;
+  double system = 0;
+  fields >> user >> system;
+  return (user + system) / static_cast<double>(sysconf(_SC_CLK_TCK));
+}
+
+std::optional<CgroupMemory> ReadCgroupMemory() {
+  if (const auto path = CgroupPath("")) {
+    const std::string base = "/sys/fs/cgroup" + (*path == "/" ? std::string() : *path);
+    if (const auto current = ReadNumber(base + "/memory.current")) {
+      return CgroupMemory{2, *current, ReadNumber(base + "/memory.peak"), ReadNumber(base + "/memory.max")};
+    }
+  }
+  if (const auto path = CgroupPath("memory")) {
+    // In a container the cgroup's own root is mounted, so the path from outside may not exist.
+    for (const std::string& base : {"/sys/fs/cgroup/memory" + *path, std::string("/sys/fs/cgroup/memory")}) {
+      if (const auto current = ReadNumber(base + "/memory.usage_in_bytes")) {
+        return CgroupMemory{1, *current, ReadNumber(base + "/memory.max_usage_in_bytes"),
+                            ReadNumber(base + "/memory.limit_in_bytes")};
+      }
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace tributary::memory

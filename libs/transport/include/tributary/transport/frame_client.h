@@ -1,0 +1,59 @@
+// A DEALER socket: one peer, blocking calls, one thread.
+//
+// Used by the thread that made it; only Interrupt may be called from others. libzmq reconnects by itself but loses what was
+// under way, so a lost connection is told (Event::kLost) and the caller starts a new session: Reset gives a fresh socket with
+// nothing queued, after which outstanding requests are sent again.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "tributary/base/result.h"
+#include "tributary/base/units.h"
+#include "tributary/transport/context.h"
+#include "tributary/transport/frame.h"
+
+namespace tributary::transport {
+
+struct ClientOptions {
+  std::string endpoint;
+  std::size_t max_frame_bytes = wire::kMaxControlFrame;
+  int receive_high_water = 2;
+};
+
+enum class Event {
+  kFrame,        // `frame` is set
+  kTimeout,
+  kInterrupted,  // Interrupt was called
+  kLost,         // the connection ended; libzmq is reconnecting
+};
+
+struct Received {
+  Event event = Event::kTimeout;
+  InFrame frame;
+};
+
+class FrameClient {
+ public:
+  // Does not wait for the peer. kInvalidArgument for an endpoint that is none.
+  static Result<std::unique_ptr<FrameClient>> Connect(std::shared_ptr<Context> context, const ClientOptions& options);
+  ~FrameClient();
+
+  // Queues the frame (a peer that is away does not block it). kUnavailable when 1,000 frames wait already.
+  Status Send(OutFrame frame);
+  // Waits for one event. A frame that does not parse is a kProtocol error; the connection stays usable.
+  Result<Received> Receive(Duration timeout);
+  // A new socket to the same endpoint; what was queued is dropped, its buffers released soon after.
+  Status Reset();
+  // Makes a Receive that waits now, or the next one, return kInterrupted. Thread-safe.
+  void Interrupt();
+
+  const std::string& endpoint() const;
+
+ private:
+  FrameClient();
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace tributary::transport

@@ -1,0 +1,73 @@
+// A ROUTER socket and the one thread that owns it.
+//
+// Handler methods run on that thread, one at a time, and must not block. Send and Post may be called from any thread. A frame that
+// does not parse, or is longer than max_frame_bytes (libzmq disconnects the peer), never reaches the handler;
+// multipart messages are dropped. ROUTER_MANDATORY is on: a frame for a peer that went away is dropped and told by OnGone.
+// Destruction stops the thread; frames not yet sent are dropped.
+#pragma once
+
+#include <chrono>
+#include <compare>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "tributary/base/result.h"
+#include "tributary/base/units.h"
+#include "tributary/transport/context.h"
+#include "tributary/transport/frame.h"
+
+namespace tributary::transport {
+
+// A connection as the ROUTER names it. Not an identity: a peer that reconnects gets another.
+struct PeerId {
+  std::string routing_id;
+  auto operator<=>(const PeerId&) const = default;
+  std::string str() const;  // hex, for logs
+};
+
+struct ServerOptions {
+  std::string endpoint;  // "tcp://0.0.0.0:7700", "tcp://127.0.0.1:0", "ipc:///run/x.sock"
+  std::size_t max_frame_bytes = wire::kMaxControlFrame;
+  int receive_high_water = 2;  // messages a connection: more wait in the peer's kernel
+  Duration tick{100};          // between OnTick calls, about
+};
+
+class Handler {
+ public:
+  virtual ~Handler() = default;
+  virtual void OnFrame(const PeerId& peer, InFrame frame) = 0;
+  virtual void OnTick() {}
+  virtual void OnGone(const PeerId&) {}
+};
+
+struct ServerCounters {
+  std::uint64_t malformed = 0;
+  std::uint64_t multipart = 0;
+  std::uint64_t unroutable = 0;
+};
+
+class FrameServer {
+ public:
+  // Binds, then starts the thread. kUnavailable when the port is in use: the message names the endpoint.
+  static Result<std::unique_ptr<FrameServer>> Start(std::shared_ptr<Context> context, const ServerOptions& options,
+                                                    Handler& handler);
+  ~FrameServer();
+
+  // Thread-safe. Order of frames to one peer is kept.
+  void Send(const PeerId& peer, OutFrame frame);
+  // Runs `task` on the server's thread. Thread-safe.
+  void Post(std::function<void()> task);
+  // Ends the thread; no handler method runs after it returns. Idempotent; not from the server's own thread.
+  void Stop();
+
+  const std::string& endpoint() const;  // with the real port
+  ServerCounters counters() const;
+
+ private:
+  FrameServer();
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace tributary::transport

@@ -1,0 +1,50 @@
+#include "tributary/transport/context.h"
+
+#include <cstring>
+
+#include "zmq_frame.h"
+
+namespace tributary::transport {
+
+struct Context::Impl {
+  explicit Impl(int threads) : context(threads) {}
+  zmq::context_t context;
+};
+
+Context::Context(int io_threads) : impl_(std::make_unique<Impl>(io_threads)) {}
+Context::~Context() = default;
+void* Context::native() const { return &impl_->context; }
+
+InFrame::InFrame() = default;
+InFrame::InFrame(std::unique_ptr<Message> message, wire::FrameView view) : message_(std::move(message)), view_(view) {}
+InFrame::InFrame(InFrame&&) noexcept = default;
+// The message goes before the reservation that covers it.
+InFrame& InFrame::operator=(InFrame&& other) noexcept {
+  message_ = std::move(other.message_);
+  view_ = other.view_;
+  reservation_ = std::move(other.reservation_);
+  return *this;
+}
+InFrame::~InFrame() { message_.reset(); }
+std::size_t InFrame::size() const { return message_ ? message_->message.size() : 0; }
+
+zmq::message_t ToMessage(OutFrame frame) {
+  if (!frame.payload) return zmq::message_t(frame.header.data(), frame.header.size());
+  const auto headroom = frame.payload->headroom();
+  const auto payload = frame.payload->payload();
+  if (frame.header.size() > headroom.size()) {
+    // Names and fields are bounded so that this does not happen; a copy is still a correct frame.
+    zmq::message_t message(frame.header.size() + payload.size());
+    std::memcpy(message.data(), frame.header.data(), frame.header.size());
+    std::memcpy(static_cast<std::byte*>(message.data()) + frame.header.size(), payload.data(), payload.size());
+    return message;
+  }
+  std::byte* begin = headroom.data() + headroom.size() - frame.header.size();
+  std::memcpy(begin, frame.header.data(), frame.header.size());
+  const std::size_t size = frame.header.size() + payload.size();
+  auto* hold = new memory::BufferPtr(std::move(frame.payload));
+  return zmq::message_t(
+      begin, size, [](void*, void* hint) { delete static_cast<memory::BufferPtr*>(hint); }, hold);
+}
+
+}  // namespace tributary::transport

@@ -1,0 +1,137 @@
+#include "tributary/transport/frame_client.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+
+#include "zmq_frame.h"
+
+namespace tributary::transport {
+namespace {
+
+constexpr int kSendHighWater = 1000;
+
+}  // namespace
+
+struct FrameClient::Impl {
+  std::shared_ptr<Context> context;
+  ClientOptions options;
+  zmq::socket_t socket;
+  zmq::socket_t monitor;
+  WakeFd wake;
+
+  Status Open() {
+    static std::atomic<std::uint64_t> counter{0};
+    try {
+      socket = zmq::socket_t(Native(*context), zmq::socket_type::dealer);
+      socket.set(zmq::sockopt::linger, 0);
+      socket.set(zmq::sockopt::rcvhwm, options.receive_high_water);
+      socket.set(zmq::sockopt::sndhwm, kSendHighWater);
+      socket.set(zmq::sockopt::maxmsgsize, static_cast<std::int64_t>(options.max_frame_bytes));
+      socket.set(zmq::sockopt::reconnect_ivl, 50);
+      socket.set(zmq::sockopt::reconnect_ivl_max, 2000);
+      socket.set(zmq::sockopt::tcp_keepalive, 1);
+      socket.set(zmq::sockopt::tcp_keepalive_idle, 30);
+      const std::string address = "inproc://monitor-" + std::to_string(++counter);
+      if (zmq_socket_monitor(socket.handle(), address.c_str(), ZMQ_EVENT_DISCONNECTED) != 0) throw zmq::error_t();
+      monitor = zmq::socket_t(Native(*context), zmq::socket_type::pair);
+      monitor.set(zmq::sockopt::linger, 0);
+      monitor.connect(address);
+      socket.connect(options.endpoint);
+    } catch (const zmq::error_t& e) {
+      return MakeError(Code::kInvalidArgument, "{} cannot be connected to: {}; write tcp://HOST:PORT or ipc://PATH",
+                       options.endpoint, e.what());
+    }
+    return Ok();
+  }
+
+  // Reads what the monitor tells; true if a disconnect was among it.
+  bool DrainMonitor() {
+    bool lost = false;
+    for (;;) {
+      zmq::message_t part;
+      if (!monitor.recv(part, zmq::recv_flags::dontwait)) return lost;
+      std::uint16_t event = 0;
+      if (part.size() >= sizeof event) std::memcpy(&event, part.data(), sizeof event);
+      if (event == ZMQ_EVENT_DISCONNECTED) lost = true;
+      while (part.more() && monitor.recv(part, zmq::recv_flags::dontwait)) {
+      }
+    }
+  }
+
+  Result<Received> ReceiveFrame() {
+    auto message = std::make_unique<InFrame::Message>();
+    if (!socket.recv(message->message, zmq::recv_flags::dontwait)) return Received{};
+    if (message->message.more()) {
+      zmq::message_t rest;
+      do {
+        if (!socket.recv(rest, zmq::recv_flags::dontwait)) break;
+      } while (rest.more());
+      return MakeError(Code::kProtocol, "{} sent a message of several parts", options.endpoint);
+    }
+    auto view = wire::ParseFrame({static_cast<const std::byte*>(message->message.data()), message->message.size()});
+    if (!view.ok()) return view.error().Wrap(options.endpoint);
+    return Received{Event::kFrame, InFrame(std::move(message), *view)};
+  }
+};
+
+FrameClient::FrameClient() : impl_(std::make_unique<Impl>()) {}
+FrameClient::~FrameClient() = default;
+
+Result<std::unique_ptr<FrameClient>> FrameClient::Connect(std::shared_ptr<Context> context,
+                                                          const ClientOptions& options) {
+  std::unique_ptr<FrameClient> client(new FrameClient());
+  client->impl_->context = std::move(context);
+  client->impl_->options = options;
+  TRIBUTARY_TRY(client->impl_->Open());
+  return client;
+}
+
+Status FrameClient::Send(OutFrame frame) {
+  try {
+    zmq::message_t message = ToMessage(std::move(frame));
+    if (!impl_->socket.send(message, zmq::send_flags::dontwait)) {
+      return MakeError(Code::kUnavailable, "{} does not take what is sent to it", impl_->options.endpoint);
+    }
+  } catch (const zmq::error_t& e) {
+    return MakeError(Code::kIo, "sending to {}: {}", impl_->options.endpoint, e.what());
+  }
+  return Ok();
+}
+
+Result<Received> FrameClient::Receive(Duration timeout) {
+  const auto deadline = std::chrono::steady_clock::now() + timeout;
+  for (;;) {
+    try {
+      auto received = impl_->ReceiveFrame();
+      if (!received.ok() || received->event == Event::kFrame) return received;
+      const auto left = std::chrono::duration_cast<Duration>(deadline - std::chrono::steady_clock::now());
+      zmq::pollitem_t items[] = {{impl_->socket.handle(), 0, ZMQ_POLLIN, 0},
+                                 {impl_->monitor.handle(), 0, ZMQ_POLLIN, 0},
+                                 {nullptr, impl_->wake.fd(), ZMQ_POLLIN, 0}};
+      const int ready = zmq::poll(items, 3, std::max(left, Duration(0)));
+      if (items[2].revents != 0) {
+        impl_->wake.Drain();
+        return Received{Event::kInterrupted, {}};
+      }
+      if (items[0].revents != 0) continue;  // frames first: a reply may precede the loss
+      if (items[1].revents != 0 && impl_->DrainMonitor()) return Received{Event::kLost, {}};
+      if (ready == 0 && std::chrono::steady_clock::now() >= deadline) return Received{Event::kTimeout, {}};
+    } catch (const zmq::error_t& e) {
+      if (e.num() == EINTR) continue;
+      return MakeError(Code::kIo, "receiving from {}: {}", impl_->options.endpoint, e.what());
+    }
+  }
+}
+
+Status FrameClient::Reset() {
+  impl_->socket.close();
+  impl_->monitor.close();
+  return impl_->Open();
+}
+
+void FrameClient::Interrupt() { impl_->wake.Signal(); }
+
+const std::string& FrameClient::endpoint() const { return impl_->options.endpoint; }
+
+}  // namespace tributary::transport

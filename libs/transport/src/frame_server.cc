@@ -1,0 +1,203 @@
+#include "tributary/transport/frame_server.h"
+
+#include <algorithm>
+#include <atomic>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "tributary/base/log.h"
+#include "tributary/digest/digest.h"
+#include "zmq_frame.h"
+
+namespace tributary::transport {
+namespace {
+
+// Replies wait in libzmq only as the pool allows (chunks) or as the peer asked (the rest): the mark is a last resort
+// against a peer that asks and never reads.
+constexpr int kSendHighWater = 1000;
+
+Error BindError(const std::string& endpoint, const zmq::error_t& e) {
+  if (e.num() == EADDRINUSE) {
+    return MakeError(Code::kUnavailable,
+                     "{} is in use by another process; stop that one or choose another port with --listen", endpoint);
+  }
+  if (e.num() == EACCES) {
+    return MakeError(Code::kPermission, "{} may not be bound by this user; choose a port above 1023", endpoint);
+  }
+  return MakeError(Code::kInvalidArgument, "{} cannot be bound: {}; write tcp://ADDRESS:PORT or ipc://PATH", endpoint,
+                   e.what());
+}
+
+}  // namespace
+
+std::string PeerId::str() const { return digest::Hex(std::as_bytes(std::span(routing_id))); }
+
+struct FrameServer::Impl {
+  std::shared_ptr<Context> context;
+  ServerOptions options;
+  Handler* handler = nullptr;
+  zmq::socket_t socket;
+  std::string endpoint;
+  WakeFd wake;
+  std::atomic<bool> stopping{false};
+  std::atomic<std::uint64_t> malformed{0};
+  std::atomic<std::uint64_t> multipart{0};
+  std::atomic<std::uint64_t> unroutable{0};
+
+  std::mutex mutex;
+  // Protected by mutex.
+  std::vector<std::function<void()>> posted;
+  bool signalled = false;
+
+  std::thread thread;
+
+  void Post(std::function<void()> task) {
+    bool signal = false;
+    {
+      const std::lock_guard lock(mutex);
+      posted.push_back(std::move(task));
+      signal = !std::exchange(signalled, true);
+    }
+    if (signal) wake.Signal();
+  }
+
+  void RunPosted() {
+    std::vector<std::function<void()>> tasks;
+    {
+      const std::lock_guard lock(mutex);
+      tasks.swap(posted);
+      signalled = false;
+    }
+    for (auto& task : tasks) task();
+  }
+
+  void SendFromLoop(const PeerId& peer, OutFrame frame) {
+    try {
+      zmq::message_t id(peer.routing_id.data(), peer.routing_id.size());
+      if (!socket.send(id, zmq::send_flags::sndmore | zmq::send_flags::dontwait)) {
+        ++unroutable;
+        log::Warning("a frame for peer {} is dropped: it does not read its replies", peer.str());
+        return;
+      }
+      zmq::message_t body = ToMessage(std::move(frame));
+      socket.send(body, zmq::send_flags::dontwait);
+    } catch (const zmq::error_t& e) {
+      ++unroutable;
+      if (e.num() == EHOSTUNREACH) {
+        handler->OnGone(peer);
+      } else {
+        log::Warning("a frame for peer {} could not be sent: {}", peer.str(), e.what());
+      }
+    }
+  }
+
+  // One message; false when there is none.
+  bool ReceiveOne() {
+    zmq::message_t id;
+    if (!socket.recv(id, zmq::recv_flags::dontwait)) return false;
+    auto message = std::make_unique<InFrame::Message>();
+    if (!id.more() || !socket.recv(message->message, zmq::recv_flags::dontwait)) return true;
+    if (message->message.more()) {
+      ++multipart;
+      zmq::message_t rest;
+      do {
+        if (!socket.recv(rest, zmq::recv_flags::dontwait)) break;
+      } while (rest.more());
+      return true;
+    }
+    const PeerId peer{id.to_string()};
+    auto view = wire::ParseFrame({static_cast<const std::byte*>(message->message.data()), message->message.size()});
+    if (!view.ok()) {
+      ++malformed;
+      log::Warning("peer {}: {}", peer.str(), view.error().message());
+      SendFromLoop(peer, {wire::EncodeError(0, view.error()), nullptr});
+      return true;
+    }
+    handler->OnFrame(peer, InFrame(std::move(message), *view));
+    return true;
+  }
+
+  void Run() {
+    auto next_tick = std::chrono::steady_clock::now() + options.tick;
+    while (!stopping) {
+      zmq::pollitem_t items[] = {{socket.handle(), 0, ZMQ_POLLIN, 0}, {nullptr, wake.fd(), ZMQ_POLLIN, 0}};
+      const auto left = std::chrono::duration_cast<Duration>(next_tick - std::chrono::steady_clock::now());
+      try {
+        zmq::poll(items, 2, std::max(left, Duration(0)));
+      } catch (const zmq::error_t& e) {
+        if (e.num() == EINTR) continue;
+        log::LogError("the server's loop ends: {}", e.what());
+        return;
+      }
+      if (items[1].revents != 0) wake.Drain();
+      RunPosted();
+      // A burst from one peer must not keep acknowledgements back: look at the posted work after each few messages.
+      try {
+        for (int i = 0; i < 16 && ReceiveOne(); ++i) {
+        }
+      } catch (const zmq::error_t& e) {
+        if (e.num() != EINTR) log::Warning("receiving: {}", e.what());
+      }
+      const auto now = std::chrono::steady_clock::now();
+      if (now >= next_tick) {
+        handler->OnTick();
+        next_tick = now + options.tick;
+      }
+    }
+  }
+};
+
+FrameServer::FrameServer() : impl_(std::make_unique<Impl>()) {}
+FrameServer::~FrameServer() { Stop(); }
+
+Result<std::unique_ptr<FrameServer>> FrameServer::Start(std::shared_ptr<Context> context, const ServerOptions& options,
+                                                        Handler& handler) {
+  std::unique_ptr<FrameServer> server(new FrameServer());
+  Impl& impl = *server->impl_;
+  impl.context = std::move(context);
+  impl.options = options;
+  impl.handler = &handler;
+  try {
+    impl.socket = zmq::socket_t(Native(*impl.context), zmq::socket_type::router);
+    impl.socket.set(zmq::sockopt::linger, 0);
+    impl.socket.set(zmq::sockopt::rcvhwm, options.receive_high_water);
+    impl.socket.set(zmq::sockopt::sndhwm, kSendHighWater);
+    impl.socket.set(zmq::sockopt::maxmsgsize, static_cast<std::int64_t>(options.max_frame_bytes));
+    impl.socket.set(zmq::sockopt::router_mandatory, 1);
+    impl.socket.set(zmq::sockopt::handshake_ivl, 10000);
+    impl.socket.set(zmq::sockopt::tcp_keepalive, 1);
+    impl.socket.set(zmq::sockopt::tcp_keepalive_idle, 30);
+    impl.socket.bind(options.endpoint);
+    impl.endpoint = impl.socket.get(zmq::sockopt::last_endpoint);
+  } catch (const zmq::error_t& e) {
+    return BindError(options.endpoint, e);
+  }
+  impl.thread = std::thread([&impl] { impl.Run(); });
+  return server;
+}
+
+void FrameServer::Send(const PeerId& peer, OutFrame frame) {
+  if (std::this_thread::get_id() == impl_->thread.get_id()) {
+    impl_->SendFromLoop(peer, std::move(frame));
+    return;
+  }
+  impl_->Post([this, peer, held = std::make_shared<OutFrame>(std::move(frame))] {
+    impl_->SendFromLoop(peer, std::move(*held));
+  });
+}
+
+void FrameServer::Post(std::function<void()> task) { impl_->Post(std::move(task)); }
+
+void FrameServer::Stop() {
+  impl_->stopping = true;
+  impl_->wake.Signal();
+  if (impl_->thread.joinable()) impl_->thread.join();
+  impl_->socket.close();
+}
+
+const std::string& FrameServer::endpoint() const { return impl_->endpoint; }
+
+ServerCounters FrameServer::counters() const { return {impl_->malformed, impl_->multipart, impl_->unroutable}; }
+
+}  // namespace tributary::transport

@@ -1,0 +1,45 @@
+// Private: what server and client share about zmq messages and eventfds.
+#pragma once
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <zmq.hpp>
+
+#include "tributary/transport/context.h"
+#include "tributary/transport/frame.h"
+
+namespace tributary::transport {
+
+struct InFrame::Message {
+  zmq::message_t message;
+};
+
+// A zmq message for the frame: header alone is copied, header and payload leave the buffer without a copy.
+zmq::message_t ToMessage(OutFrame frame);
+
+inline zmq::context_t& Native(const Context& context) { return *static_cast<zmq::context_t*>(context.native()); }
+
+// Wakes a poll from another thread.
+class WakeFd {
+ public:
+  WakeFd() : fd_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {}
+  ~WakeFd() { close(fd_); }
+  WakeFd(const WakeFd&) = delete;
+  WakeFd& operator=(const WakeFd&) = delete;
+  int fd() const { return fd_; }
+  void Signal() {
+    const std::uint64_t one = 1;
+    // Only fails when the counter is full, and then it is signalled.
+    [[maybe_unused]] const auto n = write(fd_, &one, sizeof one);
+  }
+  void Drain() {
+    std::uint64_t count = 0;
+    [[maybe_unused]] const auto n = read(fd_, &count, sizeof count);
+  }
+
+ private:
+  int fd_;
+};
+
+}  // namespace tributary::transport

@@ -1,0 +1,202 @@
+// Messages of the control plane: between the coordinator and everybody who dials in. At most 64 KiB a frame.
+//
+// Level-triggered: a worker reports all its tasks' states, the coordinator answers with all tasks that the worker should
+// have. Either message may be lost or repeated without harm. Plain values; docs/protocol.md tells the exchanges.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "tributary/wire/frame.h"
+
+namespace tributary::wire {
+
+struct ErrorBody {
+  static constexpr Type kType = Type::kError;
+  std::int32_t code = 0;  // tributary::Code
+  std::string message;
+};
+
+struct Ping {
+  static constexpr Type kType = Type::kPing;
+};
+struct Pong {
+  static constexpr Type kType = Type::kPong;
+  std::string service;  // "coordinator", "blob-store"
+  std::string version;
+};
+
+enum class Role : std::uint32_t { kTrainer = 1, kAggregator = 2, kClient = 3 };
+
+// The first message of a trainer or aggregator on each connection.
+struct Hello {
+  static constexpr Type kType = Type::kHello;
+  std::uint32_t role = 0;
+  std::string site;                     // trainers
+  std::string instance;                 // the same after a restart
+  std::int64_t ordinal = -1;            // trainers: the seat it would like, or -1
+  std::string version;                  // of the program, for logs
+  std::vector<std::string> data;        // names of the data a trainer has
+  std::vector<std::uint32_t> encodings; // tensor::Encoding numbers it can send
+};
+struct Welcome {
+  static constexpr Type kType = Type::kWelcome;
+  std::string session;                   // named in every Report
+  std::uint64_t heartbeat_ms = 1000;
+  std::vector<std::string> blob_stores;  // endpoints, in order of shard
+  std::uint64_t blob_store_shards = 1;
+};
+
+enum class TaskKind : std::uint32_t {
+  kInit = 1,       // make the first model
+  kTrain = 2,
+  kValidate = 3,
+  kAggregate = 4,  // a range of slots
+  kSeal = 5,
+  kRemove = 6,     // objects that no one needs any more
+};
+enum class TaskState : std::uint32_t { kRunning = 1, kDone = 2, kFailed = 3 };
+
+struct Input {
+  std::string object;
+  double weight = 0;
+};
+
+struct TaskSpec {
+  std::string task;               // unique in the coordinator's life, stable over its restarts
+  std::uint32_t kind = 0;         // TaskKind
+  std::string job;
+  std::uint32_t round = 0;        // from 1; 0 for init
+  std::uint64_t generation = 0;   // of provisional result slots
+  std::string seat;               // train, validate: "site/ordinal"
+  std::uint32_t ordinal = 0;
+  std::string base;               // object read: the round's model, or the layout's source
+  std::string base_digest;        // hex SHA-256 of its manifest root; empty if unknown
+  std::string output;             // object written or sealed
+  std::uint32_t shard = 0;        // of the blob-store; 0 while there is one
+  std::uint64_t first_slot = 0;   // aggregate: [first_slot, end_slot)
+  std::uint64_t end_slot = 0;     // 0: all
+  std::uint32_t encoding = 0;     // of updates
+  std::vector<Input> inputs;      // aggregate: in order of name
+  std::vector<std::string> objects;  // remove
+};
+
+struct TaskReport {
+  std::string task;
+  std::uint32_t state = 0;        // TaskState
+  std::string phase;              // "download", "train", "upload", "aggregate" ...
+  std::uint64_t done = 0;         // of the phase
+  std::uint64_t total = 0;
+  std::string unit;               // "bytes", "steps", "slots"
+  std::uint64_t bytes_up = 0;
+  std::uint64_t bytes_down = 0;
+  std::map<std::string, double> metrics;  // train_loss, val_loss, samples, tokens, seconds ...
+  std::string digest;             // of the sealed object
+  std::uint64_t slots = 0;        // init, seal: slots of the object
+  std::int32_t code = 0;          // failed
+  std::string message;
+};
+
+struct Report {
+  static constexpr Type kType = Type::kReport;
+  std::string session;
+  std::vector<TaskReport> tasks;
+  std::map<std::string, double> samples;  // metrics that ride along (trainers cannot be scraped)
+  bool leaving = false;                   // clean stop: the seat and leases come free at once
+};
+struct Assignment {
+  static constexpr Type kType = Type::kAssignment;
+  std::string seat;             // a trainer's, of the running job; empty: a spare
+  std::vector<TaskSpec> tasks;  // all that this worker should have; others it drops
+};
+
+struct GetJobText {
+  static constexpr Type kType = Type::kGetJobText;
+  std::string job;
+};
+struct JobText {
+  static constexpr Type kType = Type::kJobText;
+  std::string job;
+  std::string text;
+};
+
+struct Submit {
+  static constexpr Type kType = Type::kSubmit;
+  std::string name;   // wished-for job id; the coordinator answers with the one given
+  std::string text;   // YAML, at most 48 KiB
+  bool resume = false;  // attach to an unfinished job of this id and the same text
+};
+struct Submitted {
+  static constexpr Type kType = Type::kSubmitted;
+  std::string job;
+  bool resumed = false;
+};
+
+struct GetStatus {
+  static constexpr Type kType = Type::kGetStatus;
+  std::string job;
+  std::uint32_t since_round = 0;  // rounds after this one are told in full
+};
+struct RoundStatus {
+  std::uint32_t round = 0;
+  double seconds = 0;
+  std::vector<std::string> participants;
+  std::vector<std::string> dropped;
+  std::map<std::string, double> metrics;
+  std::uint64_t bytes_up = 0;
+  std::uint64_t bytes_down = 0;
+  std::string digest;  // of the round's model
+};
+struct SeatStatus {
+  std::string seat;
+  std::string instance;
+  std::string state;   // "free", "idle", "download", "train", "upload", "validate", "done", "lost"
+  std::uint64_t done = 0;
+  std::uint64_t total = 0;
+  std::string unit;
+  std::map<std::string, double> metrics;
+};
+struct JobStatus {
+  static constexpr Type kType = Type::kStatus;
+  std::string job;
+  std::string state;   // "queued", "running", "completed", "failed", "stopped"
+  std::string phase;   // "wait", "init", "train", "aggregate", "seal", "validate", "done"
+  std::uint32_t round = 0;
+  std::uint32_t rounds = 0;
+  double seconds = 0;
+  std::string message;           // failed: why and what to do
+  std::string model;             // object of the newest sealed model
+  std::string model_digest;
+  std::uint64_t slots_done = 0;  // of aggregation
+  std::uint64_t slots_total = 0;
+  std::vector<SeatStatus> seats;
+  std::vector<RoundStatus> finished;  // rounds > since_round, as many as fit a frame
+};
+
+struct ListJobs {
+  static constexpr Type kType = Type::kListJobs;
+};
+struct JobSummary {
+  std::string job;
+  std::string state;
+  std::uint32_t round = 0;
+  std::uint32_t rounds = 0;
+};
+struct JobList {
+  static constexpr Type kType = Type::kJobList;
+  std::vector<JobSummary> jobs;  // newest first, at most 500
+};
+
+struct StopJob {
+  static constexpr Type kType = Type::kStopJob;
+  std::string job;
+};
+struct Stopped {
+  static constexpr Type kType = Type::kStopped;
+  std::string job;
+  std::string state;
+};
+
+}  // namespace tributary::wire

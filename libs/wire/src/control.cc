@@ -1,0 +1,202 @@
+#include "tributary/wire/control.h"
+
+#include "fields.h"
+
+namespace tributary::wire {
+
+template <class V>
+void Fields(V& v, ErrorBody& m) {
+  v("code", m.code);
+  v("message", m.message);
+}
+template <class V>
+void Fields(V&, Ping&) {}
+template <class V>
+void Fields(V& v, Pong& m) {
+  v("service", m.service);
+  v("version", m.version);
+}
+template <class V>
+void Fields(V& v, Hello& m) {
+  v("role", m.role);
+  v("site", m.site);
+  v("instance", m.instance);
+  v("ordinal", m.ordinal);
+  v("version", m.version);
+  v("data", m.data);
+  v("encodings", m.encodings);
+}
+template <class V>
+void Fields(V& v, Welcome& m) {
+  v("session", m.session);
+  v("heartbeat_ms", m.heartbeat_ms);
+  v("blob_stores", m.blob_stores);
+  v("blob_store_shards", m.blob_store_shards);
+}
+template <class V>
+void Fields(V& v, Input& m) {
+  v("object", m.object);
+  v("weight", m.weight);
+}
+template <class V>
+void Fields(V& v, TaskSpec& m) {
+  v("task", m.task);
+  v("kind", m.kind);
+  v("job", m.job);
+  v("round", m.round);
+  v("generation", m.generation);
+  v("seat", m.seat);
+  v("ordinal", m.ordinal);
+  v("base", m.base);
+  v("base_digest", m.base_digest);
+  v("output", m.output);
+  v("shard", m.shard);
+  v("first_slot", m.first_slot);
+  v("end_slot", m.end_slot);
+  v("encoding", m.encoding);
+  v("inputs", m.inputs);
+  v("objects", m.objects);
+}
+template <class V>
+void Fields(V& v, TaskReport& m) {
+  v("task", m.task);
+  v("state", m.state);
+  v("phase", m.phase);
+  v("done", m.done);
+  v("total", m.total);
+  v("unit", m.unit);
+  v("bytes_up", m.bytes_up);
+  v("bytes_down", m.bytes_down);
+  v("metrics", m.metrics);
+  v("digest", m.digest);
+  v("slots", m.slots);
+  v("code", m.code);
+  v("message", m.message);
+}
+template <class V>
+void Fields(V& v, Report& m) {
+  v("session", m.session);
+  v("tasks", m.tasks);
+  v("samples", m.samples);
+  v("leaving", m.leaving);
+}
+template <class V>
+void Fields(V& v, Assignment& m) {
+  v("seat", m.seat);
+  v("tasks", m.tasks);
+}
+template <class V>
+void Fields(V& v, GetJobText& m) {
+  v("job", m.job);
+}
+template <class V>
+void Fields(V& v, JobText& m) {
+  v("job", m.job);
+  v("text", m.text);
+}
+template <class V>
+void Fields(V& v, Submit& m) {
+  v("name", m.name);
+  v("text", m.text);
+  v("resume", m.resume);
+}
+template <class V>
+void Fields(V& v, Submitted& m) {
+  v("job", m.job);
+  v("resumed", m.resumed);
+}
+template <class V>
+void Fields(V& v, GetStatus& m) {
+  v("job", m.job);
+  v("since_round", m.since_round);
+}
+template <class V>
+void Fields(V& v, RoundStatus& m) {
+  v("round", m.round);
+  v("seconds", m.seconds);
+  v("participants", m.participants);
+  v("dropped", m.dropped);
+  v("metrics", m.metrics);
+  v("bytes_up", m.bytes_up);
+  v("bytes_down", m.bytes_down);
+  v("digest", m.digest);
+}
+template <class V>
+void Fields(V& v, SeatStatus& m) {
+  v("seat", m.seat);
+  v("instance", m.instance);
+  v("state", m.state);
+  v("done", m.done);
+  v("total", m.total);
+  v("unit", m.unit);
+  v("metrics", m.metrics);
+}
+template <class V>
+void Fields(V& v, JobStatus& m) {
+  v("job", m.job);
+  v("state", m.state);
+  v("phase", m.phase);
+  v("round", m.round);
+  v("rounds", m.rounds);
+  v("seconds", m.seconds);
+  v("message", m.message);
+  v("model", m.model);
+  v("model_digest", m.model_digest);
+  v("slots_done", m.slots_done);
+  v("slots_total", m.slots_total);
+  v("seats", m.seats);
+  v("finished", m.finished);
+}
+template <class V>
+void Fields(V&, ListJobs&) {}
+template <class V>
+void Fields(V& v, JobSummary& m) {
+  v("job", m.job);
+  v("state", m.state);
+  v("round", m.round);
+  v("rounds", m.rounds);
+}
+template <class V>
+void Fields(V& v, JobList& m) {
+  v("jobs", m.jobs);
+}
+template <class V>
+void Fields(V& v, StopJob& m) {
+  v("job", m.job);
+}
+template <class V>
+void Fields(V& v, Stopped& m) {
+  v("job", m.job);
+  v("state", m.state);
+}
+
+TRIBUTARY_WIRE_MESSAGE(ErrorBody);
+TRIBUTARY_WIRE_MESSAGE(Ping);
+TRIBUTARY_WIRE_MESSAGE(Pong);
+TRIBUTARY_WIRE_MESSAGE(Hello);
+TRIBUTARY_WIRE_MESSAGE(Welcome);
+TRIBUTARY_WIRE_MESSAGE(Report);
+TRIBUTARY_WIRE_MESSAGE(Assignment);
+TRIBUTARY_WIRE_MESSAGE(GetJobText);
+TRIBUTARY_WIRE_MESSAGE(JobText);
+TRIBUTARY_WIRE_MESSAGE(Submit);
+TRIBUTARY_WIRE_MESSAGE(Submitted);
+TRIBUTARY_WIRE_MESSAGE(GetStatus);
+TRIBUTARY_WIRE_MESSAGE(JobStatus);
+TRIBUTARY_WIRE_MESSAGE(ListJobs);
+TRIBUTARY_WIRE_MESSAGE(JobList);
+TRIBUTARY_WIRE_MESSAGE(StopJob);
+TRIBUTARY_WIRE_MESSAGE(Stopped);
+
+Error ErrorOf(const FrameView& frame) {
+  auto body = DecodeBody<ErrorBody>(frame.body);
+  if (!body.ok()) return body.error();
+  return Error(CodeFromInt(body->code), body->message);
+}
+
+std::string EncodeError(std::uint64_t id, const Error& error) {
+  // A frame has room for a sentence, not for a novel that a caller wrapped.
+  return EncodeFrame(id, ErrorBody{static_cast<std::int32_t>(error.code()), error.message().substr(0, 4096)});
+}
+
+}  // namespace tributary::wire

@@ -1,0 +1,170 @@
+// Private: packs and unpacks structs from one list of fields each. The only place that includes msgpack.
+//
+// A message declares `template <class V> void Fields(V& v, Message& m) { v("name", m.name); ... }`; Pack and Unpack are
+// visitors over it, so the two directions cannot drift apart.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <msgpack.hpp>
+#include <string>
+#include <vector>
+
+#include "tributary/wire/codec.h"
+
+namespace tributary::wire {
+
+// Bounds of anything a peer sends. An element takes at least a byte, so an array that claims more elements than the
+// text has bytes is refused before room is made for it.
+inline msgpack::unpack_limit Limits(std::size_t bytes) {
+  return msgpack::unpack_limit(/*array=*/std::min<std::size_t>(bytes, 70000), /*map=*/std::min<std::size_t>(bytes, 4096),
+                               /*str=*/bytes, /*bin=*/bytes, /*ext=*/0, /*depth=*/8);
+}
+
+using Packer = msgpack::packer<msgpack::sbuffer>;
+
+class Counter {
+ public:
+  template <class T>
+  void operator()(const char*, T&) { ++count_; }
+  std::uint32_t count() const { return count_; }
+
+ private:
+  std::uint32_t count_ = 0;
+};
+
+template <class M>
+concept HasFields = requires(Counter& v, M& m) { Fields(v, m); };
+
+class Pack {
+ public:
+  explicit Pack(Packer& packer) : packer_(packer) {}
+  template <class T>
+  void operator()(const char* key, T& value) {
+    packer_.pack(key);
+    Value(value);
+  }
+  template <HasFields M>
+  void Message(M& message) {
+    Counter counter;
+    Fields(counter, message);
+    packer_.pack_map(counter.count());
+    Fields(*this, message);
+  }
+
+ private:
+  template <class T>
+  void Value(T& value) {
+    if constexpr (HasFields<T>) {
+      Message(value);
+    } else {
+      packer_.pack(value);
+    }
+  }
+  template <class T>
+  void Value(std::vector<T>& values) {
+    packer_.pack_array(static_cast<std::uint32_t>(values.size()));
+    for (T& value : values) Value(value);
+  }
+  template <std::size_t N>
+  void Value(std::array<std::byte, N>& bytes) {
+    packer_.pack_bin(N);
+    packer_.pack_bin_body(reinterpret_cast<const char*>(bytes.data()), N);
+  }
+  Packer& packer_;
+};
+
+// Throws msgpack::type_error inside; DecodeBody catches.
+class Unpack {
+ public:
+  explicit Unpack(const msgpack::object& map) : map_(map) {
+    if (map.type != msgpack::type::MAP) throw msgpack::type_error();
+  }
+  template <class T>
+  void operator()(const char* key, T& value) {
+    field_ = key;
+    const std::string_view wanted(key);
+    for (std::uint32_t i = 0; i < map_.via.map.size; ++i) {
+      const auto& pair = map_.via.map.ptr[i];
+      if (pair.key.type == msgpack::type::STR &&
+          std::string_view(pair.key.via.str.ptr, pair.key.via.str.size) == wanted) {
+        Value(pair.val, value);
+        return;
+      }
+    }
+  }
+  const char* field() const { return field_; }
+
+ private:
+  template <class T>
+  static void Value(const msgpack::object& object, T& value) {
+    if constexpr (HasFields<T>) {
+      Unpack inner(object);
+      Fields(inner, value);
+    } else {
+      object.convert(value);
+    }
+  }
+  template <class T>
+  static void Value(const msgpack::object& object, std::vector<T>& values) {
+    if (object.type != msgpack::type::ARRAY) throw msgpack::type_error();
+    values.clear();
+    values.reserve(object.via.array.size);  // the parser has already seen each element
+    for (std::uint32_t i = 0; i < object.via.array.size; ++i) Value(object.via.array.ptr[i], values.emplace_back());
+  }
+  template <std::size_t N>
+  static void Value(const msgpack::object& object, std::array<std::byte, N>& bytes) {
+    if (object.type != msgpack::type::BIN || object.via.bin.size != N) throw msgpack::type_error();
+    std::memcpy(bytes.data(), object.via.bin.ptr, N);
+  }
+
+  const msgpack::object& map_;
+  const char* field_ = "";
+};
+
+template <class Message>
+std::string EncodeBody(const Message& message) {
+  msgpack::sbuffer buffer;
+  Packer packer(buffer);
+  // Visitors take non-const references so that one list serves both directions; Pack does not write.
+  Pack(packer).Message(const_cast<Message&>(message));
+  return std::string(buffer.data(), buffer.size());
+}
+
+template <class Message>
+Result<Message> DecodeBody(std::span<const std::byte> body) {
+  const char* field = "";
+  try {
+    const auto handle = msgpack::unpack(reinterpret_cast<const char*>(body.data()), body.size(), nullptr, nullptr,
+                                        Limits(body.size()));
+    Message message;
+    Unpack unpack(handle.get());
+    try {
+      Fields(unpack, message);
+    } catch (const std::exception&) {
+      field = unpack.field();
+      throw;
+    }
+    return message;
+  } catch (const std::exception&) {
+    return MakeError(Code::kProtocol, "malformed {} message{}{}", TypeName(Message::kType),
+                     *field != '\0' ? ", field " : "", field);
+  }
+}
+
+template <class Message>
+Result<Message> Expect(const FrameView& frame) {
+  if (frame.type == Message::kType) return DecodeBody<Message>(frame.body);
+  if constexpr (Message::kType != Type::kError) {
+    if (frame.type == Type::kError) return ErrorOf(frame);
+  }
+  return MakeError(Code::kProtocol, "expected a {} message, got {}", TypeName(Message::kType), TypeName(frame.type));
+}
+
+}  // namespace tributary::wire
+
+#define TRIBUTARY_WIRE_MESSAGE(M)                                       \
+  template std::string EncodeBody<M>(const M&);                         \
+  template Result<M> DecodeBody<M>(std::span<const std::byte>);         \
+  template Result<M> Expect<M>(const FrameView&)

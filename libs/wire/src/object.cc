@@ -1,0 +1,155 @@
+#include "tributary/wire/object.h"
+
+#include <cstring>
+
+#include "fields.h"
+
+namespace tributary::wire {
+namespace {
+
+// As they lie on disk and on the wire: numbers for enums, so that a reader can refuse those it does not know.
+struct TensorRow {
+  std::string name;
+  std::uint32_t dtype = 0;
+  std::vector<std::uint64_t> shape;
+};
+struct SpecRow {
+  static constexpr Type kType = Type::kSpec;
+  std::uint32_t format = 1;
+  std::uint32_t kind = 0;
+  std::vector<TensorRow> tensors;
+  std::uint64_t chunk_bytes = 0;
+  std::uint32_t encoding = 0;
+  std::uint64_t sample_count = 0;
+  std::string base_digest;
+  std::string info;
+};
+struct RootRow {
+  static constexpr Type kType = Type::kRoot;
+  std::uint32_t format = 1;
+  SpecRow spec;
+  std::uint64_t slots = 0;
+  std::uint64_t bytes = 0;
+  std::vector<digest::Sha256> pages;
+};
+
+template <class V>
+void Fields(V& v, TensorRow& m) {
+  v("name", m.name);
+  v("dtype", m.dtype);
+  v("shape", m.shape);
+}
+template <class V>
+void Fields(V& v, SpecRow& m) {
+  v("format", m.format);
+  v("kind", m.kind);
+  v("tensors", m.tensors);
+  v("chunk_bytes", m.chunk_bytes);
+  v("encoding", m.encoding);
+  v("sample_count", m.sample_count);
+  v("base_digest", m.base_digest);
+  v("info", m.info);
+}
+template <class V>
+void Fields(V& v, RootRow& m) {
+  v("format", m.format);
+  v("spec", m.spec);
+  v("slots", m.slots);
+  v("bytes", m.bytes);
+  v("pages", m.pages);
+}
+
+SpecRow ToRow(const ObjectSpec& spec) {
+  SpecRow row;
+  row.kind = static_cast<std::uint32_t>(spec.kind);
+  for (const auto& tensor : spec.tensors) {
+    row.tensors.push_back({tensor.name, static_cast<std::uint32_t>(tensor.dtype), tensor.shape});
+  }
+  row.chunk_bytes = spec.chunk_bytes;
+  row.encoding = static_cast<std::uint32_t>(spec.encoding);
+  row.sample_count = spec.sample_count;
+  row.base_digest = spec.base_digest;
+  row.info = spec.info;
+  return row;
+}
+
+Result<ObjectSpec> FromRow(SpecRow row) {
+  if (row.format != 1) return MakeError(Code::kProtocol, "object spec of format {}: this program reads 1", row.format);
+  ObjectSpec spec;
+  if (row.kind < 1 || row.kind > 3) return MakeError(Code::kProtocol, "object kind {} is not known here", row.kind);
+  spec.kind = static_cast<ObjectKind>(row.kind);
+  TRIBUTARY_ASSIGN(spec.encoding, tensor::EncodingFromInt(row.encoding));
+  for (TensorRow& tensor : row.tensors) {
+    TRIBUTARY_ASSIGN(const tensor::DType dtype, tensor::DTypeFromInt(tensor.dtype));
+    spec.tensors.push_back({std::move(tensor.name), dtype, std::move(tensor.shape)});
+  }
+  spec.chunk_bytes = row.chunk_bytes;
+  spec.sample_count = row.sample_count;
+  if (!row.base_digest.empty()) TRIBUTARY_TRY(digest::ParseSha256(row.base_digest).status());
+  spec.base_digest = std::move(row.base_digest);
+  if (row.info.size() > (64u << 10)) return MakeError(Code::kProtocol, "object info is over 64 KiB");
+  spec.info = std::move(row.info);
+  TRIBUTARY_TRY(tensor::Layout::Make(spec.tensors, spec.chunk_bytes).status());
+  return spec;
+}
+
+}  // namespace
+
+std::string EncodeObjectSpec(const ObjectSpec& spec) { return EncodeBody(ToRow(spec)); }
+
+Result<ObjectSpec> DecodeObjectSpec(std::span<const std::byte> bytes) {
+  TRIBUTARY_ASSIGN(SpecRow row, DecodeBody<SpecRow>(bytes));
+  return FromRow(std::move(row));
+}
+
+std::string EncodeManifestRoot(const ManifestRoot& root) {
+  RootRow row;
+  row.spec = ToRow(root.spec);
+  row.slots = root.slots;
+  row.bytes = root.bytes;
+  row.pages = root.pages;
+  return EncodeBody(row);
+}
+
+Result<ManifestRoot> DecodeManifestRoot(std::span<const std::byte> bytes) {
+  TRIBUTARY_ASSIGN(RootRow row, DecodeBody<RootRow>(bytes));
+  if (row.format != 1) return MakeError(Code::kProtocol, "manifest of format {}: this program reads 1", row.format);
+  ManifestRoot root;
+  root.slots = row.slots;
+  root.bytes = row.bytes;
+  root.pages = std::move(row.pages);
+  TRIBUTARY_ASSIGN(root.spec, FromRow(std::move(row.spec)));
+  TRIBUTARY_ASSIGN(const tensor::Layout layout, tensor::Layout::Make(root.spec.tensors, root.spec.chunk_bytes));
+  if (root.slots != layout.slot_count() || root.pages.size() != (root.slots + kPageDigests - 1) / kPageDigests) {
+    return MakeError(Code::kProtocol, "manifest root: {} slots in {} pages do not fit its layout", root.slots,
+                     root.pages.size());
+  }
+  return root;
+}
+
+std::string EncodePage(std::span<const SlotDigest> digests) {
+  std::string page(digests.size() * kSlotDigestBytes, '\0');
+  char* out = page.data();
+  for (const SlotDigest& slot : digests) {
+    std::memcpy(out, slot.sha256.data(), slot.sha256.size());
+    std::memcpy(out + slot.sha256.size(), slot.xxh128.data(), slot.xxh128.size());
+    out += kSlotDigestBytes;
+  }
+  return page;
+}
+
+Result<std::vector<SlotDigest>> DecodePage(std::span<const std::byte> bytes) {
+  if (bytes.size() % kSlotDigestBytes != 0 || bytes.size() / kSlotDigestBytes > kPageDigests) {
+    return MakeError(Code::kProtocol, "a page of digests has {} bytes", bytes.size());
+  }
+  std::vector<SlotDigest> digests(bytes.size() / kSlotDigestBytes);
+  const std::byte* in = bytes.data();
+  for (SlotDigest& slot : digests) {
+    std::memcpy(slot.sha256.data(), in, slot.sha256.size());
+    std::memcpy(slot.xxh128.data(), in + slot.sha256.size(), slot.xxh128.size());
+    in += kSlotDigestBytes;
+  }
+  return digests;
+}
+
+}  // namespace tributary::wire
