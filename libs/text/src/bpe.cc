@@ -55,7 +55,8 @@ class BpeTokenizer final : public Tokenizer {
     if (add_prefix_space_ && !valid.empty() && valid[0] != ' ') valid.insert(valid.begin(), ' ');
     std::vector<std::int32_t> ids;
     ids.reserve(valid.size() / 3 + 1);
-    // Words repeat: remembering the short ones saves most of the merging. It dies with the call, so threads share nothing.
+    // Words repeat: remembering the short ones saves most of the merging. It dies with the call, so
+    // threads share nothing.
     std::unordered_map<std::string_view, std::pair<std::uint32_t, std::uint32_t>> seen;
     TRIBUTARY_TRY(pretokenizer_->Split(valid, [&](std::string_view piece) {
       const auto known = piece.size() <= kRememberedBytes ? seen.find(piece) : seen.end();
@@ -92,11 +93,17 @@ class BpeTokenizer final : public Tokenizer {
 
   // Best merge first by a heap: a piece without spaces, however long, costs n log n.
   void MergePiece(std::string_view piece, std::vector<std::int32_t>& ids) const {
-    std::vector<Symbol> symbols(piece.size());
-    const auto count = static_cast<std::int32_t>(piece.size());
-    for (std::int32_t i = 0; i < count; ++i) {
-      symbols[i] = {byte_ids_[static_cast<std::uint8_t>(piece[i])], i - 1, i + 1 < count ? i + 1 : -1};
+    std::vector<Symbol> symbols;
+    symbols.reserve(piece.size());
+    for (const char c : piece) {
+      const std::int32_t id = byte_ids_[static_cast<std::uint8_t>(c)];
+      if (id < 0) continue;
+      const auto index = static_cast<std::int32_t>(symbols.size());
+      symbols.push_back({id, index - 1, index + 1});
     }
+    if (symbols.empty()) return;
+    symbols.back().next = -1;
+    const auto count = static_cast<std::int32_t>(symbols.size());
     std::priority_queue<Candidate> candidates;
     const auto offer = [&](std::int32_t left) {
       if (left < 0 || symbols[left].next < 0) return;
@@ -120,7 +127,7 @@ class BpeTokenizer final : public Tokenizer {
       offer(left.previous);
       offer(best.left);
     }
-    for (std::int32_t i = count > 0 ? 0 : -1; i >= 0; i = symbols[i].next) ids.push_back(symbols[i].id);
+    for (std::int32_t i = 0; i >= 0; i = symbols[i].next) ids.push_back(symbols[i].id);
   }
 
   static constexpr std::int32_t kGone = -1;
@@ -144,12 +151,14 @@ Result<std::unique_ptr<Tokenizer>> MakeBpeTokenizer(BpeTables tables, const std:
   std::array<std::int32_t, 256> byte_ids{};
   for (int byte = 0; byte < 256; ++byte) {
     const auto found = ids.find(std::string(1, static_cast<char>(byte)));
-    if (found == ids.end()) {
+    // Some published vocabularies lack control bytes and bytes that UTF-8 never has; those are dropped, as the
+    // reference does. Without printable ASCII it is no byte-level vocabulary.
+    if (found == ids.end() && byte >= ' ' && byte <= '~') {
       return MakeError(Code::kInvalidArgument,
-                       "{}: the vocabulary has no token for byte 0x{:02x}; a byte-level vocabulary has all 256",
+                       "{}: the vocabulary has no token for byte 0x{:02x}; a byte-level vocabulary has one for each",
                        what, byte);
     }
-    byte_ids[byte] = found->second;
+    byte_ids[byte] = found == ids.end() ? -1 : found->second;
   }
   std::unordered_map<std::uint64_t, Merge> merges;
   merges.reserve(tables.merges.size());

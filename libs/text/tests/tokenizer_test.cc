@@ -105,6 +105,19 @@ TEST(BpeTokenizer, DigitsMayStandAlone) {
   EXPECT_THAT(EncodeOk(**tokenizer, "a12low"), ElementsAre('a', '1', '2', 257));
 }
 
+TEST(BpeTokenizer, BytesThatTheVocabularyLacksAreDropped) {
+  TempDirectory directory;
+  Json vocabulary = TinyVocabulary();
+  vocabulary.erase(PrintableByte(4));
+  vocabulary["lowlow"] = 4;
+  directory.Write("vocab.json", vocabulary.dump());
+  directory.Write("merges.txt", TinyMergeLines());
+  auto tokenizer = OpenTokenizer(directory.path());
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.error().message();
+  EXPECT_THAT(EncodeOk(**tokenizer, "a\x04"), ElementsAre('a'));
+  EXPECT_TRUE(EncodeOk(**tokenizer, "\x04").empty());
+}
+
 std::string TestData(const std::string& name) {
   const char* root = std::getenv("TRIBUTARY_TEST_DATA");
   return root == nullptr ? "" : std::string(root) + "/" + name;

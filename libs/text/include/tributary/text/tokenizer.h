@@ -1,7 +1,7 @@
 // Text <-> token ids: raw bytes, or GPT-2's byte-level byte-pair encoding.
 //
-// Any text encodes, and a byte tokenizer's Decode gives the same bytes back. BPE reads its input as UTF-8 and puts
-// U+FFFD where it is invalid. Text is data: a special token's spelling inside it ("<|endoftext|>") is encoded like any
+// Any text encodes, and a byte tokenizer's Decode gives the same bytes back. BPE reads its input as UTF-8, puts
+// U+FFFD where it is invalid, and drops bytes that its vocabulary lacks. Text is data: a special token's spelling inside it ("<|endoftext|>") is encoded like any
 // other text, never as the special id. Ownership: a tokenizer owns its tables and nothing else. Threads: immutable after
 // it is made, all methods may be called from several threads. Failures: files that are absent, broken or of another
 // kind give an error that names file, place and what was expected. Ids are dense: [0, VocabularySize()).
