@@ -1,0 +1,23 @@
+// Writes a sealed model of the blob-store as a Hugging Face directory: model.safetensors and config.json.
+//
+// Streams chunk by chunk: memory is the reader's window, whatever the model's size. Files are written into DIR.tmp, synced, and the
+// directory renamed, so that DIR is whole or absent (an older DIR is replaced at the end). One thread. Bytes.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "tributary/base/result.h"
+#include "tributary/blob/store.h"
+
+namespace tributary::modeldir {
+
+// Called after each chunk with bytes written and in all; an error ends the export with it.
+using ExportProgress = std::function<Status(std::uint64_t done, std::uint64_t total)>;
+
+// kUnavailable if the object is not sealed. config.json is the object's `info`; without one it is left out.
+Status ExportModel(blob::BlobStore& store, const ObjectName& object, const std::string& directory,
+                   const ExportProgress& progress = nullptr);
+
+}  // namespace tributary::modeldir

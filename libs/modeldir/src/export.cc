@@ -1,0 +1,120 @@
+#include "tributary/modeldir/export.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <filesystem>
+#include <optional>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "tributary/tensor/safetensors.h"
+
+namespace tributary::modeldir {
+namespace {
+
+namespace fs = std::filesystem;
+
+class File {
+ public:
+  static Result<File> Make(const std::string& path) {
+    const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (fd < 0) return ErrnoError(errno, "making " + path);
+    return File(fd, path);
+  }
+  File(File&& other) noexcept : fd_(std::exchange(other.fd_, -1)), path_(std::move(other.path_)) {}
+  File& operator=(File&&) = delete;
+  ~File() {
+    if (fd_ >= 0) close(fd_);
+  }
+
+  Status WriteAt(std::span<const std::byte> bytes, std::uint64_t offset) const {
+    while (!bytes.empty()) {
+      const ssize_t n = pwrite(fd_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0) return ErrnoError(errno, "writing " + path_);
+      bytes = bytes.subspan(static_cast<std::size_t>(n));
+      offset += static_cast<std::uint64_t>(n);
+    }
+    return Ok();
+  }
+  Status Sync() const { return fsync(fd_) == 0 ? Ok() : Status(ErrnoError(errno, "syncing " + path_)); }
+
+ private:
+  File(int fd, std::string path) : fd_(fd), path_(std::move(path)) {}
+  int fd_;
+  std::string path_;
+};
+
+Status SyncDirectory(const std::string& path) {
+  const int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return ErrnoError(errno, "opening " + path);
+  const int result = fsync(fd);
+  const int error = errno;
+  close(fd);
+  return result == 0 ? Ok() : Status(ErrnoError(error, "syncing " + path));
+}
+
+// Tensors stand in the file in manifest order, whatever their dtypes; a slot's pieces go to their tensors' places.
+Status WriteWeights(blob::BlobStore& store, const ObjectName& object, const wire::ObjectSpec& spec, const std::string& path,
+                    const ExportProgress& progress) {
+  TRIBUTARY_ASSIGN(const tensor::Layout layout, tensor::Layout::Make(spec.tensors, spec.chunk_bytes));
+  const std::string header = tensor::MakeSafetensorsHeader(spec.tensors, {{"format", "pt"}});
+  TRIBUTARY_ASSIGN(const File file, File::Make(path));
+  TRIBUTARY_TRY(file.WriteAt(std::as_bytes(std::span(header)), 0));
+  std::vector<std::uint64_t> offsets;
+  std::uint64_t end = header.size();
+  for (std::uint32_t i = 0; i < layout.tensors().size(); ++i) {
+    offsets.push_back(end);
+    end += layout.PlaceOfTensor(i).elements * tensor::ElementBytes(layout.tensors()[i].dtype);
+  }
+  blob::ReadOptions options;
+  options.wait = std::chrono::seconds(60);
+  TRIBUTARY_ASSIGN(auto reader, store.Read(blob::SlotsOf(object, layout.all_slots()), options));
+  std::uint64_t done = 0;
+  for (;;) {
+    TRIBUTARY_ASSIGN(const std::optional<blob::Chunk> chunk, reader->Next());
+    if (!chunk) break;
+    if (chunk->bytes.size() != layout.SlotBytes(chunk->slot)) {
+      return MakeError(Code::kDataLoss, "{} slot {}: {} bytes where the layout has {}", object.str(), chunk->slot,
+                       chunk->bytes.size(), layout.SlotBytes(chunk->slot));
+    }
+    for (const tensor::SlotPiece& piece : layout.Pieces(chunk->slot)) {
+      TRIBUTARY_TRY(file.WriteAt(chunk->bytes.subspan(piece.chunk_offset, piece.bytes), offsets[piece.tensor] + piece.tensor_offset));
+    }
+    done += chunk->bytes.size();
+    if (progress) TRIBUTARY_TRY(progress(done, layout.total_bytes()));
+  }
+  return file.Sync();
+}
+
+}  // namespace
+
+Status ExportModel(blob::BlobStore& store, const ObjectName& object, const std::string& directory,
+                   const ExportProgress& progress) {
+  TRIBUTARY_ASSIGN(const blob::ObjectInfo info, store.Stat(object));
+  if (!info.sealed) return MakeError(Code::kUnavailable, "{} is not sealed yet: it has no final content", object.str());
+  TRIBUTARY_ASSIGN(const wire::ObjectSpec spec, store.Spec(object));
+  const std::string temporary = directory + ".tmp";
+  std::error_code ec;
+  fs::remove_all(temporary, ec);
+  fs::create_directories(temporary, ec);
+  if (ec) return ErrnoError(ec.value(), "making " + temporary);
+  TRIBUTARY_TRY(WriteWeights(store, object, spec, temporary + "/model.safetensors", progress));
+  if (!spec.info.empty()) {
+    TRIBUTARY_ASSIGN(const File config, File::Make(temporary + "/config.json"));
+    TRIBUTARY_TRY(config.WriteAt(std::as_bytes(std::span(spec.info)), 0));
+    TRIBUTARY_TRY(config.Sync());
+  }
+  TRIBUTARY_TRY(SyncDirectory(temporary));
+  fs::remove_all(directory, ec);
+  if (ec) return ErrnoError(ec.value(), "replacing " + directory);
+  fs::rename(temporary, directory, ec);
+  if (ec) return ErrnoError(ec.value(), "renaming " + temporary);
+  const auto parent = fs::absolute(directory).parent_path();
+  return SyncDirectory(parent.string());
+}
+
+}  // namespace tributary::modeldir
