@@ -1,0 +1,59 @@
+// The weighted mean of one slot over all participants: the arithmetic of federated averaging.
+//
+// FedAvg (McMahan, Moore, Ramage, Hampson, Agüera y Arcas, "Communication-Efficient Learning of Deep Networks from
+// Decentralized Data", AISTATS 2017, algorithm 1): w_{t+1} = Σ_k (n_k / n) · w_{t+1}^k, where n_k counts the samples of
+// participant k and n = Σ n_k. A round is: every participant reads the model (S bytes down each), trains, writes its update (S
+// bytes up each); aggregators read each update once (N·S) and write the mean once (S). No aggregator holds more
+// than the accumulator of one slot and the chunks on their way to it.
+//
+// Determinism. The sum is fp32, acc = acc + (w · x): one multiplication, one addition, each rounded, never fused, starting at
+// +0, in the order in which participants are added (callers sort them by name). Elements do not interact, so the result does
+// not depend on slot size, on which replica reduces which slot, or on the width of the processor's vectors.
+//   F32          x as it is; the accumulator is the result.
+//   F16, BF16    widened exactly to fp32, rounded to nearest even at the end.
+//   F64          each x rounded to fp32 first: sums are as precise as those of F32.
+//   I64, I32, U8 first + round(Σ w · (x - first)), `first` the first participant's element: where all agree the result is exactly
+//                that, else the mean rounded to nearest (ties to even) and kept in the type's range. Differences are fp32.
+//   BOOL         as U8 on 0 and 1: the weighted majority; a tie follows the first participant.
+// Ownership: a Reducer works in memory that the caller gives (and counts in its budget) and owns nothing. One thread. Failures:
+// kInvalidArgument for sizes that do not fit, kResourceExhausted for too little memory.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "tributary/base/result.h"
+#include "tributary/tensor/dtype.h"
+
+namespace tributary::aggregate {
+
+// n_i / Σn, the quotient in double, rounded once to fp32. `counts` are sample counts or any weights: finite, not negative,
+// not all zero, else kInvalidArgument.
+Result<std::vector<float>> NormalizedWeights(std::span<const double> counts);
+
+constexpr std::size_t kAccumulatorAlignment = 64;
+
+// Memory that a slot of this many elements needs.
+std::uint64_t AccumulatorBytes(tensor::DType dtype, std::uint64_t elements);
+
+class Reducer {
+ public:
+  // REQUIRES: memory.data() is aligned to kAccumulatorAlignment.
+  explicit Reducer(std::span<std::byte> memory) : memory_(memory) {}
+
+  Status Begin(tensor::DType dtype, std::uint64_t elements);
+  // Adds weight · chunk. `encoding` is how the chunk stands: native, or fp16/bf16 of a float dtype. Any alignment.
+  Status Add(std::span<const std::byte> chunk, tensor::Encoding encoding, float weight);
+  // The mean in the slot's native dtype. REQUIRES: at least one Add since Begin. `out` may be unaligned.
+  Status Finish(std::span<std::byte> out);
+
+ private:
+  std::span<std::byte> memory_;
+  tensor::DType dtype_ = tensor::DType::kF32;
+  std::uint64_t elements_ = 0;
+  std::uint64_t added_ = 0;
+};
+
+}  // namespace tributary::aggregate

@@ -1,0 +1,170 @@
+#include "kernels.h"
+
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+namespace tributary::aggregate {
+namespace {
+
+// Chunks may lie anywhere in a frame: elements are copied out with memcpy, which compiles to a plain (unaligned) load.
+template <class T>
+inline T Load(const std::byte* p, std::size_t i) {
+  T value;
+  std::memcpy(&value, p + i * sizeof(T), sizeof(T));
+  return value;
+}
+template <class T>
+inline void Put(std::byte* p, std::size_t i, T value) {
+  std::memcpy(p + i * sizeof(T), &value, sizeof(T));
+}
+
+// tensor::F16ToFloat without a branch: scaling by 2^112 also normalises subnormals, exactly.
+inline float WidenF16(std::uint16_t half) {
+  const std::uint32_t bits = half;
+  const std::uint32_t magnitude = (bits & 0x7FFFu) << 13;
+  const float scaled = std::bit_cast<float>(magnitude) * 0x1.0p112f;
+  const std::uint32_t special = (bits & 0x7C00u) == 0x7C00u ? 0x7F800000u : 0u;
+  return std::bit_cast<float>(std::bit_cast<std::uint32_t>(scaled) | special | ((bits & 0x8000u) << 16));
+}
+
+// tensor::FloatToF16 without a branch: an addition of the right magnitude rounds at the right bit, and an overflow in
+// the first product makes infinities.
+inline std::uint16_t NarrowF16(float value) {
+  const std::uint32_t bits = std::bit_cast<std::uint32_t>(value);
+  const std::uint32_t doubled = bits + bits;
+  const std::uint32_t sign = (bits >> 16) & 0x8000u;
+  float base = (std::bit_cast<float>(bits & 0x7FFFFFFFu) * 0x1.0p112f) * 0x1.0p-110f;
+  std::uint32_t bias = doubled & 0xFF000000u;
+  bias = bias < 0x71000000u ? 0x71000000u : bias;
+  base = std::bit_cast<float>((bias >> 1) + 0x07800000u) + base;
+  const std::uint32_t rounded = std::bit_cast<std::uint32_t>(base);
+  const std::uint32_t finite = ((rounded >> 13) & 0x7C00u) + (rounded & 0xFFFu);
+  return static_cast<std::uint16_t>(sign | (doubled > 0xFF000000u ? 0x7E00u : finite));
+}
+
+inline std::uint16_t NarrowBF16(float value) {
+  const std::uint32_t bits = std::bit_cast<std::uint32_t>(value);
+  const std::uint32_t rounded = (bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16;
+  const std::uint32_t nan = (bits >> 16) | 0x40u;
+  return static_cast<std::uint16_t>((bits & 0x7FFFFFFFu) > 0x7F800000u ? nan : rounded);
+}
+
+struct F32 {
+  using Stored = float;
+  static float Widen(float x) { return x; }
+};
+struct F16 {
+  using Stored = std::uint16_t;
+  static float Widen(std::uint16_t x) { return WidenF16(x); }
+};
+struct BF16 {
+  using Stored = std::uint16_t;
+  static float Widen(std::uint16_t x) { return std::bit_cast<float>(static_cast<std::uint32_t>(x) << 16); }
+};
+struct F64 {
+  using Stored = double;
+  static float Widen(double x) { return static_cast<float>(x); }
+};
+
+template <class Type>
+void AddLoop(float* __restrict acc, const std::byte* __restrict x, std::size_t count, float weight, bool first_add) {
+  acc = static_cast<float*>(__builtin_assume_aligned(acc, 64));
+  if (first_add) {
+    // 0 + w·x and not w·x: a sum that begins at +0 never ends at -0 by order alone, and nothing needs clearing.
+    for (std::size_t i = 0; i < count; ++i) {
+      acc[i] = 0.0f + weight * Type::Widen(Load<typename Type::Stored>(x, i));
+    }
+  } else {
+    for (std::size_t i = 0; i < count; ++i) {
+      acc[i] = acc[i] + weight * Type::Widen(Load<typename Type::Stored>(x, i));
+    }
+  }
+}
+
+template <class T>
+inline float Difference(T a, T b) {
+  // Exact for 32 bits and less; of two equal numbers it is zero for every width.
+  return static_cast<float>(static_cast<double>(a) - static_cast<double>(b));
+}
+
+template <class T, bool kBoolean>
+void DifferenceLoop(float* __restrict acc, const std::byte* first, const std::byte* __restrict x, std::size_t count,
+                    float weight) {
+  for (std::size_t i = 0; i < count; ++i) {
+    T a = Load<T>(x, i);
+    T b = Load<T>(first, i);
+    if constexpr (kBoolean) {
+      a = a != 0;
+      b = b != 0;
+    }
+    acc[i] = acc[i] + weight * Difference(a, b);
+  }
+}
+
+template <class T, bool kBoolean>
+void StoreIntegers(std::byte* out, const float* acc, const std::byte* first, std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) {
+    T value = Load<T>(first, i);
+    if constexpr (kBoolean) value = value != 0;
+    const double step = std::nearbyint(static_cast<double>(acc[i]));
+    if (step != 0) {  // also true for NaN, which weights and differences, both finite, cannot give
+      constexpr double kLow = kBoolean ? 0.0 : static_cast<double>(std::numeric_limits<T>::min());
+      constexpr double kHigh = kBoolean ? 1.0 : static_cast<double>(std::numeric_limits<T>::max());
+      const double mean = static_cast<double>(value) + step;
+      // 2^63 is the double next to the largest I64: >= keeps the conversion defined.
+      value = mean <= kLow    ? static_cast<T>(kBoolean ? 0 : std::numeric_limits<T>::min())
+              : mean >= kHigh ? static_cast<T>(kBoolean ? 1 : std::numeric_limits<T>::max())
+                              : static_cast<T>(mean);
+    }
+    Put<T>(out, i, value);
+  }
+}
+
+}  // namespace
+
+void AddFloats(Kernel kernel, float* acc, const std::byte* x, std::size_t count, float weight, bool first_add) {
+  switch (kernel) {
+    case Kernel::kF32: return AddLoop<F32>(acc, x, count, weight, first_add);
+    case Kernel::kF16: return AddLoop<F16>(acc, x, count, weight, first_add);
+    case Kernel::kBF16: return AddLoop<BF16>(acc, x, count, weight, first_add);
+    case Kernel::kF64: return AddLoop<F64>(acc, x, count, weight, first_add);
+    default: return;
+  }
+}
+
+void AddDifferences(Kernel kernel, float* acc, const std::byte* first, const std::byte* x, std::size_t count,
+                    float weight) {
+  switch (kernel) {
+    case Kernel::kI64: return DifferenceLoop<std::int64_t, false>(acc, first, x, count, weight);
+    case Kernel::kI32: return DifferenceLoop<std::int32_t, false>(acc, first, x, count, weight);
+    case Kernel::kU8: return DifferenceLoop<std::uint8_t, false>(acc, first, x, count, weight);
+    case Kernel::kBool: return DifferenceLoop<std::uint8_t, true>(acc, first, x, count, weight);
+    default: return;
+  }
+}
+
+void Store(Kernel kernel, std::byte* __restrict out, const float* __restrict acc, const std::byte* first,
+           std::size_t count) {
+  switch (kernel) {
+    case Kernel::kF32:
+      std::memcpy(out, acc, count * sizeof(float));
+      return;
+    case Kernel::kF16:
+      for (std::size_t i = 0; i < count; ++i) Put<std::uint16_t>(out, i, NarrowF16(acc[i]));
+      return;
+    case Kernel::kBF16:
+      for (std::size_t i = 0; i < count; ++i) Put<std::uint16_t>(out, i, NarrowBF16(acc[i]));
+      return;
+    case Kernel::kF64:
+      for (std::size_t i = 0; i < count; ++i) Put<double>(out, i, static_cast<double>(acc[i]));
+      return;
+    case Kernel::kI64: return StoreIntegers<std::int64_t, false>(out, acc, first, count);
+    case Kernel::kI32: return StoreIntegers<std::int32_t, false>(out, acc, first, count);
+    case Kernel::kU8: return StoreIntegers<std::uint8_t, false>(out, acc, first, count);
+    case Kernel::kBool: return StoreIntegers<std::uint8_t, true>(out, acc, first, count);
+  }
+}
+
+}  // namespace tributary::aggregate

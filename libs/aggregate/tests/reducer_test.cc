@@ -1,0 +1,231 @@
+#include "tributary/aggregate/reducer.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <limits>
+#include <memory>
+
+#include "reference.h"
+#include "tributary/base/random.h"
+
+namespace tributary::aggregate {
+namespace {
+
+using tensor::DType;
+using tensor::Encoding;
+using testing::HasSubstr;
+
+// Aligned memory of exactly the size asked for.
+class Memory {
+ public:
+  explicit Memory(std::uint64_t bytes)
+      : bytes_(bytes),
+        base_(static_cast<std::byte*>(std::aligned_alloc(kAccumulatorAlignment, (bytes + 63) / 64 * 64)), &std::free) {}
+  std::span<std::byte> span() { return {base_.get(), bytes_}; }
+
+ private:
+  std::uint64_t bytes_;
+  std::unique_ptr<std::byte, decltype(&std::free)> base_;
+};
+
+template <class T>
+std::vector<std::byte> Bytes(const std::vector<T>& values) {
+  std::vector<std::byte> bytes(values.size() * sizeof(T));
+  std::memcpy(bytes.data(), values.data(), bytes.size());
+  return bytes;
+}
+template <class T>
+std::vector<T> Values(const std::vector<std::byte>& bytes) {
+  std::vector<T> values(bytes.size() / sizeof(T));
+  std::memcpy(values.data(), bytes.data(), bytes.size());
+  return values;
+}
+
+std::vector<std::byte> Mean(DType dtype, std::size_t elements, const std::vector<ReferenceInput>& inputs,
+                            std::size_t misalign = 0) {
+  Memory memory(AccumulatorBytes(dtype, elements));
+  Reducer reducer(memory.span());
+  EXPECT_TRUE(reducer.Begin(dtype, elements).ok());
+  for (const auto& input : inputs) {
+    std::vector<std::byte> moved(input.chunk.size() + misalign);
+    std::copy(input.chunk.begin(), input.chunk.end(), moved.begin() + static_cast<std::ptrdiff_t>(misalign));
+    EXPECT_TRUE(reducer.Add(std::span(moved).subspan(misalign), input.encoding, input.weight).ok());
+  }
+  std::vector<std::byte> out(elements * tensor::ElementBytes(dtype));
+  EXPECT_TRUE(reducer.Finish(out).ok());
+  return out;
+}
+
+// Random bytes are every kind of float there is: subnormals, infinities, NaN. Those that are no number are left out,
+// since a NaN's payload is the processor's own.
+std::vector<std::byte> RandomChunk(SplitMix64& random, DType dtype, Encoding encoding, std::size_t elements) {
+  const std::size_t width = encoding == Encoding::kNative ? tensor::ElementBytes(dtype) : 2;
+  std::vector<std::byte> bytes(elements * width);
+  for (std::size_t i = 0; i < elements; ++i) {
+    for (;;) {
+      const std::uint64_t bits = random.Next();
+      float value = 0;
+      if (encoding == Encoding::kF16 || (encoding == Encoding::kNative && dtype == DType::kF16)) {
+        value = tensor::F16ToFloat(static_cast<std::uint16_t>(bits));
+      } else if (encoding == Encoding::kBF16 || dtype == DType::kBF16) {
+        value = tensor::BF16ToFloat(static_cast<std::uint16_t>(bits));
+      } else if (dtype == DType::kF64) {
+        double wide;
+        std::memcpy(&wide, &bits, sizeof wide);
+        value = static_cast<float>(wide);
+      } else if (dtype == DType::kF32) {
+        const auto narrow = static_cast<std::uint32_t>(bits);
+        std::memcpy(&value, &narrow, sizeof value);
+      }
+      if (!std::isfinite(value)) continue;
+      std::memcpy(bytes.data() + i * width, &bits, width);
+      if (dtype == DType::kBool) bytes[i] = static_cast<std::byte>(bits & 1);
+      break;
+    }
+  }
+  return bytes;
+}
+
+struct Case {
+  DType dtype;
+  Encoding encoding;
+};
+class BitEqual : public testing::TestWithParam<Case> {};
+
+TEST_P(BitEqual, ToTheScalarReference) {
+  const auto [dtype, encoding] = GetParam();
+  SplitMix64 random(MixSeed(7, static_cast<std::uint64_t>(dtype), static_cast<std::uint64_t>(encoding)));
+  for (const std::size_t elements : {std::size_t{1}, std::size_t{3}, std::size_t{64}, std::size_t{4099}}) {
+    for (const std::size_t participants : {1, 2, 5}) {
+      std::vector<double> counts;
+      for (std::size_t k = 0; k < participants; ++k) counts.push_back(1.0 + static_cast<double>(random.NextBelow(1000)));
+      const auto weights = NormalizedWeights(counts);
+      ASSERT_TRUE(weights.ok());
+      std::vector<ReferenceInput> inputs;
+      for (std::size_t k = 0; k < participants; ++k) {
+        inputs.push_back({RandomChunk(random, dtype, encoding, elements), encoding, (*weights)[k]});
+      }
+      const auto expected = ReferenceMean(dtype, elements, inputs);
+      EXPECT_EQ(Mean(dtype, elements, inputs), expected) << elements << " elements, " << participants << " inputs";
+      EXPECT_EQ(Mean(dtype, elements, inputs, 3), expected) << "unaligned chunks";
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    EveryDType, BitEqual,
+    testing::Values(Case{DType::kF32, Encoding::kNative}, Case{DType::kF16, Encoding::kNative},
+                    Case{DType::kBF16, Encoding::kNative}, Case{DType::kF64, Encoding::kNative},
+                    Case{DType::kI64, Encoding::kNative}, Case{DType::kI32, Encoding::kNative},
+                    Case{DType::kU8, Encoding::kNative}, Case{DType::kBool, Encoding::kNative},
+                    Case{DType::kF32, Encoding::kF16}, Case{DType::kF32, Encoding::kBF16}),
+    [](const auto& info) {
+      return std::string(tensor::DTypeName(info.param.dtype)) + "_as_" +
+             std::string(tensor::EncodingName(info.param.encoding));
+    });
+
+TEST(Reducer, EveryF16ComesBackAsItself) {
+  std::vector<std::uint16_t> all;
+  for (std::uint32_t bits = 0; bits < 0x10000; ++bits) {
+    if (!std::isnan(tensor::F16ToFloat(static_cast<std::uint16_t>(bits))) && bits != 0x8000) {
+      all.push_back(static_cast<std::uint16_t>(bits));
+    }
+  }
+  const auto chunk = Bytes(all);
+  EXPECT_EQ(Mean(DType::kF16, all.size(), {{chunk, Encoding::kNative, 1.0f}}), chunk);
+}
+
+TEST(Reducer, NaNStaysNaN) {
+  const auto f32 = Bytes<float>({std::numeric_limits<float>::quiet_NaN()});
+  EXPECT_TRUE(std::isnan(Values<float>(Mean(DType::kF32, 1, {{f32, Encoding::kNative, 1.0f}}))[0]));
+  const auto f16 = Bytes<std::uint16_t>({0x7E01});
+  EXPECT_TRUE(std::isnan(tensor::F16ToFloat(Values<std::uint16_t>(Mean(DType::kF16, 1, {{f16, Encoding::kNative, 1.0f}}))[0])));
+  const auto bf16 = Bytes<std::uint16_t>({0x7FC1});
+  EXPECT_TRUE(std::isnan(tensor::BF16ToFloat(Values<std::uint16_t>(Mean(DType::kBF16, 1, {{bf16, Encoding::kNative, 1.0f}}))[0])));
+}
+
+TEST(Reducer, MultiplyAndAddAreTwoRoundings) {
+  // 1 + 2^-12 squared is 1 + 2^-11 + 2^-24: a fused operation would keep the last term once -1 is added.
+  const float x = 1.0f + 0x1.0p-12f;
+  const auto mean = Mean(DType::kF32, 1, {{Bytes<float>({-1.0f}), Encoding::kNative, 1.0f}, {Bytes<float>({x}), Encoding::kNative, x}});
+  EXPECT_EQ(Values<float>(mean)[0], 0x1.0p-11f);
+}
+
+TEST(Reducer, OrderOfParticipantsIsTheOrderOfTheSum) {
+  // In fp32 (1e8 + 1) - 1e8 is 0 and (1e8 - 1e8) + 1 is 1: the caller's order is kept.
+  const ReferenceInput big{Bytes<float>({1e8f}), Encoding::kNative, 1.0f};
+  const ReferenceInput minus{Bytes<float>({-1e8f}), Encoding::kNative, 1.0f};
+  const ReferenceInput one{Bytes<float>({1.0f}), Encoding::kNative, 1.0f};
+  EXPECT_EQ(Values<float>(Mean(DType::kF32, 1, {big, one, minus}))[0], 0.0f);
+  EXPECT_EQ(Values<float>(Mean(DType::kF32, 1, {big, minus, one}))[0], 1.0f);
+}
+
+TEST(Reducer, IntegersThatAgreeAreKeptToTheLastBit) {
+  const auto chunk = Bytes<std::int64_t>({(1LL << 62) + 1, -7, std::numeric_limits<std::int64_t>::min()});
+  EXPECT_EQ(Mean(DType::kI64, 3, {{chunk, Encoding::kNative, 0.3f}, {chunk, Encoding::kNative, 0.7f}}), chunk);
+}
+
+TEST(Reducer, IntegersThatDifferAreAveragedAndRounded) {
+  const auto a = Bytes<std::int32_t>({10, -10, 0});
+  const auto b = Bytes<std::int32_t>({20, -20, 1});
+  EXPECT_EQ(Values<std::int32_t>(Mean(DType::kI32, 3, {{a, Encoding::kNative, 0.75f}, {b, Encoding::kNative, 0.25f}})),
+            (std::vector<std::int32_t>{12, -12, 0}));
+}
+
+TEST(Reducer, BooleansTakeTheWeightedMajority) {
+  const auto yes = Bytes<std::uint8_t>({1, 1});
+  const auto no = Bytes<std::uint8_t>({0, 1});
+  EXPECT_EQ(Values<std::uint8_t>(Mean(DType::kBool, 2, {{yes, Encoding::kNative, 0.25f}, {no, Encoding::kNative, 0.75f}})),
+            (std::vector<std::uint8_t>{0, 1}));
+  EXPECT_EQ(Values<std::uint8_t>(Mean(DType::kBool, 2, {{yes, Encoding::kNative, 0.5f}, {no, Encoding::kNative, 0.5f}})),
+            (std::vector<std::uint8_t>{1, 1}));
+}
+
+TEST(Reducer, RefusesChunksOfTheWrongSize) {
+  Memory memory(AccumulatorBytes(DType::kF32, 4));
+  Reducer reducer(memory.span());
+  ASSERT_TRUE(reducer.Begin(DType::kF32, 4).ok());
+  const std::vector<std::byte> chunk(15);
+  const auto status = reducer.Add(chunk, Encoding::kNative, 1.0f);
+  ASSERT_FALSE(status.ok());
+  EXPECT_EQ(status.error().code(), Code::kInvalidArgument);
+  EXPECT_THAT(status.error().message(), HasSubstr("15 bytes came for a slot of 4 elements"));
+}
+
+TEST(Reducer, RefusesEncodingsItCannotAverage) {
+  Memory memory(AccumulatorBytes(DType::kI32, 4));
+  Reducer reducer(memory.span());
+  ASSERT_TRUE(reducer.Begin(DType::kI32, 4).ok());
+  const std::vector<std::byte> chunk(8);
+  EXPECT_THAT(reducer.Add(chunk, Encoding::kF16, 1.0f).error().message(), HasSubstr("I32 in encoding fp16"));
+  ASSERT_TRUE(reducer.Begin(DType::kF32, 4).ok());
+  EXPECT_THAT(reducer.Add(chunk, Encoding::kNf4, 1.0f).error().message(), HasSubstr("F32 in encoding nf4"));
+}
+
+TEST(Reducer, RefusesTooLittleMemoryAndAnEmptyMean) {
+  Memory memory(AccumulatorBytes(DType::kF32, 64));
+  Reducer reducer(memory.span());
+  EXPECT_EQ(reducer.Begin(DType::kF32, 65).error().code(), Code::kResourceExhausted);
+  ASSERT_TRUE(reducer.Begin(DType::kF32, 64).ok());
+  std::vector<std::byte> out(256);
+  EXPECT_THAT(reducer.Finish(out).error().message(), HasSubstr("no participants"));
+}
+
+TEST(Reducer, BeginForgetsTheSlotBefore) {
+  Memory memory(AccumulatorBytes(DType::kF32, 2));
+  Reducer reducer(memory.span());
+  ASSERT_TRUE(reducer.Begin(DType::kF32, 2).ok());
+  ASSERT_TRUE(reducer.Add(Bytes<float>({5, 6}), Encoding::kNative, 1.0f).ok());
+  ASSERT_TRUE(reducer.Begin(DType::kF32, 2).ok());
+  ASSERT_TRUE(reducer.Add(Bytes<float>({1, 2}), Encoding::kNative, 1.0f).ok());
+  std::vector<std::byte> out(8);
+  ASSERT_TRUE(reducer.Finish(out).ok());
+  EXPECT_EQ(Values<float>(out), (std::vector<float>{1, 2}));
+}
+
+}  // namespace
+}  // namespace tributary::aggregate

@@ -1,0 +1,86 @@
+#include "reference.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+namespace tributary::aggregate {
+namespace {
+
+using tensor::DType;
+using tensor::Encoding;
+
+template <class T>
+T At(const std::vector<std::byte>& bytes, std::size_t i) {
+  T value;
+  std::memcpy(&value, bytes.data() + i * sizeof(T), sizeof(T));
+  return value;
+}
+
+float Widen(DType dtype, Encoding encoding, const std::vector<std::byte>& bytes, std::size_t i) {
+  if (encoding == Encoding::kF16 || (encoding == Encoding::kNative && dtype == DType::kF16)) {
+    return tensor::F16ToFloat(At<std::uint16_t>(bytes, i));
+  }
+  if (encoding == Encoding::kBF16 || dtype == DType::kBF16) return tensor::BF16ToFloat(At<std::uint16_t>(bytes, i));
+  if (dtype == DType::kF64) return static_cast<float>(At<double>(bytes, i));
+  return At<float>(bytes, i);
+}
+
+template <class T>
+T MeanOfIntegers(const std::vector<ReferenceInput>& inputs, std::size_t i) {
+  const T first = At<T>(inputs.front().chunk, i);
+  volatile float acc = 0;
+  for (std::size_t k = 1; k < inputs.size(); ++k) {
+    const T x = At<T>(inputs[k].chunk, i);
+    volatile float product = inputs[k].weight * static_cast<float>(static_cast<double>(x) - static_cast<double>(first));
+    acc = acc + product;
+  }
+  const double step = std::nearbyint(static_cast<double>(acc));
+  if (step == 0) return first;
+  const double mean = static_cast<double>(first) + step;
+  if (mean >= static_cast<double>(std::numeric_limits<T>::max())) return std::numeric_limits<T>::max();
+  if (mean <= static_cast<double>(std::numeric_limits<T>::min())) return std::numeric_limits<T>::min();
+  return static_cast<T>(mean);
+}
+
+}  // namespace
+
+std::vector<std::byte> ReferenceMean(DType dtype, std::size_t elements, const std::vector<ReferenceInput>& inputs) {
+  const std::size_t width = tensor::ElementBytes(dtype);
+  std::vector<std::byte> out(elements * width);
+  const auto put = [&](std::size_t i, auto value) { std::memcpy(out.data() + i * width, &value, sizeof value); };
+  for (std::size_t i = 0; i < elements; ++i) {
+    if (dtype == DType::kI64) {
+      put(i, MeanOfIntegers<std::int64_t>(inputs, i));
+      continue;
+    }
+    if (dtype == DType::kI32) {
+      put(i, MeanOfIntegers<std::int32_t>(inputs, i));
+      continue;
+    }
+    if (dtype == DType::kU8 || dtype == DType::kBool) {
+      put(i, MeanOfIntegers<std::uint8_t>(inputs, i));
+      continue;
+    }
+    // volatile: each product and each sum is rounded on its own, whatever the compiler may do.
+    volatile float acc = 0;
+    for (const ReferenceInput& input : inputs) {
+      volatile float product = input.weight * Widen(dtype, input.encoding, input.chunk, i);
+      acc = acc + product;
+    }
+    const float mean = acc;
+    if (dtype == DType::kF16) {
+      put(i, tensor::FloatToF16(mean));
+    } else if (dtype == DType::kBF16) {
+      put(i, tensor::FloatToBF16(mean));
+    } else if (dtype == DType::kF64) {
+      put(i, static_cast<double>(mean));
+    } else {
+      put(i, mean);
+    }
+  }
+  return out;
+}
+
+}  // namespace tributary::aggregate
