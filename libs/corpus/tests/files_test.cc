@@ -1,0 +1,98 @@
+#include "tributary/corpus/files.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "temp_directory.h"
+
+namespace tributary::corpus {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+TEST(ListTextFiles, TakesTextByNameAndLeavesOutTheRest) {
+  TempDirectory directory;
+  const std::string b = directory.Write("b", "text b");
+  const std::string a = directory.Write("a", "text a");
+  directory.Write("a.dat", std::string("\0\0\0\2", 4));
+  directory.Write(".hidden", "x");
+  directory.Write("empty", "");
+  std::filesystem::create_directory(directory.path() + "/sub");
+  std::filesystem::create_symlink("b", directory.path() + "/0-link-before-its-file");
+  std::filesystem::create_symlink("a", directory.path() + "/a.u8");
+  std::filesystem::create_symlink("nowhere", directory.path() + "/dangling");
+  auto files = ListTextFiles(directory.path(), "d");
+  ASSERT_TRUE(files.ok()) << files.error().message();
+  ASSERT_EQ(files->size(), 2u);
+  EXPECT_EQ((*files)[0].path, a);
+  EXPECT_EQ((*files)[1].path, b);
+  EXPECT_EQ((*files)[1].bytes, 6u);
+}
+
+TEST(ListTextFiles, ALinkToAFileElsewhereIsTaken) {
+  TempDirectory directory;
+  TempDirectory elsewhere;
+  std::filesystem::create_symlink(elsewhere.Write("far", "text"), directory.path() + "/near");
+  auto files = ListTextFiles(directory.path(), "d");
+  ASSERT_TRUE(files.ok()) << files.error().message();
+  EXPECT_EQ(files->size(), 1u);
+}
+
+TEST(ListTextFiles, OneFile) {
+  TempDirectory directory;
+  auto files = ListTextFiles(directory.Write("only", "text"), "d");
+  ASSERT_TRUE(files.ok());
+  EXPECT_EQ(files->size(), 1u);
+}
+
+TEST(ListTextFiles, MissingPathNamesPathAndFlag) {
+  auto files = ListTextFiles("/nonexistent/text", "tales");
+  ASSERT_FALSE(files.ok());
+  EXPECT_EQ(files.error().code(), Code::kNotFound);
+  EXPECT_THAT(files.error().message(), HasSubstr("/nonexistent/text"));
+  EXPECT_THAT(files.error().message(), HasSubstr("--data tales=PATH"));
+  EXPECT_THAT(ListTextFiles("", "tales").error().message(), HasSubstr("--data tales=PATH"));
+}
+
+TEST(ListTextFiles, DirectoryWithoutText) {
+  TempDirectory directory;
+  directory.Write("binary", std::string(10, '\0'));
+  auto files = ListTextFiles(directory.path(), "d");
+  ASSERT_FALSE(files.ok());
+  EXPECT_THAT(files.error().message(), HasSubstr("no text file"));
+}
+
+TEST(ListTextFiles, BinaryFileGivenByItself) {
+  TempDirectory directory;
+  auto files = ListTextFiles(directory.Write("binary", std::string(10, '\0')), "d");
+  ASSERT_FALSE(files.ok());
+  EXPECT_THAT(files.error().message(), HasSubstr("NUL"));
+}
+
+TEST(ListTextFiles, NeitherFileNorDirectory) {
+  auto files = ListTextFiles("/dev/null", "d");
+  ASSERT_FALSE(files.ok());
+  EXPECT_THAT(files.error().message(), HasSubstr("neither a file nor a directory"));
+}
+
+TEST(ListTextFiles, AbsurdSizeIsRefusedUnread) {
+  TempDirectory directory;
+  const std::string file = directory.Write("huge", "x");
+  std::filesystem::resize_file(file, kMaxTextFileBytes + 1);  // sparse
+  std::ofstream(file, std::ios::in | std::ios::binary) << std::string(9000, 'x');
+  auto files = ListTextFiles(file, "d");
+  ASSERT_FALSE(files.ok());
+  EXPECT_THAT(files.error().message(), HasSubstr("more than a text file may have"));
+}
+
+TEST(ReadTextFile, ShrunkenFile) {
+  TempDirectory directory;
+  TextFile file{directory.Write("f", "abc"), 5};
+  auto text = ReadTextFile(file);
+  ASSERT_FALSE(text.ok());
+  EXPECT_THAT(text.error().message(), HasSubstr("3 of 5 bytes"));
+}
+
+}  // namespace
+}  // namespace tributary::corpus
