@@ -2,9 +2,9 @@
 //
 // A knob has a name ("memory-budget"), a kind, a default, help and bounds. From the weakest source to the strongest:
 // its default, the file that --config names ("memory-budget = 64MiB" a line), the environment
-// (TRIBUTARY_MEMORY_BUDGET; an empty one counts as not set), the command line. Every value is checked in Parse,
-// whatever its source, so getters cannot fail. A flag or an ini key that is not declared is refused; an unknown TRIBUTARY_
-// variable is not, since it may be meant for another process.
+// (TRIBUTARY_MEMORY_BUDGET; an empty one counts as not set), the command line. Every value is checked in
+// Parse, whatever its source, so getters cannot fail. A flag or an ini key that is not declared is refused; an
+// unknown TRIBUTARY_ variable is not, since it may be meant for another process.
 //
 //   config::Options options("tributary-blob-store", "stages chunks on disk");
 //   options.Group("Storage");
