@@ -2,6 +2,7 @@
 //
 // A Job is a plain value. ParseJob turns YAML text into a checked Job or into one error that names file, line,
 // key, what stood there and what was expected; unknown keys, wrong types and impossible values are refused.
+// The keys, with types, defaults and meanings: schema.h and docs/job-file.md.
 // Job text is what travels (the coordinator and trainers parse the same text), so both sides see one truth.
 // Threads: pure functions. Sizes in bytes, times in milliseconds.
 #pragma once
@@ -13,13 +14,16 @@
 
 #include "tributary/base/result.h"
 #include "tributary/base/units.h"
+#include "tributary/tensor/dtype.h"
 #include "tributary/tensor/layout.h"
 
 namespace tributary::job {
 
+constexpr std::uint64_t kMaxJobBytes = 1u << 20;
+
 struct Participants {
   std::uint32_t min = 1;          // seats filled before round 1 starts
-  double fraction = 1.0;          // of the seats, selected each round, in (0, 1]
+  double fraction = 1.0;          // of the seats, selected each round, in (0, 1]; see SelectedSeats
   std::uint32_t quorum = 1;       // updates needed at the round's end
   Duration round_deadline{30 * 60 * 1000};  // without progress of a seat, which is then dropped
   std::uint64_t seed = 1;         // of the selection
@@ -78,7 +82,7 @@ struct Train {
   std::string optimizer = "adamw";
   std::string precision = "fp32";
   std::uint32_t threads = 1;
-  Duration timeout{0};
+  Duration timeout{0};            // of one local training; 0: the round's deadline alone
 };
 
 struct Strategy {
@@ -90,7 +94,7 @@ struct Transfer {
   std::string mode = "stream";
   std::uint64_t chunk_bytes = tensor::kDefaultChunkBytes;
   tensor::Encoding encoding = tensor::Encoding::kNative;
-  bool deduplicate = true;
+  bool deduplicate = true;        // no effect until deduplication lands: every byte crosses the sockets
   Duration tensor_send_timeout{30'000};
   Duration streaming_read_timeout{300'000};
   Duration communication_timeout{300'000};
@@ -122,14 +126,25 @@ struct Override {
   std::string value;
 };
 
+// A path of "a.b" and a value in YAML flow syntax ("3", "[train, validate]", "{r: 8}"); the value null removes the key.
+// `text` is what follows --set.
+Result<Override> ParseOverride(const std::string& text);
+
 // `file` names the text in errors. Overrides are applied before checking; an error in one names --set.
 Result<Job> ParseJob(const std::string& text, const std::string& file, const std::vector<Override>& overrides = {});
+// Reads the file (at most kMaxJobBytes) and parses it.
+Result<Job> ReadJobFile(const std::string& path, const std::vector<Override>& overrides = {});
+// The text of a job file, for sending; checked for size alone.
+Result<std::string> ReadJobText(const std::string& path);
 // The text with overrides merged in, for sending; REQUIRES that ParseJob accepts the same.
 Result<std::string> MergeOverrides(const std::string& text, const std::string& file,
                                    const std::vector<Override>& overrides);
 
 // Tensors of a synthetic model: "tensor.0000" ... of equal size; the last takes the remainder.
 Result<tensor::Layout> SyntheticLayout(const SyntheticModel& model, std::uint64_t chunk_bytes);
+
+// How many of `seats` a round selects: fraction x seats rounded up, at least 1.
+std::uint32_t SelectedSeats(const Participants& participants, std::uint32_t seats);
 // The seat's constant: what local training of a synthetic model adds to every element.
 inline float SyntheticConstant(std::uint32_t ordinal) { return static_cast<float>(ordinal + 1); }
 

@@ -1,0 +1,138 @@
+// Values that are right one by one and impossible together; defaults that depend on other keys.
+#include <cmath>
+
+#include "schema_row.h"
+
+namespace tributary::job {
+namespace {
+
+// One impossible value: `expected` tells the rule.
+Error Impossible(const Given& given, const std::string& path, const std::string& expected) {
+  return MakeError(Code::kInvalidArgument, "{}: {}, expected {}", given.Place(path), given.Got(path), expected);
+}
+
+Status CheckFamilies(const Job& job, const Given& given) {
+  for (const std::string path : {"name", "model.family"}) {
+    if (!given.Has(path)) {
+      for (const Row& row : Rows()) {
+        if (row.path == path) return Impossible(given, path, std::string(row.expected));
+      }
+    }
+  }
+  const For other = job.synthetic() ? For::kGpt2 : For::kSynthetic;
+  for (const Row& row : Rows()) {
+    if (row.family == other && given.Has(std::string(row.path))) {
+      return MakeError(Code::kInvalidArgument, "{}: does not apply to model.family {}; expected it left out",
+                       given.Place(std::string(row.path)), job.model.family);
+    }
+  }
+  return Ok();
+}
+
+Status CheckSynthetic(Job& job, const Given& given) {
+  const SyntheticModel& model = job.model.synthetic;
+  const std::uint64_t width = tensor::ElementBytes(model.dtype);
+  if (!given.Has("model.bytes")) return Impossible(given, "model.bytes", "a size, as in 1GiB");
+  if (model.bytes % width != 0) {
+    return Impossible(given, "model.bytes", fmt::format("a multiple of {}, the size of an element", width));
+  }
+  if (model.bytes / width < model.tensors) {
+    return Impossible(given, "model.tensors", fmt::format("at most {}, one element each", model.bytes / width));
+  }
+  const bool tiled = model.fill == FillKind::kTiled;
+  if (tiled && (!given.Has("model.distinct") || model.distinct > model.bytes || model.distinct % width != 0)) {
+    return Impossible(given, "model.distinct",
+                      fmt::format("with fill tiled, a multiple of {} of at most model.bytes", width));
+  }
+  if (!tiled && given.Has("model.distinct")) return Impossible(given, "model.distinct", "it only with fill: tiled");
+  if (job.validate) return Impossible(given, "tasks", "[train]: a synthetic model has nothing to validate");
+  if (given.Has("data.format") && job.data.format != "synthetic") {
+    return Impossible(given, "data.format", "synthetic, as the model is");
+  }
+  job.data.format = "synthetic";
+  if (job.data.name.empty()) job.data.name = "synthetic";
+  return Ok();
+}
+
+Status CheckGpt2(const Job& job, const Given& given) {
+  if (given.Has("model.size")) {
+    for (const std::string path : {"model.layers", "model.heads", "model.hidden"}) {
+      if (given.Has(path)) return Impossible(given, path, "either it or model.size, not both");
+    }
+  }
+  if (job.model.hidden % job.model.heads != 0) {
+    return Impossible(given, given.Has("model.heads") || !given.Has("model.hidden") ? "model.heads" : "model.hidden",
+                      fmt::format("heads ({}) that divide hidden ({})", job.model.heads, job.model.hidden));
+  }
+  if (!given.Has("data.name")) return Impossible(given, "data.name", "a name, as in imdb");
+  if (!given.Has("data.format")) return Impossible(given, "data.format", "text");
+  if (job.data.format != "text") return Impossible(given, "data.format", "text: only a synthetic model has no data");
+  if (job.validate && job.data.validation_fraction <= 0) {
+    return Impossible(given, "data.validation_fraction", "more than 0, since tasks has validate");
+  }
+  if (given.Has("data.partition.alpha") && job.data.scheme != PartitionScheme::kDirichlet) {
+    return Impossible(given, "data.partition.alpha", "it only with scheme: dirichlet");
+  }
+  const bool steps = job.train.mode == "step";
+  if (steps && !given.Has("train.steps")) {
+    return Impossible(given, "train.steps", "a whole number of at least 1, since train.mode is step");
+  }
+  if (!steps && given.Has("train.steps")) return Impossible(given, "train.steps", "it only with train.mode: step");
+  if (steps && given.Has("train.epochs")) return Impossible(given, "train.epochs", "it only with train.mode: epoch");
+  if (steps && job.train.warmup > job.rounds * job.train.steps) {
+    return Impossible(given, "train.warmup", fmt::format("at most rounds x steps ({})", job.rounds * job.train.steps));
+  }
+  if (job.train.max_length > job.model.positions) {
+    return Impossible(given, "train.max_length", fmt::format("at most model.positions ({})", job.model.positions));
+  }
+  return Ok();
+}
+
+Status CheckParticipants(Job& job, const Given& given) {
+  Participants& participants = job.participants;
+  if (!given.Has("participants.min")) participants.min = job.data.count;
+  if (!given.Has("data.partition.count")) job.data.count = participants.min;
+  if (participants.min > job.data.count) {
+    return Impossible(given, "participants.min",
+                      fmt::format("at most data.partition.count ({})", job.data.count));
+  }
+  const std::uint32_t selected = SelectedSeats(participants, participants.min);
+  if (participants.quorum > selected) {
+    return Impossible(given, "participants.quorum",
+                      fmt::format("at most {}, the seats that a round selects (min x fraction)", selected));
+  }
+  return Ok();
+}
+
+}  // namespace
+
+std::uint32_t SelectedSeats(const Participants& participants, std::uint32_t seats) {
+  // 0.1 x 30 is a hair above 3 in binary: the slack keeps that from selecting a fourth.
+  const double exact = participants.fraction * static_cast<double>(seats);
+  const double up = std::ceil(exact - 1e-9 * static_cast<double>(seats));
+  const auto selected = static_cast<std::uint32_t>(std::max(up, 0.0));
+  return std::min(std::max(selected, std::min(1u, seats)), seats);
+}
+
+std::string Given::Place(const std::string& path) const {
+  std::string known = path;
+  while (!nodes_.contains(known)) {
+    const auto dot = known.rfind('.');
+    known = dot == std::string::npos ? "" : known.substr(0, dot);
+  }
+  const std::string& place = nodes_.at(known)->place;
+  return place == "--set " + path ? place : place + ": " + path;
+}
+
+std::string Given::Got(const std::string& path) const {
+  const auto it = nodes_.find(path);
+  return "got " + (it == nodes_.end() ? "nothing" : it->second->Got());
+}
+
+Status CheckJob(Job& job, const Given& given) {
+  TRIBUTARY_TRY(CheckFamilies(job, given));
+  TRIBUTARY_TRY(job.synthetic() ? CheckSynthetic(job, given) : CheckGpt2(job, given));
+  return CheckParticipants(job, given);
+}
+
+}  // namespace tributary::job

@@ -1,0 +1,326 @@
+#include "tributary/job/schema.h"
+
+#include <algorithm>
+
+#include "scalar.h"
+#include "schema_row.h"
+#include "tributary/base/suggest.h"
+
+namespace tributary::job {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::uint32_t kMillion = 1'000'000;
+constexpr std::uint64_t kMaxModelBytes = 64ULL << 40;
+constexpr Duration kShortest = 100ms;
+constexpr Duration kLongest = 24h * 30;
+constexpr std::string_view kTimeout = "a time of 100ms to 720h, as in 30s or 5m";
+constexpr std::string_view kSeed = "a whole number of 0 to 18446744073709551615";
+constexpr std::string_view kNameText =
+    "1 to 63 letters, digits, '.', '_' or '-', beginning with a letter or digit";
+
+bool ReadTasks(const Node& node, Job& job) {
+  if (node.kind != Node::Kind::kList) return false;
+  int train = 0;
+  int validate = 0;
+  for (const Node& item : node.items) {
+    std::string word;
+    if (!ReadWord(item, word, "train|validate")) return false;
+    ++(word == "train" ? train : validate);
+  }
+  job.validate = validate == 1;
+  return train == 1 && validate <= 1;
+}
+
+bool ReadSize(const Node& node, Job& job) {
+  struct Size {
+    std::string_view name;
+    std::uint32_t layers, heads, hidden;
+  };
+  // The four published sizes of GPT-2.
+  static constexpr Size kSizes[] = {
+      {"small", 12, 12, 768}, {"medium", 24, 16, 1024}, {"large", 36, 20, 1280}, {"xl", 48, 25, 1600}};
+  for (const Size& size : kSizes) {
+    if (node.kind != Node::Kind::kScalar || node.text != size.name) continue;
+    job.model.layers = size.layers;
+    job.model.heads = size.heads;
+    job.model.hidden = size.hidden;
+    return true;
+  }
+  return false;
+}
+
+bool ReadDType(const Node& node, Job& job) {
+  std::string word;
+  if (!ReadWord(node, word, "f32|f16|bf16")) return false;
+  job.model.synthetic.dtype = tensor::ParseDType(word).value();
+  return true;
+}
+
+bool ReadFill(const Node& node, Job& job) {
+  std::string word;
+  if (!ReadWord(node, word, "random|constant|tiled")) return false;
+  job.model.synthetic.fill = word == "random"     ? FillKind::kRandom
+                             : word == "constant" ? FillKind::kConstant
+                                                  : FillKind::kTiled;
+  return true;
+}
+
+bool ReadScheme(const Node& node, Job& job) {
+  std::string word;
+  if (!ReadWord(node, word, "iid|dirichlet|by-file")) return false;
+  job.data.scheme = word == "iid"         ? PartitionScheme::kIid
+                    : word == "dirichlet" ? PartitionScheme::kDirichlet
+                                          : PartitionScheme::kByFile;
+  return true;
+}
+
+bool ReadTokenizer(const Node& node, Job& job) {
+  if (!ReadText(node, job.model.tokenizer)) return false;
+  if (job.model.tokenizer == "bytes") job.model.tokenizer.clear();
+  return true;
+}
+
+// A word with one value in this release: nothing to keep.
+template <const char* kWord>
+bool ReadOnly(const Node& node, Job&) {
+  return node.kind == Node::Kind::kScalar && node.text == kWord;
+}
+constexpr char kNll[] = "nll";
+constexpr char kNative[] = "native";
+template <bool kValue>
+bool ReadOnlyBool(const Node& node, Job&) {
+  bool value = !kValue;
+  return ReadBool(node, value) && value == kValue;
+}
+
+#define READ [](const Node& n, Job& j)
+constexpr For kEvery = For::kEvery;
+constexpr For kGpt2 = For::kGpt2;
+constexpr For kSynthetic = For::kSynthetic;
+
+const Row kRows[] = {
+    {"name", kNameText, "", "names the job, and its id, folder and objects after it", "", kEvery,
+     READ { return ReadName(n, j.name); }},
+    {"rounds", "a whole number of 1 to 1000000", "1", "how often the model is trained and averaged", "", kEvery,
+     READ { return ReadUint32(n, j.rounds, 1, kMillion); }},
+    {"tasks", "[train] or [train, validate]", "[train]",
+     "what each round does; validate measures the averaged model on each seat's held-out part", "", kEvery,
+     ReadTasks},
+
+    {"participants.min", "a whole number of 1 to 65536", "data.partition.count",
+     "seats that are filled before the first round starts", "", kEvery,
+     READ { return ReadUint32(n, j.participants.min, 1, 65536); }},
+    {"participants.fraction", "a number over 0 and up to 1", "1.0",
+     "share of the seats that each round selects, rounded up", "", kEvery,
+     READ { return ReadDouble(n, j.participants.fraction, 0, 1) && j.participants.fraction > 0; }},
+    {"participants.quorum", "a whole number of 1 to 65536", "1",
+     "updates that a round needs; with fewer at its end the job fails", "", kEvery,
+     READ { return ReadUint32(n, j.participants.quorum, 1, 65536); }},
+    {"participants.round_deadline", kTimeout, "30m", "a seat that makes no progress for this long is dropped", "",
+     kEvery, READ { return ReadDuration(n, j.participants.round_deadline, kShortest, kLongest); }},
+    {"participants.seed", kSeed, "1", "of the selection", "", kEvery,
+     READ { return ReadUint64(n, j.participants.seed); }},
+
+    {"model.family", "gpt2 or synthetic", "", "the architecture", "", kEvery,
+     READ { return ReadWord(n, j.model.family, "gpt2|synthetic"); }},
+    {"model.seed", kSeed, "1", "of the first weights", "", kEvery, READ { return ReadUint64(n, j.model.seed); }},
+    {"model.source", "family gpt2 or synthetic: the first model is made from model.seed", "",
+     "a Hugging Face directory to start from", "", kEvery, nullptr},
+    {"model.format", "family gpt2 or synthetic: the first model is made from model.seed", "",
+     "of the directory that model.source names", "", kEvery, nullptr},
+    {"model.size", "small, medium, large or xl", "small", "sets layers, heads and hidden to a published size", "",
+     kGpt2, ReadSize},
+    {"model.layers", "a whole number of 1 to 1024", "12", "transformer blocks", "", kGpt2,
+     READ { return ReadUint32(n, j.model.layers, 1, 1024); }},
+    {"model.heads", "a whole number of 1 to 1024", "12", "attention heads; divides hidden", "", kGpt2,
+     READ { return ReadUint32(n, j.model.heads, 1, 1024); }},
+    {"model.hidden", "a whole number of 1 to 65536", "768", "width of the residual stream", "", kGpt2,
+     READ { return ReadUint32(n, j.model.hidden, 1, 65536); }},
+    {"model.positions", "a whole number of 2 to 1048576", "1024", "longest sequence", "", kGpt2,
+     READ { return ReadUint32(n, j.model.positions, 2, 1u << 20); }},
+    {"model.vocabulary", "a whole number of 0 to 10000000", "0", "token ids; 0: as many as the tokenizer has", "",
+     kGpt2, READ { return ReadUint32(n, j.model.vocabulary, 0, 10 * kMillion); }},
+    {"model.tokenizer", "bytes, or a directory or tokenizer.json", "bytes",
+     "how text becomes tokens; bytes needs no file", "", kGpt2, ReadTokenizer},
+    {"model.bytes", "a size of 1B to 64TiB, as in 1GiB", "", "of the whole model", "", kSynthetic,
+     READ { return ReadBytes(n, j.model.synthetic.bytes, 1, kMaxModelBytes); }},
+    {"model.tensors", "a whole number of 1 to 65536", "1", "equal parts that bytes is cut into", "", kSynthetic,
+     READ { return ReadUint32(n, j.model.synthetic.tensors, 1, tensor::kMaxTensors); }},
+    {"model.dtype", "f32, f16 or bf16", "f32", "of every element", "f64|i64|i32|u8|bool", kSynthetic, ReadDType},
+    {"model.fill", "random, constant or tiled", "random",
+     "the first values; tiled repeats model.distinct bytes of random ones", "", kSynthetic, ReadFill},
+    {"model.distinct", "a size of 1B to 64TiB, as in 256MiB", "", "bytes that fill: tiled repeats", "", kSynthetic,
+     READ { return ReadBytes(n, j.model.synthetic.distinct, 1, kMaxModelBytes); }},
+
+    {"data.name", kNameText, "", "what a trainer's --data NAME=PATH gives a place to", "", kEvery,
+     READ { return ReadName(n, j.data.name); }},
+    {"data.format", "text, or synthetic for a synthetic model", "",
+     "what lies there; text: a file, or every file of a directory", "imdb|alpaca|jsonl|csv|cifar10", kEvery,
+     READ { return ReadWord(n, j.data.format, "text|synthetic"); }},
+    {"data.path", "a path of 1 to 4096 bytes", "", "where it lies unless a trainer's --data says otherwise", "",
+     kGpt2, READ { return ReadText(n, j.data.path); }},
+    {"data.validation_fraction", "a number of 0 up to 0.9", "0.1", "share of each seat's part that is held out", "",
+     kGpt2, READ { return ReadDouble(n, j.data.validation_fraction, 0, 0.9); }},
+    {"data.partition.scheme", "iid, by-file or dirichlet", "iid", "how the data is dealt out to the seats", "",
+     kGpt2, ReadScheme},
+    {"data.partition.count", "a whole number of 1 to 65536", "participants.min", "seats; further trainers are spares",
+     "", kEvery, READ { return ReadUint32(n, j.data.count, 1, 65536); }},
+    {"data.partition.seed", kSeed, "1", "of the dealing", "", kGpt2, READ { return ReadUint64(n, j.data.seed); }},
+    {"data.partition.alpha", "a number over 0 and up to 1000000", "0.5",
+     "of scheme dirichlet: the smaller, the more uneven", "", kGpt2,
+     READ { return ReadDouble(n, j.data.alpha, 0, kMillion) && j.data.alpha > 0; }},
+
+    {"train.mode", "epoch or step", "epoch", "what a local training counts", "", kGpt2,
+     READ { return ReadWord(n, j.train.mode, "epoch|step"); }},
+    {"train.epochs", "a whole number of 1 to 1000000", "1", "passes over the seat's part, of mode epoch", "", kGpt2,
+     READ { return ReadUint32(n, j.train.epochs, 1, kMillion); }},
+    {"train.steps", "a whole number of 1 to 1000000000", "", "optimizer steps, of mode step", "", kGpt2,
+     READ { return ReadUint64(n, j.train.steps, 1, 1000ull * kMillion); }},
+    {"train.batch_size", "a whole number of 1 to 65536", "16", "sequences of one forward pass", "", kGpt2,
+     READ { return ReadUint32(n, j.train.batch_size, 1, 65536); }},
+    {"train.gradient_accumulation", "a whole number of 1 to 65536", "1", "batches of one optimizer step", "", kGpt2,
+     READ { return ReadUint32(n, j.train.gradient_accumulation, 1, 65536); }},
+    {"train.loss", "nll", "nll", "mean negative log-likelihood of the next token", "", kGpt2, ReadOnly<kNll>},
+    {"train.learning_rate", "a number over 0 and up to 100", "2e-4", "of the optimizer, at its highest", "", kGpt2,
+     READ { return ReadDouble(n, j.train.learning_rate, 0, 100) && j.train.learning_rate > 0; }},
+    {"train.schedule", "cosine or constant", "cosine", "of the learning rate, over all rounds", "", kGpt2,
+     READ { return ReadWord(n, j.train.schedule, "cosine|constant"); }},
+    {"train.warmup", "a whole number of 0 to 1000000000", "0", "optimizer steps of linear rise", "", kGpt2,
+     READ { return ReadUint64(n, j.train.warmup, 0, 1000ull * kMillion); }},
+    {"train.weight_decay", "a number of 0 to 100", "0", "decoupled, as in AdamW", "", kGpt2,
+     READ { return ReadDouble(n, j.train.weight_decay, 0, 100); }},
+    {"train.clip_norm", "a number of 0 to 1000000", "1.0", "largest norm of a gradient; 0: no clipping", "", kGpt2,
+     READ { return ReadDouble(n, j.train.clip_norm, 0, kMillion); }},
+    {"train.max_length", "a whole number of 2 to 1048576", "128", "tokens of a sequence; at most model.positions", "",
+     kGpt2, READ { return ReadUint32(n, j.train.max_length, 2, 1u << 20); }},
+    {"train.optimizer", "adamw, adam or sgd", "adamw", "what turns gradients into steps", "", kGpt2,
+     READ { return ReadWord(n, j.train.optimizer, "adamw|adam|sgd"); }},
+    {"train.precision", "fp32", "fp32", "of the local training", "bf16", kGpt2,
+     READ { return ReadWord(n, j.train.precision, "fp32"); }},
+    {"train.gradient_checkpointing", "false", "false", "computes activations twice to hold fewer", "true", kGpt2,
+     ReadOnlyBool<false>},
+    {"train.device", "auto or cpu", "auto", "where the local training runs", "cuda", kGpt2,
+     READ { std::string word; (void)j; return ReadWord(n, word, "auto|cpu"); }},
+    {"train.threads", "a whole number of 1 to 256", "1", "of libtorch; 1 keeps sums in one order", "", kGpt2,
+     READ { return ReadUint32(n, j.train.threads, 1, 256); }},
+    {"train.timeout", "a time of up to 720h, as in 30m; 0: none", "0",
+     "longest local training; 0: the round's deadline alone", "", kGpt2,
+     READ { return ReadDuration(n, j.train.timeout, Duration(0), kLongest); }},
+
+    {"adapter", "no adapter: every parameter is trained and sent", "", "low-rank adapters", "", kEvery, nullptr},
+
+    {"strategy.name", "fedavg", "fedavg", "how updates become the next model", "", kEvery,
+     READ { return ReadWord(n, j.strategy.name, "fedavg"); }},
+    {"strategy.weights", "samples or equal", "samples", "what an update weighs in the mean", "", kEvery,
+     READ {
+       std::string word;
+       if (!ReadWord(n, word, "samples|equal")) return false;
+       j.strategy.weights_by_samples = word == "samples";
+       return true;
+     }},
+    {"strategy.same_init_model", "true", "true", "every seat starts from the same first model", "false", kEvery,
+     ReadOnlyBool<true>},
+
+    {"transfer.mode", "stream", "stream", "how tensors cross the sockets", "container|file|regular", kEvery,
+     READ { return ReadWord(n, j.transfer.mode, "stream"); }},
+    {"transfer.chunk_bytes", "a size of 4KiB to 4MiB, as in 1MiB", "1MiB", "of one slot in the model's own dtype", "",
+     kEvery,
+     READ { return ReadBytes(n, j.transfer.chunk_bytes, tensor::kMinChunkBytes, tensor::kMaxChunkBytes); }},
+    {"transfer.encoding", "native", "native", "of the chunks of an update", "fp16|bf16|int8|nf4", kEvery,
+     ReadOnly<kNative>},
+    {"transfer.delta", "false", "false", "sends the difference to the round's model", "true", kEvery,
+     ReadOnlyBool<false>},
+    {"transfer.error_feedback", "false", "false", "carries what an encoding lost into the next update", "true",
+     kEvery, ReadOnlyBool<false>},
+    {"transfer.deduplicate", "true or false", "true",
+     "does not send bytes that the store has; no effect in this release: every byte is sent", "", kEvery,
+     READ { return ReadBool(n, j.transfer.deduplicate); }},
+    {"transfer.tensor_send_timeout", kTimeout, "30s", "a sender without progress for this long gives up the try", "",
+     kEvery, READ { return ReadDuration(n, j.transfer.tensor_send_timeout, kShortest, kLongest); }},
+    {"transfer.streaming_read_timeout", kTimeout, "5m", "a reader without progress for this long gives up the try", "",
+     kEvery, READ { return ReadDuration(n, j.transfer.streaming_read_timeout, kShortest, kLongest); }},
+    {"transfer.communication_timeout", kTimeout, "5m", "a peer that is silent for this long counts as gone", "",
+     kEvery, READ { return ReadDuration(n, j.transfer.communication_timeout, kShortest, kLongest); }},
+    {"transfer.wait_send_task_data_all_clients_timeout",
+     "participants.round_deadline, which bounds a seat's whole round", "", "wait for all seats to fetch a task", "",
+     kEvery, nullptr},
+    {"transfer.streaming_ack_wait", "transfer.tensor_send_timeout, which bounds a sender", "",
+     "wait for an acknowledgement", "", kEvery, nullptr},
+
+    {"checkpoint.every", "a whole number of 0 to 1000000", "0",
+     "rounds between models that are kept; 0: only the last is", "", kEvery,
+     READ { return ReadUint32(n, j.checkpoint.every, 0, kMillion); }},
+    {"checkpoint.keep", "a whole number of 1 to 1000000", "1", "how many of them are kept", "", kEvery,
+     READ { return ReadUint32(n, j.checkpoint.keep, 1, kMillion); }},
+};
+#undef READ
+
+const Row* FindRow(const std::string& path) {
+  for (const Row& row : kRows) {
+    if (row.path == path) return &row;
+  }
+  return nullptr;
+}
+
+// The words that may stand directly under `prefix` ("" or "train.").
+std::vector<std::string> KeysUnder(const std::string& prefix) {
+  std::vector<std::string> keys;
+  for (const Row& row : kRows) {
+    if (row.path.substr(0, prefix.size()) != prefix) continue;
+    const std::string_view rest = row.path.substr(prefix.size());
+    const std::string key(rest.substr(0, rest.find('.')));
+    if (std::find(keys.begin(), keys.end(), key) == keys.end()) keys.push_back(key);
+  }
+  return keys;
+}
+
+Status Walk(const Node& map, const std::string& prefix, Job& job, Given& given) {
+  for (const auto& [key, node] : map.entries) {
+    const std::string path = prefix + key;
+    given.Add(path, &node);
+    const std::string place = given.Place(path);
+    const bool dotted = key.find('.') != std::string::npos;
+    if (const Row* row = dotted ? nullptr : FindRow(path); row != nullptr) {
+      if (row->read == nullptr) {
+        return MakeError(Code::kInvalidArgument, "{}: not in this release; expected {}", place, row->expected);
+      }
+      if (row->read(node, job)) continue;
+      const bool later = node.kind == Node::Kind::kScalar && IsWord(node.text, row->later);
+      return MakeError(Code::kInvalidArgument, "{}: got {}{}, expected {}", place, node.Got(),
+                       later ? ", which is not in this release" : "", row->expected);
+    }
+    if (dotted || KeysUnder(path + ".").empty()) {
+      return MakeError(Code::kInvalidArgument, "{}: unknown key{}", place, DidYouMean(key, KeysUnder(prefix)));
+    }
+    if (node.kind != Node::Kind::kMap) {
+      return MakeError(Code::kInvalidArgument, "{}: got {}, expected a map of keys below it", place, node.Got());
+    }
+    TRIBUTARY_TRY(Walk(node, path + ".", job, given));
+  }
+  return Ok();
+}
+
+}  // namespace
+
+std::span<const Row> Rows() { return kRows; }
+
+Status ReadTree(const Node& root, Job& job, Given& given) {
+  given.Add("", &root);
+  if (root.kind != Node::Kind::kMap) {
+    return MakeError(Code::kInvalidArgument, "{}: got {}, expected a map with name, rounds, model, data ...",
+                     root.place, root.Got());
+  }
+  return Walk(root, "", job, given);
+}
+
+std::vector<KeyInfo> JobKeys() {
+  std::vector<KeyInfo> keys;
+  for (const Row& row : kRows) {
+    keys.push_back({row.path, row.expected, row.fallback, row.meaning, row.read != nullptr});
+  }
+  return keys;
+}
+
+}  // namespace tributary::job
