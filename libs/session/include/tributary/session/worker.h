@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "tributary/base/result.h"
+#include "tributary/base/units.h"
 #include "tributary/transport/context.h"
 #include "tributary/wire/control.h"
 
