@@ -1,0 +1,128 @@
+#include "tributary/metrics/standard.h"
+
+#include <dirent.h>
+#include <malloc.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <memory>
+#include <optional>
+#include <sstream>
+#include <string>
+
+#include "tributary/memory/process_memory.h"
+
+namespace tributary::metrics {
+namespace {
+
+std::string ReadSmallFile(const char* path) {
+  std::ifstream in(path);
+  std::ostringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+
+// Seconds since 1970 at which the machine started.
+std::optional<double> BootTime() {
+  std::istringstream lines(ReadSmallFile("/proc/stat"));
+  for (std::string word; lines >> word;) {
+    double value = 0;
+    if (word == "btime" && lines >> value) return value;
+  }
+  return std::nullopt;
+}
+
+std::optional<double> OpenFiles() {
+  const std::unique_ptr<DIR, int (*)(DIR*)> folder(opendir("/proc/self/fd"), closedir);
+  if (!folder) return std::nullopt;
+  double count = 0;
+  while (const dirent* entry = readdir(folder.get())) {
+    if (entry->d_name[0] != '.') ++count;
+  }
+  return count - 1;  // the folder itself was open while counting
+}
+
+std::optional<double> SoftLimit(__rlimit_resource_t resource) {
+  rlimit limit{};
+  if (getrlimit(resource, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return std::nullopt;
+  return static_cast<double>(limit.rlim_cur);
+}
+
+class Readings {
+ public:
+  void Add(const char* name, const char* help, std::optional<double> value, bool counter = false) {
+    if (value) all_.push_back({name, help, counter, {}, *value});
+  }
+  std::vector<Reading> Take() { return std::move(all_); }
+
+ private:
+  std::vector<Reading> all_;
+};
+
+std::vector<Reading> ReadProcess() {
+  Readings all;
+  // The command's name stands in brackets and may hold spaces: fields count from the last bracket on, the third first.
+  const std::string stat = ReadSmallFile("/proc/self/stat");
+  std::istringstream fields(stat.substr(std::min(stat.rfind(')') + 1, stat.size())));
+  std::vector<std::string> words;
+  for (std::string word; fields >> word;) words.push_back(word);
+  if (words.size() > 21) {
+    const double ticks = static_cast<double>(sysconf(_SC_CLK_TCK));
+    const auto field = [&](std::size_t number) { return std::strtod(words[number - 3].c_str(), nullptr); };
+    all.Add("process_cpu_seconds_total", "User and system time used so far", (field(14) + field(15)) / ticks, true);
+    all.Add("process_threads", "Threads now", field(20));
+    all.Add("process_virtual_memory_bytes", "Address space in use", field(23));
+    all.Add("process_resident_memory_bytes", "Resident memory now",
+            field(24) * static_cast<double>(sysconf(_SC_PAGESIZE)));
+    if (const auto boot = BootTime()) {
+      all.Add("process_start_time_seconds", "When the process started, in seconds since 1970",
+              *boot + field(22) / ticks);
+    }
+  }
+  all.Add("process_virtual_memory_max_bytes", "Limit of the address space", SoftLimit(RLIMIT_AS));
+  all.Add("process_open_fds", "Open file descriptors", OpenFiles());
+  all.Add("process_max_fds", "Limit of open file descriptors", SoftLimit(RLIMIT_NOFILE));
+  const struct mallinfo2 heap = mallinfo2();
+  all.Add("process_heap_bytes", "Bytes that malloc has given out", static_cast<double>(heap.uordblks + heap.hblkhd));
+  return all.Take();
+}
+
+std::vector<Reading> ReadMemory(std::uint64_t budget, const memory::Pool* pool) {
+  Readings all;
+  if (const auto process = memory::ReadProcessMemory(); process.ok()) {
+    all.Add("tributary_memory_rss_peak_bytes", "Largest resident memory of the process (VmHWM)",
+            static_cast<double>(process->rss_peak));
+  }
+  if (const auto cgroup = memory::ReadCgroupMemory(); cgroup && cgroup->peak) {
+    all.Add("tributary_memory_cgroup_peak_bytes",
+            "Largest memory of the control group, with page cache and socket buffers",
+            static_cast<double>(*cgroup->peak));
+  }
+  all.Add("tributary_memory_budget_bytes", "The pool's size, --memory-budget", static_cast<double>(budget));
+  std::vector<Reading> readings = all.Take();
+  if (pool == nullptr) return readings;
+  const memory::PoolUse use = pool->Use();
+  const auto side = [&](memory::Side s) { return use.used[static_cast<std::size_t>(s)]; };
+  const std::uint64_t used = side(memory::Side::kRead) + side(memory::Side::kWrite);
+  const char* help = "Bytes of the pool, by what they are used for";
+  const auto state = [&](const char* name, std::uint64_t bytes) {
+    readings.push_back({"tributary_memory_pool_bytes", help, false, {{"state", name}}, static_cast<double>(bytes)});
+  };
+  state("read", side(memory::Side::kRead));
+  state("write", side(memory::Side::kWrite));
+  state("free", use.budget > used ? use.budget - used : 0);
+  readings.push_back({"tributary_memory_pool_peak_bytes", "Most bytes of the pool that were in use at once", false, {},
+                      static_cast<double>(use.peak)});
+  return readings;
+}
+
+}  // namespace
+
+void AddProcessMetrics(Registry& registry) { registry.AddCollector(ReadProcess); }
+
+void AddMemoryMetrics(Registry& registry, std::uint64_t budget, const memory::Pool* pool) {
+  registry.AddCollector([budget, pool] { return ReadMemory(budget, pool); });
+}
+
+}  // namespace tributary::metrics
