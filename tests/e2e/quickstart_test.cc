@@ -1,0 +1,107 @@
+// The main job as people run it: real text, real training, memory of every server, a model that writes.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cmath>
+#include <memory>
+
+#include "tests/e2e/support.h"
+#include "tributary/corpus/files.h"
+#include "tributary/corpus/split.h"
+#include "tributary/tensor/safetensors.h"
+
+namespace tributary::e2e {
+namespace {
+
+using std::chrono::seconds;
+
+// H(next byte | byte) of the text's own statistics, in nats: what a model that knows letter pairs alone can reach at best.
+double BigramEntropy(const std::string& text) {
+  const auto pairs = std::make_unique<std::array<std::array<double, 256>, 256>>();
+  std::array<double, 256> firsts{};
+  for (std::size_t i = 0; i + 1 < text.size(); ++i) {
+    const auto a = static_cast<unsigned char>(text[i]);
+    (*pairs)[a][static_cast<unsigned char>(text[i + 1])] += 1;
+    firsts[a] += 1;
+  }
+  double nats = 0;
+  for (int a = 0; a < 256; ++a) {
+    for (const double count : (*pairs)[static_cast<std::size_t>(a)]) {
+      if (count > 0) nats -= count * std::log(count / firsts[static_cast<std::size_t>(a)]);
+    }
+  }
+  return nats / static_cast<double>(text.size() - 1);
+}
+
+// The validation parts of all files of the quickstart's data, as the job file's validation_fraction cuts them.
+std::string ValidationText() {
+  const auto files = corpus::ListTextFiles("/usr/share/games/fortunes", "fortunes");
+  EXPECT_TRUE(files.ok());
+  std::string text;
+  for (const auto& file : *files) {
+    const auto whole = corpus::ReadTextFile(file);
+    EXPECT_TRUE(whole.ok());
+    text += corpus::SplitText(*whole, 0.05).validation;
+  }
+  return text;
+}
+
+TEST(BigramEntropy, OfTextsWithKnownEntropy) {
+  EXPECT_NEAR(BigramEntropy("ababababa"), 0.0, 1e-12);
+  // After 'a' comes 'a' or 'b' evenly, after 'b' always 'a': 6 of 9 pairs cost ln 2.
+  EXPECT_NEAR(BigramEntropy("aabaabaaba"), 6.0 / 9.0 * std::log(2.0), 1e-12);
+}
+
+TEST(Quickstart, LearnsMoreThanLetterPairsWithinItsMemory) {
+  const TempDir dir;
+  const std::string work = dir.File("run");
+  const Outcome outcome = Run({Binary("tributary"), "run", SourceFile("deploy/jobs/quickstart.yaml"), "--memory-budget", "32MiB", "--work-dir",
+                               work, "--no-progress"},
+                              dir, seconds(840));
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const Json summary = ReadSummary(work);
+  for (const char* instance : {"coordinator", "blob-store", "aggregator-0"}) EXPECT_LE(PeakMiB(summary, instance), 64.0) << instance;
+
+  const Json& rounds = summary["rounds"];
+  ASSERT_GE(rounds.size(), 2u);
+  double before = 1e9;
+  for (const Json& round : rounds) {
+    EXPECT_EQ(round["participants"].size(), 2u);
+    const double loss = round["metrics"].value("val_loss", 1e9);
+    EXPECT_LT(loss, before) << "validation loss falls every round: " << round.dump();
+    EXPECT_GT(round["metrics"].value("tokens_per_second", 0.0), 0.0);
+    before = loss;
+  }
+  const double entropy = BigramEntropy(ValidationText());
+  fmt::print("validation loss {:.4f}, bigram entropy of the validation bytes {:.4f} nats\n", before, entropy);
+  EXPECT_LT(before, entropy);
+
+  // What is left: a Hugging Face directory with the parameters that the job asked for.
+  const auto header = tensor::ReadSafetensorsHeader(work + "/model/model.safetensors");
+  ASSERT_TRUE(header.ok()) << header.error().message();
+  std::uint64_t parameters = 0;
+  for (const auto& stored : header->tensors) parameters += stored.bytes / 4;
+  EXPECT_GE(parameters, 1'000'000u);
+  EXPECT_LE(parameters, 10'000'000u);
+  const auto config = ReadJsonFile(work + "/model/config.json");
+  ASSERT_TRUE(config.ok());
+  EXPECT_EQ(config->value("model_type", ""), "gpt2");
+  for (const char* path : {"memory.csv", "cpu.csv", "sites/local/0/log", "sites/local/1/metrics.jsonl", "logs/coordinator.log"}) {
+    EXPECT_TRUE(std::filesystem::exists(work + "/" + path)) << path;
+  }
+
+  // The end of the output tells it all: the table, the peaks, the model, and the next command.
+  EXPECT_THAT(outcome.out, testing::HasSubstr("val loss"));
+  EXPECT_THAT(outcome.out, testing::HasSubstr("peak memory"));
+  EXPECT_THAT(outcome.out, testing::HasSubstr("tributary generate " + work + "/model"));
+
+  const Outcome text = Run({Binary("tributary"), "generate", work + "/model", "--prompt", "The ", "--max-tokens", "60", "--greedy"}, dir,
+                           seconds(120));
+  EXPECT_EQ(text.exit_code, 0) << text.err;
+  EXPECT_GE(text.out.size(), 40u);
+  EXPECT_EQ(text.out.rfind("The ", 0), 0u) << text.out;
+}
+
+}  // namespace
+}  // namespace tributary::e2e

@@ -1,0 +1,98 @@
+// The synthetic job through real processes: memory of every process, and the arithmetic of the result.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <fstream>
+
+#include "tests/e2e/support.h"
+#include "tributary/tensor/safetensors.h"
+
+namespace tributary::e2e {
+namespace {
+
+using std::chrono::seconds;
+
+// The goal of the project in one assertion: 2 GiB pass through processes of at most 96 MiB each.
+TEST(Synthetic, TwoGibibytesThroughServicesOfNinetySixMebibytes) {
+  const TempDir dir;
+  const std::string work = dir.File("run");
+  const Outcome outcome = Run({Binary("tributary"), "run", SourceFile("deploy/jobs/synthetic.yaml"), "--set", "model.bytes=2GiB", "--set",
+                               "rounds=1", "--work-dir", work},
+                              dir, seconds(540));
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const Json summary = ReadSummary(work);
+  EXPECT_EQ(summary.value("status", ""), "completed");
+  for (const char* instance : {"coordinator", "blob-store", "aggregator-0", "trainer-0", "trainer-1"}) {
+    EXPECT_LE(PeakMiB(summary, instance), 96.0) << instance;
+  }
+  ASSERT_EQ(summary.value("rounds", Json::array()).size(), 1u);
+  // Each trainer reads the model and sends an update: no byte is saved by not moving it.
+  EXPECT_EQ(summary["rounds"][0].value("bytes_up", std::uint64_t{0}), 2ull * (2ull << 30));
+  EXPECT_GE(summary["rounds"][0].value("bytes_down", std::uint64_t{0}), 2ull * (2ull << 30));
+  for (const Json& service : summary["services"]) EXPECT_EQ(service.value("restarts", -1), 0) << service.dump();
+}
+
+// A constant model: every element begins as c and after R rounds is c + R · (w0·1 + w1·2) up to fp32.
+TEST(Synthetic, EveryElementIsTheWeightedMean) {
+  const TempDir dir;
+  const std::string work = dir.File("run");
+  const Outcome outcome =
+      Run({Binary("tributary"), "run", SourceFile("deploy/jobs/synthetic.yaml"), "--set", "model.bytes=5MiB", "--set", "model.tensors=3",
+           "--set", "model.fill=constant", "--set", "rounds=3", "--set", "strategy.weights=equal", "--work-dir", work, "--no-progress"},
+          dir, seconds(120));
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const std::string path = work + "/model/model.safetensors";
+  const auto header = tensor::ReadSafetensorsHeader(path);
+  ASSERT_TRUE(header.ok()) << header.error().message();
+  EXPECT_EQ(header->tensors.size(), 3u);
+  std::ifstream in(path, std::ios::binary);
+  for (const auto& stored : header->tensors) {
+    std::vector<float> values(stored.bytes / sizeof(float));
+    in.seekg(static_cast<std::streamoff>(stored.file_offset));
+    in.read(reinterpret_cast<char*>(values.data()), static_cast<std::streamsize>(stored.bytes));
+    ASSERT_TRUE(in);
+    // 3 rounds of (1 + 2) / 2.
+    const float first = values.front();
+    for (const float value : values) ASSERT_EQ(value, first);
+    EXPECT_NEAR(first - 4.5f, std::round(first - 4.5f), 1e-6) << "the constant fill is a whole number";
+  }
+}
+
+TEST(Synthetic, TheSameSeedGivesTheSameBytesForAnyNumberOfAggregators) {
+  const TempDir dir;
+  std::vector<std::string> digests;
+  for (const char* aggregators : {"1", "3"}) {
+    const std::string work = dir.File(std::string("run") + aggregators);
+    const Outcome outcome = Run({Binary("tributary"), "run", SourceFile("deploy/jobs/synthetic.yaml"), "--set", "model.bytes=20MiB",
+                                 "--aggregators", aggregators, "--work-dir", work, "--no-progress"},
+                                dir, seconds(120));
+    ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+    digests.push_back(FileSha256(work + "/model/model.safetensors"));
+  }
+  EXPECT_EQ(digests[0], digests[1]);
+}
+
+// libtorch is 152 MB: a synthetic job must not map it. Looked at while the trainers work, and bounded by the peak above.
+TEST(Synthetic, NoProcessMapsLibtorch) {
+  const TempDir dir;
+  const std::string work = dir.File("run");
+  Program program({Binary("tributary"), "run", SourceFile("deploy/jobs/synthetic.yaml"), "--set", "model.bytes=64MiB", "--set", "rounds=8",
+                   "--work-dir", work, "--no-progress"},
+                  dir);
+  int looked = 0;
+  while (program.Running()) {
+    for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+      const std::string process = entry.path().string();
+      if (ReadFile(process + "/cmdline").find(work) == std::string::npos) continue;
+      const std::string maps = ReadFile(process + "/maps");
+      if (maps.empty()) continue;
+      EXPECT_EQ(maps.find("libtorch"), std::string::npos) << ReadFile(process + "/comm");
+      if (ReadFile(process + "/comm").rfind("tributary-train", 0) == 0) ++looked;
+    }
+  }
+  EXPECT_EQ(program.Wait().exit_code, 0);
+  EXPECT_GT(looked, 0) << "no trainer was seen";
+}
+
+}  // namespace
+}  // namespace tributary::e2e
