@@ -1,0 +1,19 @@
+// Model families by the model_type of their config.json.
+#pragma once
+
+#include <memory>
+
+#include "tributary/base/result.h"
+#include "tributary/json/json.h"
+
+namespace tributary::train {
+
+class Network;
+
+// Refuses an unknown model_type with the names of the known ones. May throw what libtorch throws (no memory).
+Result<std::unique_ptr<Network>> MakeNetwork(const Json& config);
+
+// One per file under families/.
+Result<std::unique_ptr<Network>> MakeGpt2(const Json& config);
+
+}  // namespace tributary::train
