@@ -1,5 +1,6 @@
 #include "kernels.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -70,7 +71,6 @@ struct F64 {
 
 template <class Type>
 void AddLoop(float* __restrict acc, const std::byte* __restrict x, std::size_t count, float weight, bool first_add) {
-  acc = static_cast<float*>(__builtin_assume_aligned(acc, 64));
   if (first_add) {
     // 0 + w·x and not w·x: a sum that begins at +0 never ends at -0 by order alone, and nothing needs clearing.
     for (std::size_t i = 0; i < count; ++i) {
@@ -104,9 +104,9 @@ void DifferenceLoop(float* __restrict acc, const std::byte* first, const std::by
 }
 
 template <class T, bool kBoolean>
-void StoreIntegers(std::byte* out, const float* acc, const std::byte* first, std::size_t count) {
+void StoreIntegers(std::byte* memory, const float* acc, std::size_t count) {
   for (std::size_t i = 0; i < count; ++i) {
-    T value = Load<T>(first, i);
+    T value = Load<T>(memory, i);
     if constexpr (kBoolean) value = value != 0;
     const double step = std::nearbyint(static_cast<double>(acc[i]));
     if (step != 0) {  // also true for NaN, which weights and differences, both finite, cannot give
@@ -118,7 +118,21 @@ void StoreIntegers(std::byte* out, const float* acc, const std::byte* first, std
               : mean >= kHigh ? static_cast<T>(kBoolean ? 1 : std::numeric_limits<T>::max())
                               : static_cast<T>(mean);
     }
-    Put<T>(out, i, value);
+    Put<T>(memory, i, value);
+  }
+}
+
+// In blocks through the stack: within a block nothing overlaps, and the compiler may vectorise.
+template <class Stored, class Narrow>
+void StoreBlocks(std::byte* memory, const float* acc, std::size_t count, Narrow narrow) {
+  constexpr std::size_t kBlock = 256;
+  float sums[kBlock];
+  Stored values[kBlock];
+  for (std::size_t begin = 0; begin < count; begin += kBlock) {
+    const std::size_t size = std::min(kBlock, count - begin);
+    std::memcpy(sums, acc + begin, size * sizeof(float));
+    for (std::size_t i = 0; i < size; ++i) values[i] = narrow(sums[i]);
+    std::memcpy(memory + begin * sizeof(Stored), values, size * sizeof(Stored));
   }
 }
 
@@ -145,25 +159,17 @@ void AddDifferences(Kernel kernel, float* acc, const std::byte* first, const std
   }
 }
 
-void Store(Kernel kernel, std::byte* __restrict out, const float* __restrict acc, const std::byte* first,
-           std::size_t count) {
+void StoreInPlace(Kernel kernel, std::byte* memory, const float* acc, std::size_t count) {
   switch (kernel) {
-    case Kernel::kF32:
-      std::memcpy(out, acc, count * sizeof(float));
-      return;
-    case Kernel::kF16:
-      for (std::size_t i = 0; i < count; ++i) Put<std::uint16_t>(out, i, NarrowF16(acc[i]));
-      return;
-    case Kernel::kBF16:
-      for (std::size_t i = 0; i < count; ++i) Put<std::uint16_t>(out, i, NarrowBF16(acc[i]));
-      return;
+    case Kernel::kF32: return;  // the accumulator is the result
+    case Kernel::kF16: return StoreBlocks<std::uint16_t>(memory, acc, count, NarrowF16);
+    case Kernel::kBF16: return StoreBlocks<std::uint16_t>(memory, acc, count, NarrowBF16);
     case Kernel::kF64:
-      for (std::size_t i = 0; i < count; ++i) Put<double>(out, i, static_cast<double>(acc[i]));
-      return;
-    case Kernel::kI64: return StoreIntegers<std::int64_t, false>(out, acc, first, count);
-    case Kernel::kI32: return StoreIntegers<std::int32_t, false>(out, acc, first, count);
-    case Kernel::kU8: return StoreIntegers<std::uint8_t, false>(out, acc, first, count);
-    case Kernel::kBool: return StoreIntegers<std::uint8_t, true>(out, acc, first, count);
+      return StoreBlocks<double>(memory, acc, count, [](float sum) { return static_cast<double>(sum); });
+    case Kernel::kI64: return StoreIntegers<std::int64_t, false>(memory, acc, count);
+    case Kernel::kI32: return StoreIntegers<std::int32_t, false>(memory, acc, count);
+    case Kernel::kU8: return StoreIntegers<std::uint8_t, false>(memory, acc, count);
+    case Kernel::kBool: return StoreIntegers<std::uint8_t, true>(memory, acc, count);
   }
 }
 

@@ -1,4 +1,4 @@
-// Private: the loops of the reducer, one per element type. Plain loops that g++ vectorises; no branch depends on data.
+// Private: the loops of the reducer, one per element type. Plain loops that g++ vectorises.
 #pragma once
 
 #include <cstddef>
@@ -15,7 +15,8 @@ enum class Kernel { kF32, kF16, kBF16, kF64, kI64, kI32, kU8, kBool };
 void AddFloats(Kernel kernel, float* acc, const std::byte* x, std::size_t count, float weight, bool first_add);
 // acc[i] += w * (x[i] - first[i]), integers only.
 void AddDifferences(Kernel kernel, float* acc, const std::byte* first, const std::byte* x, std::size_t count, float weight);
-// out[i] = acc[i] in the kernel's type; integers add `first`.
-void Store(Kernel kernel, std::byte* out, const float* acc, const std::byte* first, std::size_t count);
+// memory[i] = acc[i] in the kernel's type, both in one memory as the reducer lays them out: reads run ahead of writes. Integers add
+// what stands in memory[i].
+void StoreInPlace(Kernel kernel, std::byte* memory, const float* acc, std::size_t count);
 
 }  // namespace tributary::aggregate

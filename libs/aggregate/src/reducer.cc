@@ -29,15 +29,24 @@ bool IsFloat(DType dtype) {
   return dtype == DType::kF32 || dtype == DType::kF16 || dtype == DType::kBF16 || dtype == DType::kF64;
 }
 
-// Integers keep the first participant's chunk behind the accumulator.
-std::uint64_t FirstOffset(std::uint64_t elements) {
-  return (elements * sizeof(float) + kAccumulatorAlignment - 1) / kAccumulatorAlignment * kAccumulatorAlignment;
+// Where the accumulator begins. The result is written from the beginning of the memory, element by element in order, so each element's
+// place must not reach into sums that are still to be read: types up to four bytes lie behind their own sums, F64 catches up
+// with its sums only at the last one, and integers overwrite the first participant's chunk.
+std::uint64_t AccumulatorOffset(DType dtype, std::uint64_t elements) {
+  const std::uint64_t native = elements * tensor::ElementBytes(dtype);
+  if (dtype == DType::kF64) return elements * sizeof(float);
+  if (IsFloat(dtype)) return 0;
+  return (native + kAccumulatorAlignment - 1) / kAccumulatorAlignment * kAccumulatorAlignment;
 }
 
 }  // namespace
 
 std::uint64_t AccumulatorBytes(DType dtype, std::uint64_t elements) {
-  return FirstOffset(elements) + (IsFloat(dtype) ? 0 : elements * tensor::ElementBytes(dtype));
+  return AccumulatorOffset(dtype, elements) + elements * sizeof(float);
+}
+
+float* Reducer::Accumulator() const {
+  return reinterpret_cast<float*>(memory_.data() + AccumulatorOffset(dtype_, elements_));
 }
 
 Status Reducer::Begin(DType dtype, std::uint64_t elements) {
@@ -67,11 +76,11 @@ Status Reducer::Add(std::span<const std::byte> chunk, Encoding encoding, float w
     return MakeError(Code::kInvalidArgument, "a chunk of {} bytes came for a slot of {} elements of {} bytes",
                      chunk.size(), elements_, width);
   }
-  auto* acc = reinterpret_cast<float*>(memory_.data());
+  float* acc = Accumulator();
   if (IsFloat(dtype_)) {
     AddFloats(kernel, acc, chunk.data(), elements_, weight, added_ == 0);
   } else {
-    std::byte* first = memory_.data() + FirstOffset(elements_);
+    std::byte* first = memory_.data();
     if (added_ == 0) {
       std::memcpy(first, chunk.data(), chunk.size());
       std::fill_n(acc, elements_, 0.0f);
@@ -83,14 +92,10 @@ Status Reducer::Add(std::span<const std::byte> chunk, Encoding encoding, float w
   return Ok();
 }
 
-Status Reducer::Finish(std::span<std::byte> out) {
+Result<std::span<const std::byte>> Reducer::Finish() {
   if (added_ == 0) return MakeError(Code::kInvalidArgument, "a mean of no participants was asked for");
-  if (out.size() != elements_ * tensor::ElementBytes(dtype_)) {
-    return MakeError(Code::kInvalidArgument, "a slot of {} elements does not fit {} bytes", elements_, out.size());
-  }
-  Store(KernelOf(dtype_), out.data(), reinterpret_cast<const float*>(memory_.data()),
-        memory_.data() + FirstOffset(IsFloat(dtype_) ? 0 : elements_), elements_);
-  return Ok();
+  StoreInPlace(KernelOf(dtype_), memory_.data(), Accumulator(), elements_);
+  return std::span<const std::byte>(memory_.first(elements_ * tensor::ElementBytes(dtype_)));
 }
 
 }  // namespace tributary::aggregate

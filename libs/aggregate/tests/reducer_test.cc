@@ -8,6 +8,7 @@
 #include <cstring>
 #include <limits>
 #include <memory>
+#include <numeric>
 
 #include "reference.h"
 #include "tributary/base/random.h"
@@ -55,9 +56,10 @@ std::vector<std::byte> Mean(DType dtype, std::size_t elements, const std::vector
     std::copy(input.chunk.begin(), input.chunk.end(), moved.begin() + static_cast<std::ptrdiff_t>(misalign));
     EXPECT_TRUE(reducer.Add(std::span(moved).subspan(misalign), input.encoding, input.weight).ok());
   }
-  std::vector<std::byte> out(elements * tensor::ElementBytes(dtype));
-  EXPECT_TRUE(reducer.Finish(out).ok());
-  return out;
+  const auto mean = reducer.Finish();
+  EXPECT_TRUE(mean.ok());
+  EXPECT_EQ(mean->data(), memory.span().data());
+  return {mean->begin(), mean->end()};
 }
 
 // Random bytes are every kind of float there is: subnormals, infinities, NaN. Those that are no number are left out,
@@ -99,11 +101,13 @@ class BitEqual : public testing::TestWithParam<Case> {};
 TEST_P(BitEqual, ToTheScalarReference) {
   const auto [dtype, encoding] = GetParam();
   SplitMix64 random(MixSeed(7, static_cast<std::uint64_t>(dtype), static_cast<std::uint64_t>(encoding)));
-  for (const std::size_t elements : {std::size_t{1}, std::size_t{3}, std::size_t{64}, std::size_t{4099}}) {
+  for (const std::size_t elements : {std::size_t{1}, std::size_t{3}, std::size_t{64}, std::size_t{700}, std::size_t{4099}}) {
     for (const std::size_t participants : {1, 2, 5}) {
-      std::vector<double> counts;
-      for (std::size_t k = 0; k < participants; ++k) counts.push_back(1.0 + static_cast<double>(random.NextBelow(1000)));
-      const auto weights = NormalizedWeights(counts);
+      std::vector<double> shares;
+      for (std::size_t k = 0; k < participants; ++k) shares.push_back(1.0 + static_cast<double>(random.NextBelow(1000)));
+      const double sum = std::accumulate(shares.begin(), shares.end(), 0.0);
+      for (double& share : shares) share /= sum;
+      const auto weights = RoundedWeights(shares);
       ASSERT_TRUE(weights.ok());
       std::vector<ReferenceInput> inputs;
       for (std::size_t k = 0; k < participants; ++k) {
@@ -211,8 +215,7 @@ TEST(Reducer, RefusesTooLittleMemoryAndAnEmptyMean) {
   Reducer reducer(memory.span());
   EXPECT_EQ(reducer.Begin(DType::kF32, 65).error().code(), Code::kResourceExhausted);
   ASSERT_TRUE(reducer.Begin(DType::kF32, 64).ok());
-  std::vector<std::byte> out(256);
-  EXPECT_THAT(reducer.Finish(out).error().message(), HasSubstr("no participants"));
+  EXPECT_THAT(reducer.Finish().error().message(), HasSubstr("no participants"));
 }
 
 TEST(Reducer, BeginForgetsTheSlotBefore) {
@@ -222,9 +225,9 @@ TEST(Reducer, BeginForgetsTheSlotBefore) {
   ASSERT_TRUE(reducer.Add(Bytes<float>({5, 6}), Encoding::kNative, 1.0f).ok());
   ASSERT_TRUE(reducer.Begin(DType::kF32, 2).ok());
   ASSERT_TRUE(reducer.Add(Bytes<float>({1, 2}), Encoding::kNative, 1.0f).ok());
-  std::vector<std::byte> out(8);
-  ASSERT_TRUE(reducer.Finish(out).ok());
-  EXPECT_EQ(Values<float>(out), (std::vector<float>{1, 2}));
+  const auto mean = reducer.Finish();
+  ASSERT_TRUE(mean.ok());
+  EXPECT_EQ(Values<float>({mean->begin(), mean->end()}), (std::vector<float>{1, 2}));
 }
 
 }  // namespace

@@ -15,8 +15,9 @@
 //   I64, I32, U8 first + round(Σ w · (x - first)), `first` the first participant's element: where all agree the result is exactly
 //                that, else the mean rounded to nearest (ties to even) and kept in the type's range. Differences are fp32.
 //   BOOL         as U8 on 0 and 1: the weighted majority; a tie follows the first participant.
-// Ownership: a Reducer works in memory that the caller gives (and counts in its budget) and owns nothing. One thread. Failures:
-// kInvalidArgument for sizes that do not fit, kResourceExhausted for too little memory.
+// Ownership: a Reducer works in memory that the caller gives (a pool's buffer) and owns nothing; the result lies at that memory's
+// beginning, so that the buffer that was the accumulator is what gets sent. One thread. Failures: kInvalidArgument for sizes that do
+// not fit, kResourceExhausted for too little memory.
 #pragma once
 
 #include <cstddef>
@@ -29,13 +30,13 @@
 
 namespace tributary::aggregate {
 
-// n_i / Σn, the quotient in double, rounded once to fp32. `counts` are sample counts or any weights: finite, not negative,
-// not all zero, else kInvalidArgument.
-Result<std::vector<float>> NormalizedWeights(std::span<const double> counts);
+// Shares n_i/Σn as the coordinator computed them in double, each rounded once to fp32. kInvalidArgument unless all are finite and
+// not negative and they add up to 1 within 1e-6.
+Result<std::vector<float>> RoundedWeights(std::span<const double> shares);
 
 constexpr std::size_t kAccumulatorAlignment = 64;
 
-// Memory that a slot of this many elements needs.
+// Memory that a slot of this many elements needs; never less than its native bytes.
 std::uint64_t AccumulatorBytes(tensor::DType dtype, std::uint64_t elements);
 
 class Reducer {
@@ -46,10 +47,13 @@ class Reducer {
   Status Begin(tensor::DType dtype, std::uint64_t elements);
   // Adds weight · chunk. `encoding` is how the chunk stands: native, or fp16/bf16 of a float dtype. Any alignment.
   Status Add(std::span<const std::byte> chunk, tensor::Encoding encoding, float weight);
-  // The mean in the slot's native dtype. REQUIRES: at least one Add since Begin. `out` may be unaligned.
-  Status Finish(std::span<std::byte> out);
+  // The mean in the slot's native dtype, in the first bytes of the memory, where the accumulator was. The next
+  // slot begins with Begin. REQUIRES for success: at least one Add since Begin.
+  Result<std::span<const std::byte>> Finish();
 
  private:
+  float* Accumulator() const;
+
   std::span<std::byte> memory_;
   tensor::DType dtype_ = tensor::DType::kF32;
   std::uint64_t elements_ = 0;
