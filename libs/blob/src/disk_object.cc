@@ -1,0 +1,326 @@
+#include "disk_object.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "manifest.h"
+#include "slot_table.h"
+
+namespace tributary::blob {
+namespace {
+
+constexpr std::uint64_t kMaxSpecBytes = 64u << 20;
+constexpr std::uint64_t kMaxRootBytes = 256u << 20;
+
+}  // namespace
+
+Status DiskObject::Make(const std::filesystem::path& directory, const wire::ObjectSpec& spec) {
+  TRIBUTARY_ASSIGN(const ObjectShape shape, ObjectShape::Make(spec));
+  const std::string text = wire::EncodeObjectSpec(spec);
+  TRIBUTARY_TRY(WriteWholeFile(directory / "spec", std::as_bytes(std::span(text)), false));
+  TRIBUTARY_TRY(MakeReserved(directory / "slots", shape.slots() * kSlotRecordBytes));
+  return MakeReserved(directory / "data", shape.bytes());
+}
+
+Result<std::shared_ptr<DiskObject>> DiskObject::Load(ObjectName name, std::filesystem::path directory) {
+  std::shared_ptr<DiskObject> object(new DiskObject(std::move(name), std::move(directory)));
+  auto spec = object->Spec();
+  if (!spec.ok()) return spec.error();
+  TRIBUTARY_ASSIGN(object->shape_, ObjectShape::Make(*spec));
+  object->kind_ = spec->kind;
+  object->sample_count_ = spec->sample_count;
+  TRIBUTARY_ASSIGN(const bool sealed, Exists(object->directory_ / "root"));
+  if (sealed) {
+    TRIBUTARY_ASSIGN(const std::string root, ReadWholeFile(object->directory_ / "root", kMaxRootBytes));
+    object->digest_ = RootDigest(root);
+    object->sealed_ = true;
+  }
+  TRIBUTARY_TRY(object->CountSlots());
+  return object;
+}
+
+Status DiskObject::CountSlots() {
+  TRIBUTARY_ASSIGN(const auto files, Files());
+  return ScanRecords(files->slots, {0, shape_.slots()}, directory_ / "slots",
+                     [&](std::uint64_t, const SlotMeta* meta) {
+                       if (meta != nullptr) Count(nullptr, meta);
+                       return Ok();
+                     });
+}
+
+void DiskObject::Count(const SlotMeta* before, const SlotMeta* after) {
+  const std::lock_guard lock(state_);
+  if (before != nullptr) {
+    --slots_present_;
+    bytes_present_ -= before->bytes;
+  }
+  if (after != nullptr) {
+    ++slots_present_;
+    bytes_present_ += after->bytes;
+    newest_generation_ = std::max(newest_generation_, after->generation);
+  }
+}
+
+Result<ObjectInfo> DiskObject::Stat() {
+  const std::lock_guard lock(state_);
+  ObjectInfo info;
+  info.name = name_;
+  info.kind = kind_;
+  info.sealed = sealed_;
+  info.slots = shape_.slots();
+  info.slots_present = slots_present_;
+  info.generation = newest_generation_;
+  info.sample_count = sample_count_;
+  info.bytes = shape_.bytes();
+  info.bytes_present = bytes_present_;
+  info.digest = digest_;
+  return info;
+}
+
+Result<wire::ObjectSpec> DiskObject::Spec() const {
+  TRIBUTARY_ASSIGN(const std::string text, ReadWholeFile(directory_ / "spec", kMaxSpecBytes));
+  auto spec = wire::DecodeObjectSpec(std::as_bytes(std::span(text)));
+  if (!spec.ok()) {
+    return MakeError(Code::kDataLoss, "{} is damaged, remove object '{}' and put it again: {}",
+                     (directory_ / "spec").string(), name_.str(), spec.error().message());
+  }
+  return spec;
+}
+
+Result<bool> DiskObject::HasSpec(const wire::ObjectSpec& spec) const {
+  TRIBUTARY_ASSIGN(const std::string text, ReadWholeFile(directory_ / "spec", kMaxSpecBytes));
+  return text == wire::EncodeObjectSpec(spec);
+}
+
+Result<std::vector<tensor::SlotRange>> DiskObject::Missing(tensor::SlotRange range, std::uint64_t generation) {
+  TRIBUTARY_TRY(shape_.CheckRange(name_, range));
+  TRIBUTARY_ASSIGN(const auto files, Files());
+  std::vector<tensor::SlotRange> missing;
+  TRIBUTARY_TRY(ScanRecords(files->slots, range, directory_ / "slots", [&](std::uint64_t slot, const SlotMeta* meta) {
+    if (meta != nullptr && meta->generation >= generation) return Ok();
+    if (!missing.empty() && missing.back().end == slot) {
+      ++missing.back().end;
+    } else {
+      missing.push_back({slot, slot + 1});
+    }
+    return Ok();
+  }));
+  return missing;
+}
+
+Result<SlotMeta> DiskObject::Put(std::uint64_t slot, std::uint64_t generation, std::span<const std::byte> bytes,
+                                 const wire::SlotDigest& digest, bool* gone) {
+  TRIBUTARY_TRY(shape_.CheckChunk(name_, slot, bytes.size()));
+  const std::shared_lock life(life_);
+  if ((*gone = retired())) return NoSuchObject(name_);
+  if (sealed_) return ObjectSealed(name_);
+  TRIBUTARY_ASSIGN(const auto files, Files());
+  const auto table = directory_ / "slots";
+  const std::unique_lock stripe(StripeOf(slot));
+  TRIBUTARY_ASSIGN(const std::optional<SlotMeta> before, ReadRecord(files->slots, slot, table));
+  if (before && before->generation > generation) {
+    return OlderGeneration(name_, slot, generation, before->generation);
+  }
+  const SlotMeta meta{generation, static_cast<std::uint32_t>(bytes.size()), digest};
+  // The same bytes again, as after a lost acknowledgement: at most the generation changes.
+  const bool same = before && before->digest == digest;
+  if (same && before->generation == generation) return meta;
+  if (!same) {
+    if (before) {
+      // From here on until the new record the slot is absent, so that SIGKILL leaves no record over other bytes.
+      TRIBUTARY_TRY(ClearRecord(files->slots, slot, table));
+      Count(&*before, nullptr);
+    }
+    TRIBUTARY_TRY(WriteAt(files->data, bytes, shape_.SlotOffset(slot), directory_ / "data"));
+  }
+  TRIBUTARY_TRY(WriteRecord(files->slots, slot, meta, table));
+  Count(same ? &*before : nullptr, &meta);
+  return meta;
+}
+
+Error DiskObject::Lost(std::uint64_t slot, const char* why) const {
+  return MakeError(Code::kDataLoss, "slot {} of object '{}' is damaged in {}: {}; put it again or restore the directory", slot,
+                   name_.str(), directory_.string(), why);
+}
+
+Result<SlotMeta> DiskObject::StatSlot(std::uint64_t slot, std::uint64_t min_generation) {
+  TRIBUTARY_TRY(shape_.CheckSlot(name_, slot));
+  TRIBUTARY_ASSIGN(const auto files, Files());
+  const std::shared_lock stripe(StripeOf(slot));
+  TRIBUTARY_ASSIGN(const std::optional<SlotMeta> meta, ReadRecord(files->slots, slot, directory_ / "slots"));
+  if (!meta && sealed_) return Lost(slot, "its record in the slot table cannot be read");
+  if (!meta || meta->generation < min_generation) return SlotAbsent(name_, slot, min_generation);
+  return *meta;
+}
+
+Result<SlotMeta> DiskObject::Get(std::uint64_t slot, std::span<std::byte> out) {
+  TRIBUTARY_TRY(shape_.CheckChunk(name_, slot, out.size()));
+  TRIBUTARY_ASSIGN(const auto files, Files());
+  const auto table = directory_ / "slots";
+  std::optional<SlotMeta> meta;
+  {
+    const std::shared_lock stripe(StripeOf(slot));
+    TRIBUTARY_ASSIGN(meta, ReadRecord(files->slots, slot, table));
+    if (!meta && sealed_) return Lost(slot, "its record in the slot table cannot be read");
+    if (!meta) return SlotAbsent(name_, slot, 0);
+    TRIBUTARY_ASSIGN(const std::size_t got, ReadAt(files->data, out, shape_.SlotOffset(slot), directory_ / "data"));
+    // Checked under the lock of the slot: no writer of ours is between its data and its record.
+    if (got == out.size() && meta->bytes == out.size() && digest::ComputeXxh128(out) == meta->digest.xxh128) {
+      return *meta;
+    }
+  }
+  // An open object asks for the slot again (Missing); a sealed one stays as it is for whoever repairs it.
+  const std::shared_lock life(life_);
+  if (!sealed_) {
+    const std::unique_lock stripe(StripeOf(slot));
+    TRIBUTARY_ASSIGN(const std::optional<SlotMeta> now, ReadRecord(files->slots, slot, table));
+    if (now && now->digest == meta->digest) {
+      TRIBUTARY_TRY(ClearRecord(files->slots, slot, table));
+      Count(&*now, nullptr);
+    }
+  }
+  return Lost(slot, "its bytes do not match their XXH3-128 digest");
+}
+
+Result<std::string> DiskObject::Seal(std::uint64_t generation, bool durable) {
+  const std::unique_lock life(life_);
+  if (retired()) return NoSuchObject(name_);
+  TRIBUTARY_ASSIGN(const auto files, Files());
+  const bool was_sealed = sealed_;
+  if (!was_sealed || generation != 0) {
+    std::uint64_t missing = 0;
+    std::uint64_t first = 0;
+    std::optional<Error> other;
+    TRIBUTARY_TRY(ScanRecords(files->slots, {0, shape_.slots()}, directory_ / "slots",
+                              [&](std::uint64_t slot, const SlotMeta* meta) {
+                                if (meta == nullptr) {
+                                  if (missing++ == 0) first = slot;
+                                } else if (generation != 0 && meta->generation != generation && !other) {
+                                  other = OtherGeneration(name_, slot, meta->generation, generation);
+                                }
+                                return Ok();
+                              }));
+    if (missing > 0 && was_sealed) return Lost(first, "its record in the slot table cannot be read");
+    if (missing > 0) return SlotsMissing(name_, missing, shape_.slots(), first);
+    if (other) return *other;
+  }
+  if (!was_sealed) TRIBUTARY_TRY(WriteManifest(*files, durable));
+  if (durable) {
+    if (was_sealed) TRIBUTARY_TRY(SyncAll(*files));
+    TRIBUTARY_TRY(SyncDirectory(directory_));
+    TRIBUTARY_TRY(SyncDirectory(directory_.parent_path()));
+  }
+  const std::lock_guard lock(state_);
+  return digest_;
+}
+
+Status DiskObject::SyncAll(const OpenFiles& files) const {
+  if (fdatasync(files.data.get()) != 0) return ErrnoError(errno, "syncing " + (directory_ / "data").string());
+  if (fdatasync(files.slots.get()) != 0) return ErrnoError(errno, "syncing " + (directory_ / "slots").string());
+  for (const char* file : {"spec", "pages", "root"}) {
+    TRIBUTARY_ASSIGN(const bool there, Exists(directory_ / file));
+    if (there) TRIBUTARY_TRY(SyncData(directory_ / file));
+  }
+  return Ok();
+}
+
+Status DiskObject::WriteManifest(const OpenFiles& files, bool durable) {
+  TRIBUTARY_ASSIGN(wire::ObjectSpec spec, Spec());
+  const auto pages = directory_ / "pages";
+  Manifest manifest;
+  {
+    TRIBUTARY_ASSIGN(const Fd out, OpenFile(pages, O_WRONLY | O_CREAT | O_TRUNC));
+    std::uint64_t offset = 0;
+    ManifestBuilder builder([&](const std::string& page) -> Status {
+      TRIBUTARY_TRY(WriteAt(out, std::as_bytes(std::span(page)), offset, pages));
+      offset += page.size();
+      return Ok();
+    });
+    TRIBUTARY_TRY(ScanRecords(files.slots, {0, shape_.slots()}, directory_ / "slots",
+                              [&](std::uint64_t slot, const SlotMeta* meta) {
+                                if (meta == nullptr) return Status(Lost(slot, "its record changed while it was sealed"));
+                                return builder.Add(meta->digest, meta->bytes);
+                              }));
+    TRIBUTARY_ASSIGN(manifest, builder.Finish(std::move(spec)));
+  }
+  // Everything that the root speaks of is on the disk before the root is.
+  if (durable) {
+    TRIBUTARY_TRY(SyncAll(files));
+    TRIBUTARY_TRY(SyncDirectory(directory_));
+  }
+  TRIBUTARY_TRY(WriteWholeFile(directory_ / "root.tmp", std::as_bytes(std::span(manifest.root)), durable));
+  TRIBUTARY_TRY(RenamePath(directory_ / "root.tmp", directory_ / "root"));
+  const std::lock_guard lock(state_);
+  digest_ = manifest.digest;
+  sealed_ = true;
+  return Ok();
+}
+
+Result<wire::ManifestRoot> DiskObject::Root() const {
+  if (!sealed_) return MakeError(Code::kUnavailable, "object '{}' is not sealed yet", name_.str());
+  TRIBUTARY_ASSIGN(const std::string text, ReadWholeFile(directory_ / "root", kMaxRootBytes));
+  {
+    const std::lock_guard lock(state_);
+    if (RootDigest(text) != digest_) {
+      return MakeError(Code::kDataLoss, "{} changed since it was opened", (directory_ / "root").string());
+    }
+  }
+  auto root = wire::DecodeManifestRoot(std::as_bytes(std::span(text)));
+  if (!root.ok()) {
+    return MakeError(Code::kDataLoss, "{} is damaged: {}", (directory_ / "root").string(), root.error().message());
+  }
+  return root;
+}
+
+Result<std::vector<wire::SlotDigest>> DiskObject::Page(std::uint64_t page) const {
+  if (!sealed_) return MakeError(Code::kUnavailable, "object '{}' is not sealed yet", name_.str());
+  if (page >= PageCount(shape_.slots())) {
+    return MakeError(Code::kNotFound, "object '{}' has no page {}: it has {}", name_.str(), page,
+                     PageCount(shape_.slots()));
+  }
+  const auto path = directory_ / "pages";
+  TRIBUTARY_ASSIGN(const Fd fd, OpenFile(path, O_RDONLY));
+  const std::uint64_t first = page * wire::kPageDigests;
+  const std::uint64_t count = std::min(wire::kPageDigests, shape_.slots() - first);
+  std::vector<std::byte> bytes(count * wire::kSlotDigestBytes);
+  TRIBUTARY_ASSIGN(const std::size_t got, ReadAt(fd, bytes, first * wire::kSlotDigestBytes, path));
+  // The root names each page's SHA-256, so a reader finds flipped bits; a cut file shows here.
+  if (got != bytes.size()) return MakeError(Code::kDataLoss, "{} is cut off in page {}", path.string(), page);
+  return wire::DecodePage(bytes);
+}
+
+void DiskObject::Retire() {
+  const std::unique_lock life(life_);
+  const std::lock_guard lock(state_);
+  retired_ = true;
+}
+
+std::shared_mutex& DiskObject::StripeOf(std::uint64_t slot) { return stripes_[slot % stripes_.size()]; }
+
+Result<std::shared_ptr<OpenFiles>> DiskObject::Files() {
+  const std::lock_guard lock(state_);
+  if (!files_) {
+    // Its path may be another object's by now.
+    if (retired_) return NoSuchObject(name_);
+    auto files = std::make_shared<OpenFiles>();
+    TRIBUTARY_ASSIGN(files->data, OpenFile(directory_ / "data", O_RDWR));
+    TRIBUTARY_ASSIGN(files->slots, OpenFile(directory_ / "slots", O_RDWR));
+    files_ = std::move(files);
+  }
+  return files_;
+}
+
+bool DiskObject::retired() const {
+  const std::lock_guard lock(state_);
+  return retired_;
+}
+
+void DiskObject::CloseFiles() {
+  const std::lock_guard lock(state_);
+  files_.reset();
+}
+
+}  // namespace tributary::blob

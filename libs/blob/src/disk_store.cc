@@ -1,0 +1,270 @@
+#include <fcntl.h>
+#include <sys/file.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <list>
+#include <set>
+#include <unordered_map>
+
+#include "disk_object.h"
+#include "local_store.h"
+#include "tributary/base/log.h"
+
+namespace tributary::blob {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kFormat = "tributary blob-store 1\n";
+// Two descriptors each.
+constexpr std::size_t kMaxOpenObjects = 128;
+// Stands for '/', which names never hold otherwise: a name of 255 bytes stays a file name of 255 bytes.
+constexpr char kSeparator = '+';
+
+std::string FileNameOf(const ObjectName& name) {
+  std::string text = name.str();
+  std::replace(text.begin(), text.end(), '/', kSeparator);
+  return text;
+}
+
+void RemoveTree(const fs::path& path) {
+  std::error_code error;
+  fs::remove_all(path, error);
+  if (error) log::Warning("{} could not be removed, its bytes stay on the disk: {}", path.string(), error.message());
+}
+
+class DiskStore final : public LocalStore {
+ public:
+  DiskStore(fs::path directory, memory::Pool& pool, Fd lock)
+      : LocalStore(pool), objects_(directory / "objects"), tmp_(directory / "tmp"), lock_(std::move(lock)) {}
+
+  Result<CreateOutcome> Create(const ObjectName& name, const wire::ObjectSpec& spec, bool replace) override {
+    TRIBUTARY_TRY(CheckPath(name.str(), "object name"));
+    TRIBUTARY_TRY(ObjectShape::Make(spec).status());
+    const std::lock_guard admin(admin_);
+    const auto found = Find(name);
+    bool there = found.ok();
+    if (found.ok()) {
+      TRIBUTARY_ASSIGN(const bool same, (*found)->HasSpec(spec));
+      if (same) return CreateOutcome{true, (*found)->sealed()};
+      if ((*found)->sealed() || !replace) return OtherSpec(name, (*found)->sealed());
+    } else if (found.error().code() == Code::kDataLoss) {
+      // An open object that power loss left unreadable holds nothing; a sealed one is never thrown away.
+      TRIBUTARY_ASSIGN(const bool sealed, Exists(objects_ / FileNameOf(name) / "root"));
+      if (sealed) return found.error();
+      log::Warning("replaced: {}", found.error().message());
+      there = true;
+    } else if (found.error().code() != Code::kNotFound) {
+      return found.error();
+    }
+    const fs::path made = tmp_ / std::to_string(++tmp_count_);
+    TRIBUTARY_TRY(MakeDirectory(made));
+    Status status = DiskObject::Make(made, spec);
+    if (status.ok() && there) status = TakeAway(name);
+    if (status.ok()) status = RenamePath(made, objects_ / FileNameOf(name));
+    if (!status.ok()) {
+      RemoveTree(made);
+      return status.error();
+    }
+    Changed();
+    return CreateOutcome{};
+  }
+
+  Result<ObjectInfo> Stat(const ObjectName& name) override {
+    TRIBUTARY_ASSIGN(const auto object, Find(name));
+    return object->Stat();
+  }
+  Result<wire::ObjectSpec> Spec(const ObjectName& name) override {
+    TRIBUTARY_ASSIGN(const auto object, Find(name));
+    return object->Spec();
+  }
+  Result<std::vector<tensor::SlotRange>> Missing(const ObjectName& name, tensor::SlotRange range,
+                                                 std::uint64_t generation) override {
+    TRIBUTARY_ASSIGN(const auto object, Find(name));
+    return object->Missing(range, generation);
+  }
+  Result<std::string> Seal(const ObjectName& name, std::uint64_t generation, bool durable) override {
+    TRIBUTARY_ASSIGN(const auto object, Find(name));
+    return object->Seal(generation, durable);
+  }
+  Result<wire::ManifestRoot> Root(const ObjectName& name) override {
+    TRIBUTARY_ASSIGN(const auto object, Find(name));
+    return object->Root();
+  }
+  Result<std::vector<wire::SlotDigest>> Page(const ObjectName& name, std::uint64_t page) override {
+    TRIBUTARY_ASSIGN(const auto object, Find(name));
+    return object->Page(page);
+  }
+
+  Status Remove(const ObjectName& name) override {
+    TRIBUTARY_TRY(CheckPath(name.str(), "object name"));
+    {
+      const std::lock_guard admin(admin_);
+      TRIBUTARY_TRY(TakeAway(name));
+    }
+    Changed();
+    return Ok();
+  }
+
+  Result<std::vector<ObjectName>> List(const std::string& prefix, const std::string& after,
+                                       std::uint32_t limit) override {
+    // The `limit` first names that fit: no more are held, however many there are.
+    std::set<std::string> names;
+    std::error_code error;
+    for (fs::directory_iterator it(objects_, error), end; !error && it != end; it.increment(error)) {
+      std::string name = it->path().filename().string();
+      std::replace(name.begin(), name.end(), kSeparator, '/');
+      if (name <= after || !name.starts_with(prefix)) continue;
+      names.insert(std::move(name));
+      if (names.size() > limit) names.erase(std::prev(names.end()));
+    }
+    if (error) return ErrnoError(error.value(), "listing " + objects_.string());
+    std::vector<ObjectName> list;
+    for (const std::string& text : names) {
+      auto name = ObjectName::Parse(text);
+      if (name.ok()) list.push_back(*std::move(name));
+    }
+    return list;
+  }
+
+  Result<SlotMeta> PutSlot(const ObjectName& name, std::uint64_t slot, std::uint64_t generation,
+                           std::span<const std::byte> bytes, const digest::Xxh128* expected) override {
+    TRIBUTARY_ASSIGN(auto object, Find(name));
+    wire::SlotDigest digest{{}, digest::ComputeXxh128(bytes)};
+    if (expected != nullptr && *expected != digest.xxh128) return DigestMismatch(name, slot, "as received");
+    digest.sha256 = digest::ComputeSha256(bytes);
+    bool gone = false;
+    auto put = object->Put(slot, generation, bytes, digest, &gone);
+    if (gone) {
+      // Replaced while the bytes were hashed: they belong to the new one, if they fit it.
+      TRIBUTARY_ASSIGN(object, Find(name));
+      put = object->Put(slot, generation, bytes, digest, &gone);
+    }
+    if (put.ok()) Changed();
+    return put;
+  }
+  Result<SlotMeta> StatSlot(const ObjectName& name, std::uint64_t slot, std::uint64_t min_generation) override {
+    TRIBUTARY_ASSIGN(const auto object, Find(name));
+    return object->StatSlot(slot, min_generation);
+  }
+  Result<SlotMeta> GetSlot(const ObjectName& name, std::uint64_t slot, std::span<std::byte> out) override {
+    TRIBUTARY_ASSIGN(const auto object, Find(name));
+    return object->Get(slot, out);
+  }
+
+ private:
+  struct Entry {
+    std::shared_ptr<DiskObject> object;
+    std::list<ObjectName>::iterator recent;  // recent_.end() when its files are closed
+  };
+
+  Result<std::shared_ptr<DiskObject>> Find(const ObjectName& name) {
+    const std::lock_guard lock(cache_);
+    auto it = known_.find(name);
+    if (it == known_.end()) {
+      TRIBUTARY_TRY(CheckPath(name.str(), "object name"));
+      const fs::path directory = objects_ / FileNameOf(name);
+      TRIBUTARY_ASSIGN(const bool there, Exists(directory));
+      if (!there) return NoSuchObject(name);
+      TRIBUTARY_ASSIGN(auto object, DiskObject::Load(name, directory));
+      it = known_.emplace(name, Entry{std::move(object), recent_.end()}).first;
+    }
+    Entry& entry = it->second;
+    if (entry.recent == recent_.end()) {
+      recent_.push_front(name);
+    } else {
+      recent_.splice(recent_.begin(), recent_, entry.recent);
+    }
+    entry.recent = recent_.begin();
+    if (recent_.size() > kMaxOpenObjects) {
+      Entry& oldest = known_.at(recent_.back());
+      oldest.object->CloseFiles();
+      oldest.recent = recent_.end();
+      recent_.pop_back();
+    }
+    return entry.object;
+  }
+
+  // Moves the object's directory out of sight and deletes it. Absent is fine. REQUIRES admin_.
+  Status TakeAway(const ObjectName& name) {
+    const fs::path trash = tmp_ / std::to_string(++tmp_count_);
+    {
+      std::shared_ptr<DiskObject> object;
+      {
+        const std::lock_guard lock(cache_);
+        if (const auto it = known_.find(name); it != known_.end()) object = it->second.object;
+      }
+      // Waits for puts and a seal under way; new ones find it retired.
+      if (object) object->Retire();
+      const std::lock_guard lock(cache_);
+      if (const auto it = known_.find(name); it != known_.end()) {
+        if (it->second.object != object) it->second.object->Retire();
+        if (it->second.recent != recent_.end()) recent_.erase(it->second.recent);
+        known_.erase(it);
+      }
+      const fs::path directory = objects_ / FileNameOf(name);
+      TRIBUTARY_ASSIGN(const bool there, Exists(directory));
+      if (!there) return Ok();
+      TRIBUTARY_TRY(RenamePath(directory, trash));
+    }
+    RemoveTree(trash);
+    return Ok();
+  }
+
+  const fs::path objects_;
+  const fs::path tmp_;
+  const Fd lock_;
+  std::mutex admin_;  // one Create or Remove at a time
+  std::uint64_t tmp_count_ = 0;  // protected by admin_
+
+  std::mutex cache_;
+  // Protected by cache_. A few hundred bytes for each object that was asked for; most recently used first.
+  std::unordered_map<ObjectName, Entry> known_;
+  std::list<ObjectName> recent_;
+};
+
+// A directory that holds other people's files is refused: the store removes what it finds in its tmp.
+Status CheckFormat(const fs::path& directory) {
+  const fs::path format = directory / "format";
+  TRIBUTARY_ASSIGN(const bool there, Exists(format));
+  if (there) {
+    TRIBUTARY_ASSIGN(const std::string text, ReadWholeFile(format, 4096));
+    if (text == kFormat) return Ok();
+    return MakeError(Code::kInvalidArgument, "{} is not this version's: give another directory with --data-dir",
+                     format.string());
+  }
+  std::error_code error;
+  for (fs::directory_iterator it(directory, error), end; !error && it != end; it.increment(error)) {
+    const std::string name = it->path().filename().string();
+    if (name == "lock" || name == "format.tmp" || name == "lost+found") continue;
+    return MakeError(Code::kInvalidArgument,
+                     "{} holds other files ('{}'); give an empty directory or an earlier blob-store's with --data-dir",
+                     directory.string(), name);
+  }
+  if (error) return ErrnoError(error.value(), "listing " + directory.string());
+  TRIBUTARY_TRY(WriteWholeFile(directory / "format.tmp", std::as_bytes(std::span(kFormat)), true));
+  TRIBUTARY_TRY(RenamePath(directory / "format.tmp", format));
+  return SyncDirectory(directory);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<SlotStore>> OpenDiskStore(const DiskOptions& options, memory::Pool& pool) {
+  const fs::path& directory = options.directory;
+  TRIBUTARY_TRY(MakeDirectory(directory));
+  TRIBUTARY_ASSIGN(Fd lock, OpenFile(directory / "lock", O_RDWR | O_CREAT));
+  if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK) return ErrnoError(errno, "locking " + (directory / "lock").string());
+    return MakeError(Code::kUnavailable, "{} is in use by another blob-store; stop that one or choose another directory",
+                     directory.string());
+  }
+  TRIBUTARY_TRY(CheckFormat(directory));
+  RemoveTree(directory / "tmp");
+  TRIBUTARY_TRY(MakeDirectory(directory / "tmp"));
+  TRIBUTARY_TRY(MakeDirectory(directory / "objects"));
+  TRIBUTARY_TRY(SyncDirectory(directory));
+  return std::unique_ptr<SlotStore>(std::make_unique<DiskStore>(directory, pool, std::move(lock)));
+}
+
+}  // namespace tributary::blob

@@ -1,0 +1,94 @@
+#include "shape.h"
+
+#include <algorithm>
+
+namespace tributary::blob {
+
+Result<ObjectShape> ObjectShape::Make(const wire::ObjectSpec& spec) {
+  if (spec.encoding != tensor::Encoding::kNative) {
+    return MakeError(Code::kInvalidArgument, "objects of encoding {} are not stored by this version; use native",
+                     tensor::EncodingName(spec.encoding));
+  }
+  TRIBUTARY_ASSIGN(const tensor::Layout layout, tensor::Layout::Make(spec.tensors, spec.chunk_bytes));
+  ObjectShape shape;
+  for (const tensor::Section& section : layout.sections()) {
+    const std::uint64_t width = tensor::ElementBytes(section.dtype);
+    shape.parts_.push_back(
+        {section.slots, shape.bytes_, section.elements_per_slot * width, section.elements * width});
+    shape.bytes_ += section.elements * width;
+  }
+  shape.slots_ = layout.slot_count();
+  return shape;
+}
+
+const ObjectShape::Part& ObjectShape::PartOf(std::uint64_t slot) const {
+  return *std::find_if(parts_.begin(), parts_.end(), [&](const Part& part) { return slot < part.slots.end; });
+}
+
+std::uint64_t ObjectShape::SlotBytes(std::uint64_t slot) const {
+  const Part& part = PartOf(slot);
+  return std::min(part.slot_bytes, part.bytes - (slot - part.slots.begin) * part.slot_bytes);
+}
+
+std::uint64_t ObjectShape::SlotOffset(std::uint64_t slot) const {
+  const Part& part = PartOf(slot);
+  return part.offset + (slot - part.slots.begin) * part.slot_bytes;
+}
+
+Status ObjectShape::CheckSlot(const ObjectName& name, std::uint64_t slot) const {
+  if (slot < slots_) return Ok();
+  return MakeError(Code::kNotFound, "object '{}' has no slot {}: it has {}", name.str(), slot, slots_);
+}
+
+Status ObjectShape::CheckChunk(const ObjectName& name, std::uint64_t slot, std::uint64_t bytes) const {
+  TRIBUTARY_TRY(CheckSlot(name, slot));
+  if (bytes == SlotBytes(slot)) return Ok();
+  return MakeError(Code::kInvalidArgument, "slot {} of object '{}' takes a chunk of {} bytes, not {}", slot, name.str(),
+                   SlotBytes(slot), bytes);
+}
+
+Status ObjectShape::CheckRange(const ObjectName& name, tensor::SlotRange range) const {
+  if (range.begin <= range.end && range.end <= slots_) return Ok();
+  return MakeError(Code::kInvalidArgument, "slots [{}, {}) are no range of object '{}', which has {} slots",
+                   range.begin, range.end, name.str(), slots_);
+}
+
+Error NoSuchObject(const ObjectName& name) {
+  return MakeError(Code::kNotFound, "there is no object '{}'; create it first", name.str());
+}
+
+Error SlotAbsent(const ObjectName& name, std::uint64_t slot, std::uint64_t min_generation) {
+  return MakeError(Code::kUnavailable, "slot {} of object '{}' is not there yet (generation {} or newer)", slot,
+                   name.str(), min_generation);
+}
+
+Error OlderGeneration(const ObjectName& name, std::uint64_t slot, std::uint64_t put, std::uint64_t present) {
+  return MakeError(Code::kConflict, "slot {} of object '{}' has generation {} already: {} is refused", slot, name.str(),
+                   present, put);
+}
+
+Error ObjectSealed(const ObjectName& name) {
+  return MakeError(Code::kConflict, "object '{}' is sealed and cannot change", name.str());
+}
+
+Error DigestMismatch(const ObjectName& name, std::uint64_t slot, const char* where) {
+  return MakeError(Code::kDataLoss, "slot {} of object '{}' {} does not match its XXH3-128 digest", slot, name.str(),
+                   where);
+}
+
+Error SlotsMissing(const ObjectName& name, std::uint64_t missing, std::uint64_t slots, std::uint64_t first) {
+  return MakeError(Code::kUnavailable, "object '{}' cannot be sealed: {} of {} slots are missing, the first is {}",
+                   name.str(), missing, slots, first);
+}
+
+Error OtherGeneration(const ObjectName& name, std::uint64_t slot, std::uint64_t has, std::uint64_t wanted) {
+  return MakeError(Code::kConflict, "object '{}' cannot be sealed: slot {} is of generation {}, not {}", name.str(),
+                   slot, has, wanted);
+}
+
+Error OtherSpec(const ObjectName& name, bool sealed) {
+  return MakeError(Code::kAlreadyExists, "object '{}' exists with another spec and is {}", name.str(),
+                   sealed ? "sealed; choose another name or remove it" : "open; remove or replace it");
+}
+
+}  // namespace tributary::blob

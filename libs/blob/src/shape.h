@@ -1,0 +1,57 @@
+// Private: what a store needs of an object's layout for each chunk, without its tensors.
+//
+// A spec may name 65,536 tensors; a store keeps this instead, a few hundred bytes an object. Immutable value.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "tributary/base/names.h"
+#include "tributary/base/result.h"
+#include "tributary/tensor/layout.h"
+#include "tributary/wire/object.h"
+
+namespace tributary::blob {
+
+class ObjectShape {
+ public:
+  // kInvalidArgument for specs that no store takes: a bad layout, or an encoding other than native.
+  static Result<ObjectShape> Make(const wire::ObjectSpec& spec);
+
+  std::uint64_t slots() const { return slots_; }
+  std::uint64_t bytes() const { return bytes_; }
+  // Of the chunk, and of its place when all chunks lie one after another. REQUIRES slot < slots().
+  std::uint64_t SlotBytes(std::uint64_t slot) const;
+  std::uint64_t SlotOffset(std::uint64_t slot) const;
+
+  // kNotFound unless slot < slots().
+  Status CheckSlot(const ObjectName& name, std::uint64_t slot) const;
+  // Slot number and length.
+  Status CheckChunk(const ObjectName& name, std::uint64_t slot, std::uint64_t bytes) const;
+  // kInvalidArgument unless begin <= end <= slots().
+  Status CheckRange(const ObjectName& name, tensor::SlotRange range) const;
+
+ private:
+  struct Part {
+    tensor::SlotRange slots;
+    std::uint64_t offset;      // of its first slot
+    std::uint64_t slot_bytes;  // but for the last
+    std::uint64_t bytes;       // in all
+  };
+  const Part& PartOf(std::uint64_t slot) const;
+
+  std::vector<Part> parts_;
+  std::uint64_t slots_ = 0;
+  std::uint64_t bytes_ = 0;
+};
+
+Error NoSuchObject(const ObjectName& name);
+Error SlotAbsent(const ObjectName& name, std::uint64_t slot, std::uint64_t min_generation);
+Error OlderGeneration(const ObjectName& name, std::uint64_t slot, std::uint64_t put, std::uint64_t present);
+Error ObjectSealed(const ObjectName& name);
+Error DigestMismatch(const ObjectName& name, std::uint64_t slot, const char* where);
+Error SlotsMissing(const ObjectName& name, std::uint64_t missing, std::uint64_t slots, std::uint64_t first);
+Error OtherGeneration(const ObjectName& name, std::uint64_t slot, std::uint64_t has, std::uint64_t wanted);
+Error OtherSpec(const ObjectName& name, bool sealed);
+
+}  // namespace tributary::blob

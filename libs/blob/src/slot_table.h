@@ -1,0 +1,24 @@
+// Private: the `slots` file of an object, one checksummed record of 128 bytes a slot (docs/blob-store.md).
+//
+// Functions over an open file; the caller keeps readers and writers of one record apart. A record that is torn, flipped or
+// cut off reads as absent.
+#pragma once
+
+#include <functional>
+#include <optional>
+
+#include "files.h"
+#include "tributary/blob/local_store.h"
+
+namespace tributary::blob {
+
+constexpr std::size_t kSlotRecordBytes = 128;
+
+Result<std::optional<SlotMeta>> ReadRecord(const Fd& table, std::uint64_t slot, const std::filesystem::path& path);
+Status WriteRecord(const Fd& table, std::uint64_t slot, const SlotMeta& meta, const std::filesystem::path& path);
+Status ClearRecord(const Fd& table, std::uint64_t slot, const std::filesystem::path& path);
+// Calls `visit` for each slot of [begin, end) in order, with null for an absent one, until it gives an error.
+Status ScanRecords(const Fd& table, tensor::SlotRange range, const std::filesystem::path& path,
+                   const std::function<Status(std::uint64_t, const SlotMeta*)>& visit);
+
+}  // namespace tributary::blob
