@@ -68,6 +68,7 @@ void Fields(V& v, Missing& m) {
 template <class V>
 void Fields(V& v, CreditRequest& m) {
   v("bytes", m.bytes);
+  v("unit", m.unit);
 }
 template <class V>
 void Fields(V& v, CreditGrant& m) {

@@ -87,8 +87,10 @@ struct Missing {
 struct CreditRequest {
   static constexpr Type kType = Type::kCreditRequest;
   std::uint64_t bytes = 0;
+  std::uint64_t unit = 0;  // the largest payload that will be sent: no grant leaves less than that to be used; 0: 1 MiB
 };
-// Adds to the credit of the connection. Sent when the pool has room, not at once.
+// Adds to the credit of the connection. Sent when the pool has room, not at once. Its id is that of the newest request, so
+// that a grant which crossed a request of 0 bytes is known to be void.
 struct CreditGrant {
   static constexpr Type kType = Type::kCreditGrant;
   std::uint64_t bytes = 0;
@@ -122,7 +124,7 @@ struct Chunk {  // payload: chunk
   std::uint32_t encoding = 0;
   digest::Xxh128 xxh128{};
 };
-// Queued and parked reads of this connection are forgotten; those on their way still arrive.
+// Queued and parked reads of this connection are answered with a kCancelled error each; those on their way still arrive.
 struct CancelReads {
   static constexpr Type kType = Type::kCancelReads;
 };
