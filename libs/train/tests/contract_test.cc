@@ -137,6 +137,9 @@ TEST(TrainModelErrors, VariantsThatComputeOtherwise) {
   config["tie_word_embeddings"] = false;
   EXPECT_THAT(CreateError(config), HasSubstr("tie_word_embeddings"));
   config = TinyConfig();
+  config["initializer_range"] = 2;
+  EXPECT_THAT(CreateError(config), HasSubstr("initializer_range"));
+  config = TinyConfig();
   config["layer_norm_epsilon"] = 0;
   EXPECT_THAT(CreateError(config), HasSubstr("layer_norm_epsilon"));
 }

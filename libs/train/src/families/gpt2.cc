@@ -13,8 +13,6 @@
 namespace tributary::train {
 namespace {
 
-constexpr double kInitStddev = 0.02;
-
 // Indices into parameters_ of one layer; weights are [in, out], as Hugging Face's Conv1D stores them.
 struct Layer {
   std::size_t ln1_weight, ln1_bias, qkv_weight, qkv_bias, proj_weight, proj_bias;
@@ -26,22 +24,23 @@ class Gpt2 final : public Network {
   explicit Gpt2(const Gpt2Config& config) : config_(config) {
     const std::int64_t h = config.hidden;
     const std::int64_t inner = config.inner;
+    const double stddev = config.initializer_range;
     // Every layer adds twice to the residual stream; smaller projections keep its variance.
-    const double residual = kInitStddev / std::sqrt(2.0 * static_cast<double>(config.layers));
-    wte_ = Add("wte.weight", {config.vocabulary, h}, kInitStddev, 0);
-    wpe_ = Add("wpe.weight", {config.positions, h}, kInitStddev, 0);
+    const double residual = stddev / std::sqrt(2.0 * static_cast<double>(config.layers));
+    wte_ = Add("wte.weight", {config.vocabulary, h}, stddev, 0);
+    wpe_ = Add("wpe.weight", {config.positions, h}, stddev, 0);
     for (std::int64_t i = 0; i < config.layers; ++i) {
       const std::string p = "h." + std::to_string(i) + ".";
       Layer layer;
       layer.ln1_weight = Add(p + "ln_1.weight", {h}, 0, 1);
       layer.ln1_bias = Add(p + "ln_1.bias", {h}, 0, 0);
-      layer.qkv_weight = Add(p + "attn.c_attn.weight", {h, 3 * h}, kInitStddev, 0);
+      layer.qkv_weight = Add(p + "attn.c_attn.weight", {h, 3 * h}, stddev, 0);
       layer.qkv_bias = Add(p + "attn.c_attn.bias", {3 * h}, 0, 0);
       layer.proj_weight = Add(p + "attn.c_proj.weight", {h, h}, residual, 0);
       layer.proj_bias = Add(p + "attn.c_proj.bias", {h}, 0, 0);
       layer.ln2_weight = Add(p + "ln_2.weight", {h}, 0, 1);
       layer.ln2_bias = Add(p + "ln_2.bias", {h}, 0, 0);
-      layer.fc_weight = Add(p + "mlp.c_fc.weight", {h, inner}, kInitStddev, 0);
+      layer.fc_weight = Add(p + "mlp.c_fc.weight", {h, inner}, stddev, 0);
       layer.fc_bias = Add(p + "mlp.c_fc.bias", {inner}, 0, 0);
       layer.out_weight = Add(p + "mlp.c_proj.weight", {inner, h}, residual, 0);
       layer.out_bias = Add(p + "mlp.c_proj.bias", {h}, 0, 0);

@@ -63,6 +63,13 @@ Result<Gpt2Config> Gpt2Config::Parse(const Json& config) {
                        c.epsilon);
     }
   }
+  if (Given(config, "initializer_range")) {
+    TRIBUTARY_ASSIGN(c.initializer_range, GetNumber(config, "initializer_range", kWhat));
+    if (!(c.initializer_range > 0 && c.initializer_range <= 1)) {
+      return MakeError(Code::kInvalidArgument, "{}: 'initializer_range' is {}, expected above 0 and at most 1", kWhat,
+                       c.initializer_range);
+    }
+  }
   // The end of text is the last id of both GPT-2's vocabulary and the byte tokenizer's.
   c.bos = c.eos = c.vocabulary - 1;
   if (Given(config, "bos_token_id")) {
@@ -90,6 +97,7 @@ std::string Gpt2Config::ToJson() const {
   json["n_inner"] = inner == 4 * hidden ? OrderedJson() : OrderedJson(inner);
   json["activation_function"] = "gelu_new";
   json["layer_norm_epsilon"] = epsilon;
+  json["initializer_range"] = initializer_range;
   json["attn_pdrop"] = 0.0;
   json["embd_pdrop"] = 0.0;
   json["resid_pdrop"] = 0.0;
