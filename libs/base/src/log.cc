@@ -22,15 +22,16 @@ spdlog::level::level_enum ToSpdlog(Level level) {
   return spdlog::level::info;
 }
 
-// A JSON string body: quotes, backslashes and control characters escaped.
-std::string Escape(std::string_view text) {
+// Control characters escaped, so that what a peer sent stays in its line and out of the terminal; for a JSON string
+// quotes and backslashes too.
+std::string Escape(std::string_view text, Format format) {
   std::string out;
   out.reserve(text.size() + 8);
   for (char c : text) {
-    if (c == '"' || c == '\\') {
+    if (format == Format::kJson && (c == '"' || c == '\\')) {
       out += '\\';
       out += c;
-    } else if (static_cast<unsigned char>(c) < 0x20) {
+    } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) {
       out += fmt::format("\\u{:04x}", static_cast<unsigned>(static_cast<unsigned char>(c)));
     } else {
       out += c;
@@ -76,7 +77,7 @@ void InitLog(std::string process_name, Level level, Format format) {
 bool Enabled(Level level) { return spdlog::default_logger_raw()->should_log(ToSpdlog(level)); }
 
 void Write(Level level, std::string_view line) {
-  const std::string text = g_format == Format::kJson ? Escape(line) : std::string(line);
+  const std::string text = Escape(line, g_format);
   spdlog::default_logger_raw()->log(ToSpdlog(level), spdlog::string_view_t(text.data(), text.size()));
 }
 

@@ -24,6 +24,14 @@ Result<Number> SplitNumber(std::string_view text) {
   return Number{value, unit};
 }
 
+// A whole number of units in integers: a double would lose the last digits above 2^53.
+bool WholeBytes(std::string_view text, std::string_view unit, double factor, std::uint64_t& bytes) {
+  std::uint64_t count = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
+  if (error != std::errc() || (end != unit.data() && *end != ' ')) return false;
+  return !__builtin_mul_overflow(count, static_cast<std::uint64_t>(factor), &bytes);
+}
+
 }  // namespace
 
 Result<std::uint64_t> ParseBytes(std::string_view text) {
@@ -36,6 +44,8 @@ Result<std::uint64_t> ParseBytes(std::string_view text) {
     if (number.unit != name) continue;
     const double bytes = number.value * factor;
     if (bytes > 9e18) return MakeError(Code::kInvalidArgument, "size '{}' is too large", text);
+    std::uint64_t exact = 0;
+    if (WholeBytes(text, number.unit, factor, exact)) return exact;
     return static_cast<std::uint64_t>(std::llround(bytes));
   }
   return MakeError(Code::kInvalidArgument, "size '{}': unknown unit '{}', write 64MiB or 1GB", text,
