@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 #include <sstream>
 
 namespace tributary {
@@ -72,6 +73,9 @@ Result<std::int64_t> GetInt(const Json& object, const std::string& key, std::str
   TRIBUTARY_ASSIGN(const Json* value, Find(object, key, what));
   if (!value->is_number_integer()) {
     return MakeError(Code::kInvalidArgument, "{}: '{}' is not an integer", what, key);
+  }
+  if (value->is_number_unsigned() && value->get<std::uint64_t>() > std::numeric_limits<std::int64_t>::max()) {
+    return MakeError(Code::kInvalidArgument, "{}: '{}' is too large", what, key);
   }
   return value->get<std::int64_t>();
 }
