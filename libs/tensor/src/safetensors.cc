@@ -31,6 +31,9 @@ Result<SafetensorsHeader> ParseSafetensorsHeader(std::string_view json, std::uin
   TRIBUTARY_ASSIGN(const Json root, ParseJson(json, path));
   if (!root.is_object()) return MakeError(Code::kDataLoss, "{}: the header is not an object", path);
   const std::uint64_t data_begin = kSafetensorsPrefix + json.size();
+  if (data_begin > file_bytes) {
+    return MakeError(Code::kDataLoss, "{}: the header is longer than the file ({} bytes)", path, file_bytes);
+  }
   SafetensorsHeader header;
   header.file_bytes = file_bytes;
   for (const auto& [name, value] : root.items()) {
