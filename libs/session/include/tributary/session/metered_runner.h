@@ -1,0 +1,35 @@
+// A TaskRunner that counts and times what another one does.
+//
+// tributary_tasks_total{kind, outcome="done"|"failed"|"stopped"} and tributary_task_seconds{kind}. Both the inner runner
+// and the registry outlive it. Threads as TaskRunner.
+#pragma once
+
+
+#include "tributary/metrics/metrics.h"
+#include "tributary/session/worker.h"
+
+namespace tributary::session {
+
+// "train", "aggregate" ...; "unknown" for a number outside the set.
+const char* TaskKindName(std::uint32_t kind);
+
+class MeteredRunner final : public TaskRunner {
+ public:
+  // `kinds`: those that this worker runs.
+  MeteredRunner(TaskRunner& inner, metrics::Registry& registry, const std::vector<wire::TaskKind>& kinds);
+  Result<TaskResult> Run(const TaskContext& context) override;
+  std::map<std::string, double> Samples() override { return inner_.Samples(); }
+  void OnSeat(const std::string& seat) override { inner_.OnSeat(seat); }
+
+ private:
+  struct Series {
+    metrics::Counter done;
+    metrics::Counter failed;
+    metrics::Counter stopped;
+    metrics::Histogram seconds;
+  };
+  TaskRunner& inner_;
+  std::map<std::uint32_t, Series> series_;
+};
+
+}  // namespace tributary::session

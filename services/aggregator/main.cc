@@ -1,0 +1,65 @@
+#include <signal.h>
+#include <unistd.h>
+
+#include "services/aggregator/aggregator.h"
+#include "tributary/base/log.h"
+#include "tributary/base/names.h"
+#include "tributary/config/options.h"
+#include "tributary/config/service.h"
+#include "tributary/memory/malloc.h"
+
+namespace tributary::aggregator {
+namespace {
+
+std::string HostName() {
+  char name[256] = "aggregator";
+  gethostname(name, sizeof name - 1);
+  return InstanceName::Parse(name).ok() ? name : "aggregator";
+}
+
+int Main(int argc, char** argv) {
+  config::Options options("tributary-aggregator", "reduces ranges of slots for the coordinator");
+  options.Group("Aggregator");
+  options.AddString("coordinator", "tcp://localhost:7700", "the coordinator's endpoint", config::CheckEndpoint);
+  options.AddString("blob-store", "", "the blob-store's endpoint as seen from here; by default as the coordinator tells it",
+                    [](const std::string& value) { return value.empty() ? Ok() : config::CheckEndpoint(value); });
+  options.AddString("instance", HostName(), "this process's name, the same after a restart and unlike the other aggregators'",
+                    [](const std::string& value) { return InstanceName::Parse(value).status(); });
+  config::AddServiceOptions(options, "127.0.0.1:9471");
+  if (const auto code = options.ParseOrExitCode(argc, argv, environ)) return *code;
+  const auto settings = config::GetServiceSettings(options);
+  memory::TuneMalloc(settings.memory_budget);
+  const std::string instance = options.String("instance");
+  log::InitLog("aggregator " + instance, settings.log_level, settings.log_format);
+
+  // Blocked in every thread; this one takes them below.
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGTERM);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+
+  auto service = AggregatorService::Start({options.String("coordinator"), options.String("blob-store"), instance,
+                                           settings.memory_budget, settings.metrics_address});
+  if (!service.ok()) {
+    log::LogError("{}", service.error().message());
+    return config::kExitFailed;
+  }
+  for (;;) {
+    const timespec look{0, 100'000'000};
+    if (const int signal = sigtimedwait(&signals, nullptr, &look); signal > 0) {
+      log::Info("stopping: {}", signal == SIGTERM ? "SIGTERM" : "SIGINT");
+      (*service)->Stop();
+      return config::kExitDone;
+    }
+    if (const auto over = (*service)->Wait(Duration(1)); !over.ok()) {
+      log::LogError("{}", over.error().message());
+      return config::kExitFailed;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace tributary::aggregator
+
+int main(int argc, char** argv) { return tributary::aggregator::Main(argc, argv); }

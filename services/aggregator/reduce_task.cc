@@ -1,0 +1,123 @@
+#include "services/aggregator/reduce_task.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "tributary/aggregate/reducer.h"
+
+namespace tributary::aggregator {
+namespace {
+
+struct Inputs {
+  std::vector<ObjectName> names;
+  std::vector<tensor::Encoding> encodings;
+  std::vector<float> weights;
+};
+
+Result<Inputs> CheckInputs(blob::BlobStore& store, const wire::TaskSpec& task, const wire::ObjectSpec& base) {
+  Inputs inputs;
+  std::vector<double> shares;
+  for (const auto& input : task.inputs) {
+    TRIBUTARY_ASSIGN(const auto name, ObjectName::Parse(input.object));
+    TRIBUTARY_ASSIGN(const auto spec, store.Spec(name));
+    if (spec.tensors != base.tensors || spec.chunk_bytes != base.chunk_bytes) {
+      return MakeError(Code::kInvalidArgument, "update {} has another layout than the model {}: its trainer ran another job",
+                       input.object, task.base);
+    }
+    inputs.names.push_back(name);
+    inputs.encodings.push_back(spec.encoding);
+    shares.push_back(input.weight);
+  }
+  TRIBUTARY_ASSIGN(inputs.weights, aggregate::RoundedWeights(shares));
+  return inputs;
+}
+
+// Slot by slot, each over all inputs in their order.
+blob::ChunkSequence SlotMajor(std::vector<tensor::SlotRange> ranges, std::vector<ObjectName> inputs) {
+  return [ranges = std::move(ranges), inputs = std::move(inputs), range = std::size_t{0}, slot = std::uint64_t{0},
+          input = std::size_t{0}, fresh = true]() mutable -> std::optional<blob::ChunkRef> {
+    if (range == ranges.size()) return std::nullopt;
+    if (std::exchange(fresh, false)) slot = ranges[range].begin;
+    blob::ChunkRef ref{inputs[input], slot};
+    if (++input == inputs.size()) {
+      input = 0;
+      if (++slot == ranges[range].end) {
+        ++range;
+        fresh = true;
+      }
+    }
+    return ref;
+  };
+}
+
+}  // namespace
+
+Status Reduce(blob::BlobStore& store, const wire::TaskSpec& task, session::TaskProgress& progress, std::stop_token stop) {
+  TRIBUTARY_ASSIGN(const auto base, ObjectName::Parse(task.base));
+  TRIBUTARY_ASSIGN(const auto output, ObjectName::Parse(task.output));
+  TRIBUTARY_ASSIGN(auto spec, store.Spec(base));
+  TRIBUTARY_ASSIGN(const auto layout, tensor::Layout::Make(spec.tensors, spec.chunk_bytes));
+  const tensor::SlotRange range{task.first_slot, task.end_slot == 0 ? layout.slot_count() : task.end_slot};
+  if (range.begin >= range.end || range.end > layout.slot_count()) {
+    return MakeError(Code::kInvalidArgument, "slots {} to {} are asked of {}, which has {}", range.begin, range.end,
+                     task.base, layout.slot_count());
+  }
+  TRIBUTARY_ASSIGN(const Inputs inputs, CheckInputs(store, task, spec));
+
+  wire::ObjectSpec result;
+  result.kind = wire::ObjectKind::kModel;
+  result.tensors = std::move(spec.tensors);
+  result.chunk_bytes = spec.chunk_bytes;
+  result.info = std::move(spec.info);
+  TRIBUTARY_ASSIGN(const auto created, store.Create(output, result, false));
+  progress.Phase("aggregate", range.size(), "slots");
+  if (created.sealed) {
+    progress.Done(range.size());
+    return Ok();
+  }
+  TRIBUTARY_ASSIGN(auto missing, store.Missing(output, range, task.generation));
+  std::uint64_t left = 0;
+  for (const auto& part : missing) left += part.size();
+  if (left == 0) {
+    progress.Done(range.size());
+    return Ok();
+  }
+
+  blob::ReadOptions reading;
+  reading.stop = stop;
+  blob::WriteOptions writing;
+  writing.generation = task.generation;
+  writing.stop = stop;
+  TRIBUTARY_ASSIGN(const auto reader, store.Read(SlotMajor(missing, inputs.names), reading));
+  TRIBUTARY_ASSIGN(const auto writer, store.Write(writing));
+  std::uint64_t bytes_in = 0;
+  std::uint64_t bytes_out = 0;
+  for (const auto& part : missing) {
+    for (std::uint64_t slot = part.begin; slot < part.end; ++slot) {
+      if (stop.stop_requested()) return MakeError(Code::kCancelled, "aggregation was stopped");
+      const auto place = layout.Place(slot);
+      TRIBUTARY_ASSIGN(const auto buffer, writer->Allocate(aggregate::AccumulatorBytes(place.dtype, place.elements)));
+      aggregate::Reducer reducer(buffer->payload());
+      TRIBUTARY_TRY(reducer.Begin(place.dtype, place.elements));
+      for (std::size_t i = 0; i < inputs.names.size(); ++i) {
+        TRIBUTARY_ASSIGN(const auto chunk, reader->Next());
+        if (!chunk || chunk->object != inputs.names[i] || chunk->slot != slot) {
+          return MakeError(Code::kInternal, "the reader left its order at slot {} of {}", slot, inputs.names[i].str());
+        }
+        if (auto added = reducer.Add(chunk->bytes, inputs.encodings[i], inputs.weights[i]); !added.ok()) {
+          return added.error().Wrap(fmt::format("slot {} of {}", slot, inputs.names[i].str()));
+        }
+        bytes_in += chunk->bytes.size();
+      }
+      TRIBUTARY_ASSIGN(const auto mean, reducer.Finish());
+      buffer->Truncate(mean.size());
+      bytes_out += mean.size();
+      TRIBUTARY_TRY(writer->Put(output, slot, buffer));
+      progress.Bytes(bytes_out, bytes_in);
+      progress.Done(range.size() - --left);
+    }
+  }
+  return writer->Flush();
+}
+
+}  // namespace tributary::aggregator

@@ -1,0 +1,14 @@
+// One aggregation task: the weighted mean of a range of slots over all updates, slot by slot.
+//
+// Memory: one accumulator and the chunks under way, all out of the pool. Slots that the output has already (an earlier worker died
+// after writing them) are left as they are. Runs on the caller's thread; kCancelled when `stop` is requested.
+#pragma once
+
+#include "tributary/blob/store.h"
+#include "tributary/session/worker.h"
+
+namespace tributary::aggregator {
+
+Status Reduce(blob::BlobStore& store, const wire::TaskSpec& task, session::TaskProgress& progress, std::stop_token stop);
+
+}  // namespace tributary::aggregator

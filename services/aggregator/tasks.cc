@@ -1,0 +1,98 @@
+#include "services/aggregator/tasks.h"
+
+#include "services/aggregator/reduce_task.h"
+#include "services/aggregator/synthetic.h"
+#include "tributary/base/log.h"
+#include "tributary/base/units.h"
+#include "tributary/job/job.h"
+
+namespace tributary::aggregator {
+namespace {
+
+using session::TaskContext;
+using session::TaskResult;
+
+Result<TaskResult> Sealed(blob::BlobStore& store, const ObjectName& object, std::uint64_t generation) {
+  TRIBUTARY_ASSIGN(const std::string digest, store.Seal(object, generation, /*durable=*/true));
+  TRIBUTARY_ASSIGN(const auto info, store.Stat(object));
+  return TaskResult{{}, digest, info.slots};
+}
+
+Result<TaskResult> Init(blob::BlobStore& store, const TaskContext& context) {
+  TRIBUTARY_ASSIGN(const auto output, ObjectName::Parse(context.spec.output));
+  TRIBUTARY_ASSIGN(const auto job, job::ParseJob(context.job_text, "job " + context.spec.job));
+  if (!job.synthetic()) {
+    return MakeError(Code::kInvalidArgument, "job {}: an aggregator makes the first model of synthetic jobs only", context.spec.job);
+  }
+  TRIBUTARY_ASSIGN(const auto layout, job::SyntheticLayout(job.model.synthetic, job.transfer.chunk_bytes));
+  wire::ObjectSpec spec;
+  spec.kind = wire::ObjectKind::kModel;
+  spec.tensors = layout.tensors();
+  spec.chunk_bytes = layout.chunk_bytes();
+  TRIBUTARY_ASSIGN(const auto created, store.Create(output, spec, /*replace=*/true));
+  context.progress.Phase("init", layout.total_bytes(), "bytes");
+  if (!created.sealed) {
+    // What an earlier worker wrote before it died is the same bytes.
+    TRIBUTARY_ASSIGN(const auto missing, store.Missing(output, layout.all_slots(), 0));
+    blob::WriteOptions writing;
+    writing.stop = context.stop;
+    TRIBUTARY_ASSIGN(const auto writer, store.Write(writing));
+    std::uint64_t written = 0;
+    for (const auto& range : missing) {
+      for (std::uint64_t slot = range.begin; slot < range.end; ++slot) {
+        if (context.stop.stop_requested()) return MakeError(Code::kCancelled, "init was stopped");
+        const auto place = layout.Place(slot);
+        TRIBUTARY_ASSIGN(auto chunk, writer->Allocate(place.native_bytes()));
+        FillSynthetic(job.model.synthetic, job.model.seed, place, chunk->payload());
+        TRIBUTARY_TRY(writer->Put(output, slot, std::move(chunk)));
+        written += place.native_bytes();
+        context.progress.Done(written);
+        context.progress.Bytes(written, 0);
+      }
+    }
+    TRIBUTARY_TRY(writer->Flush());
+  }
+  context.progress.Phase("seal", 0, "");
+  return Sealed(store, output, 0);
+}
+
+Result<TaskResult> Aggregate(blob::BlobStore& store, const TaskContext& context) {
+  TRIBUTARY_TRY(Reduce(store, context.spec, context.progress, context.stop));
+  return TaskResult{};
+}
+
+Result<TaskResult> Seal(blob::BlobStore& store, const TaskContext& context) {
+  TRIBUTARY_ASSIGN(const auto output, ObjectName::Parse(context.spec.output));
+  context.progress.Phase("seal", 0, "");
+  return Sealed(store, output, context.spec.generation);
+}
+
+Result<TaskResult> Remove(blob::BlobStore& store, const TaskContext& context) {
+  context.progress.Phase("remove", context.spec.objects.size(), "objects");
+  std::uint64_t done = 0;
+  for (const auto& text : context.spec.objects) {
+    if (context.stop.stop_requested()) return MakeError(Code::kCancelled, "removal was stopped");
+    TRIBUTARY_ASSIGN(const auto object, ObjectName::Parse(text));
+    TRIBUTARY_TRY(store.Remove(object));
+    context.progress.Done(++done);
+  }
+  return TaskResult{};
+}
+
+}  // namespace
+
+Result<TaskResult> AggregatorTasks::Run(const TaskContext& context) {
+  log::Debug("task begins: {}", context.spec.task);
+  TRIBUTARY_ASSIGN(const auto store, open_store_(context.blob_stores, context.spec.shard, context.stop));
+  switch (static_cast<wire::TaskKind>(context.spec.kind)) {
+    case wire::TaskKind::kInit: return Init(*store, context);
+    case wire::TaskKind::kAggregate: return Aggregate(*store, context);
+    case wire::TaskKind::kSeal: return Seal(*store, context);
+    case wire::TaskKind::kRemove: return Remove(*store, context);
+    case wire::TaskKind::kTrain:
+    case wire::TaskKind::kValidate: break;
+  }
+  return MakeError(Code::kProtocol, "an aggregator was given a task of kind {}", context.spec.kind);
+}
+
+}  // namespace tributary::aggregator
