@@ -70,9 +70,6 @@ Status CheckGpt2(const Job& job, const Given& given) {
   if (job.validate && job.data.validation_fraction <= 0) {
     return Impossible(given, "data.validation_fraction", "more than 0, since tasks has validate");
   }
-  if (given.Has("data.partition.alpha") && job.data.scheme != PartitionScheme::kDirichlet) {
-    return Impossible(given, "data.partition.alpha", "it only with scheme: dirichlet");
-  }
   const bool steps = job.train.mode == "step";
   if (steps && !given.Has("train.steps")) {
     return Impossible(given, "train.steps", "a whole number of at least 1, since train.mode is step");

@@ -69,10 +69,8 @@ bool ReadFill(const Node& node, Job& job) {
 
 bool ReadScheme(const Node& node, Job& job) {
   std::string word;
-  if (!ReadWord(node, word, "iid|dirichlet|by-file")) return false;
-  job.data.scheme = word == "iid"         ? PartitionScheme::kIid
-                    : word == "dirichlet" ? PartitionScheme::kDirichlet
-                                          : PartitionScheme::kByFile;
+  if (!ReadWord(node, word, "iid|by-file")) return false;
+  job.data.scheme = word == "iid" ? PartitionScheme::kIid : PartitionScheme::kByFile;
   return true;
 }
 
@@ -163,14 +161,12 @@ const Row kRows[] = {
      kGpt2, READ { return ReadText(n, j.data.path); }},
     {"data.validation_fraction", "a number of 0 up to 0.9", "0.1", "share of each seat's part that is held out", "",
      kGpt2, READ { return ReadDouble(n, j.data.validation_fraction, 0, 0.9); }},
-    {"data.partition.scheme", "iid, by-file or dirichlet", "iid", "how the data is dealt out to the seats", "",
-     kGpt2, ReadScheme},
+    {"data.partition.scheme", "iid or by-file", "iid", "how the data is dealt out to the seats", "dirichlet", kGpt2,
+     ReadScheme},
     {"data.partition.count", "a whole number of 1 to 65536", "participants.min", "seats; further trainers are spares",
      "", kEvery, READ { return ReadUint32(n, j.data.count, 1, 65536); }},
     {"data.partition.seed", kSeed, "1", "of the dealing", "", kGpt2, READ { return ReadUint64(n, j.data.seed); }},
-    {"data.partition.alpha", "a number over 0 and up to 1000000", "0.5",
-     "of scheme dirichlet: the smaller, the more uneven", "", kGpt2,
-     READ { return ReadDouble(n, j.data.alpha, 0, kMillion) && j.data.alpha > 0; }},
+    {"data.partition.alpha", "scheme iid or by-file, which have none", "", "of scheme dirichlet", "", kGpt2, nullptr},
 
     {"train.mode", "epoch or step", "epoch", "what a local training counts", "", kGpt2,
      READ { return ReadWord(n, j.train.mode, "epoch|step"); }},

@@ -43,7 +43,7 @@ tasks: [validate, train]
 participants: {min: 3, fraction: 0.5, quorum: 2, round_deadline: 90s, seed: 18446744073709551615}
 model: {family: gpt2, size: medium, positions: 256, vocabulary: 300, tokenizer: /srv/tok, seed: 4}
 data: {name: d, format: text, path: "/srv/with: colon", validation_fraction: 0.2,
-       partition: {scheme: dirichlet, count: 4, seed: 5, alpha: 0.25}}
+       partition: {scheme: iid, count: 4, seed: 5}}
 train: {mode: epoch, epochs: 2, batch_size: 4, gradient_accumulation: 3, loss: nll, learning_rate: 1e-3,
         schedule: constant, warmup: 8, weight_decay: 0.01, clip_norm: 0, max_length: 256, optimizer: sgd,
         precision: fp32, gradient_checkpointing: false, device: cpu, threads: 2, timeout: 1h}
@@ -62,8 +62,8 @@ checkpoint: {every: 5, keep: 3}
   EXPECT_EQ(job->model.hidden, 1024u);
   EXPECT_EQ(job->model.tokenizer, "/srv/tok");
   EXPECT_EQ(job->data.path, "/srv/with: colon");
-  EXPECT_EQ(job->data.scheme, PartitionScheme::kDirichlet);
-  EXPECT_DOUBLE_EQ(job->data.alpha, 0.25);
+  EXPECT_EQ(job->data.scheme, PartitionScheme::kIid);
+  EXPECT_EQ(job->data.seed, 5u);
   EXPECT_EQ(job->train.gradient_accumulation, 3u);
   EXPECT_DOUBLE_EQ(job->train.learning_rate, 1e-3);
   EXPECT_EQ(job->train.schedule, "constant");

@@ -112,7 +112,6 @@ TEST(Refusals, ValuesThatAreImpossibleTogether) {
   EXPECT_THAT(With("train.epochs", "2"), HasSubstr("it only with train.mode: epoch"));
   EXPECT_THAT(With("train.warmup", "31"), HasSubstr("at most rounds x steps (30)"));
   EXPECT_THAT(With("train.max_length", "129"), HasSubstr("at most model.positions (128)"));
-  EXPECT_THAT(With("data.partition.alpha", "1"), HasSubstr("it only with scheme: dirichlet"));
   EXPECT_THAT(With("data.format", "synthetic"), HasSubstr("expected text"));
   EXPECT_THAT(ParseJob(kText, "f", {{"tasks", "[train, validate]"}, {"data.validation_fraction", "0"}}).error().message(),
               HasSubstr("more than 0, since tasks has validate"));
@@ -148,6 +147,8 @@ TEST(Refusals, FeaturesThatAreNotInThisReleaseSayWhatIs) {
       {"model.source", "/srv/gpt2", "not in this release; expected family gpt2 or synthetic"},
       {"model.format", "numpy", "not in this release; expected family gpt2 or synthetic"},
       {"data.format", "imdb", "got 'imdb', which is not in this release, expected text"},
+      {"data.partition.scheme", "dirichlet", "which is not in this release, expected iid or by-file"},
+      {"data.partition.alpha", "0.5", "not in this release; expected scheme iid or by-file"},
       {"train.precision", "bf16", "got 'bf16', which is not in this release, expected fp32"},
       {"train.gradient_checkpointing", "true", "which is not in this release, expected false"},
       {"train.device", "cuda", "which is not in this release, expected auto or cpu"},

@@ -54,7 +54,7 @@ struct Model {
   std::string tokenizer;          // a directory or tokenizer.json; empty: bytes
 };
 
-enum class PartitionScheme { kIid, kDirichlet, kByFile };
+enum class PartitionScheme { kIid, kDirichlet, kByFile };  // kDirichlet: refused in this release
 
 struct Data {
   std::string name;               // the trainer's --data NAME=PATH says where it lies
