@@ -22,14 +22,14 @@ class BadInput : public testing::Test {
     std::vector<std::string> words{Binary("tributary"), "run", SourceFile("deploy/jobs/synthetic.yaml"), "--set", "model.bytes=4MiB",
                                    "--work-dir",         dir_.File("run"), "--no-progress"};
     words.insert(words.end(), extra.begin(), extra.end());
-    return Run(std::move(words), dir_, seconds(60));
+    return RunProgram(std::move(words), dir_, seconds(60));
   }
   const TempDir dir_;
 };
 
 TEST_F(BadInput, AnUnknownJobKeyIsNamedWithFileAndLine) {
   WriteFile(dir_.File("job.yaml"), "name: x\nrounds: 1\nmodle: {family: synthetic}\n");
-  const Outcome outcome = Run({Binary("tributary"), "run", dir_.File("job.yaml"), "--work-dir", dir_.File("run")}, dir_);
+  const Outcome outcome = RunProgram({Binary("tributary"), "run", dir_.File("job.yaml"), "--work-dir", dir_.File("run")}, dir_);
   EXPECT_EQ(outcome.exit_code, 2);
   EXPECT_THAT(outcome.LastErrorLine(), AllOf(HasSubstr("job.yaml:3"), HasSubstr("modle"), HasSubstr("model")));
   EXPECT_FALSE(std::filesystem::exists(dir_.File("run"))) << "nothing is begun for a job that is refused";
@@ -48,7 +48,7 @@ TEST_F(BadInput, AnImpossibleValueIsRefused) {
 }
 
 TEST_F(BadInput, AMissingJobFileIsNamed) {
-  const Outcome outcome = Run({Binary("tributary"), "run", "/nowhere/job.yaml"}, dir_);
+  const Outcome outcome = RunProgram({Binary("tributary"), "run", "/nowhere/job.yaml"}, dir_);
   EXPECT_EQ(outcome.exit_code, 2);
   EXPECT_THAT(outcome.LastErrorLine(), HasSubstr("/nowhere/job.yaml"));
 }
@@ -60,7 +60,7 @@ TEST_F(BadInput, AnUnknownFlagIsNamed) {
 }
 
 TEST_F(BadInput, MissingDataNamesThePlaceAndTheFlag) {
-  const Outcome outcome = Run({Binary("tributary"), "run", SourceFile("deploy/jobs/quickstart.yaml"), "--data", "fortunes=/nowhere/text",
+  const Outcome outcome = RunProgram({Binary("tributary"), "run", SourceFile("deploy/jobs/quickstart.yaml"), "--data", "fortunes=/nowhere/text",
                                "--work-dir", dir_.File("run")},
                               dir_);
   EXPECT_EQ(outcome.exit_code, 1);
@@ -90,7 +90,7 @@ TEST_F(BadInput, ASecondRunInTheSameDirectoryIsRefused) {
                  dir_.File("run"), "--no-progress"},
                 dir_);
   while (first.Running() && !std::filesystem::exists(dir_.File("run/memory.csv"))) usleep(10000);
-  const Outcome outcome = Run({Binary("tributary"), "run", SourceFile("deploy/jobs/synthetic.yaml"), "--set", "model.bytes=512MiB",
+  const Outcome outcome = RunProgram({Binary("tributary"), "run", SourceFile("deploy/jobs/synthetic.yaml"), "--set", "model.bytes=512MiB",
                                "--work-dir", dir_.File("run")},
                               dir_);
   EXPECT_EQ(outcome.exit_code, 1);
@@ -117,14 +117,14 @@ TEST_P(PortInUse, IsNamedWithTheFlag) {
   Program first(first_words, dir);
   Outcome ping;
   for (int i = 0; i < 50 && ping.exit_code != 0; ++i) {
-    ping = Run({Binary("tributary"), "ping", "tcp://127.0.0.1:47123", "--timeout", "200ms"}, dir);
+    ping = RunProgram({Binary("tributary"), "ping", "tcp://127.0.0.1:47123", "--timeout", "200ms"}, dir);
   }
   ASSERT_EQ(ping.exit_code, 0) << ping.err;
   EXPECT_THAT(ping.out, HasSubstr(service));
   auto second_words = first_words;
   second_words.back() = coordinator ? second_words.back() : dir.File("other");
   if (coordinator) second_words[6] = dir.File("other");
-  const Outcome second = Run(second_words, dir, seconds(20));
+  const Outcome second = RunProgram(second_words, dir, seconds(20));
   EXPECT_EQ(second.exit_code, 1);
   EXPECT_THAT(second.err, AllOf(HasSubstr("127.0.0.1:47123"), HasSubstr("in use"), HasSubstr("--listen")));
   first.Kill(SIGTERM);
@@ -140,13 +140,13 @@ TEST_F(BadInput, ADiskThatFillsUpFailsTheJobWithItsName) {
   const std::string mount_point = dir_.File("small");
   std::filesystem::create_directories(mount_point);
   if (mount("tmpfs", mount_point.c_str(), "tmpfs", 0, "size=24m") != 0) GTEST_SKIP() << "tmpfs cannot be mounted here";
-  const Outcome outcome = Run({Binary("tributary-blob-store"), "--listen", "ipc://" + dir_.File("s.sock"), "--metrics-address", "off",
+  const Outcome outcome = RunProgram({Binary("tributary-blob-store"), "--listen", "ipc://" + dir_.File("s.sock"), "--metrics-address", "off",
                                "--data-dir", mount_point + "/sub/" + std::string(300, 'x')},
                               dir_, seconds(20));
   EXPECT_EQ(outcome.exit_code, 1) << "a directory that cannot be made";
   // 8 MiB pass the check of room (5 models), 4 of them do not fit beside the journal when something else fills the disk.
   WriteFile(mount_point + "/filler", std::string(20 << 20, 'x'));
-  const Outcome full = Run({Binary("tributary"), "run", SourceFile("deploy/jobs/synthetic.yaml"), "--set", "model.bytes=4MiB", "--work-dir",
+  const Outcome full = RunProgram({Binary("tributary"), "run", SourceFile("deploy/jobs/synthetic.yaml"), "--set", "model.bytes=4MiB", "--work-dir",
                             mount_point + "/run", "--no-progress"},
                            dir_, seconds(60));
   umount2(mount_point.c_str(), MNT_DETACH);
@@ -159,13 +159,13 @@ TEST_F(BadInput, GenerateRefusesATruncatedModelFile) {
   WriteFile(dir_.File("model/config.json"),
             R"({"model_type":"gpt2","n_layer":1,"n_head":1,"n_embd":8,"n_positions":8,"vocab_size":257})");
   WriteFile(dir_.File("model/model.safetensors"), std::string("\xff\xff\0\0\0\0\0\0{}", 10));
-  const Outcome outcome = Run({Binary("tributary"), "generate", dir_.File("model"), "--prompt", "x"}, dir_, seconds(60));
+  const Outcome outcome = RunProgram({Binary("tributary"), "generate", dir_.File("model"), "--prompt", "x"}, dir_, seconds(60));
   EXPECT_EQ(outcome.exit_code, 1);
   EXPECT_THAT(outcome.LastErrorLine(), AllOf(HasSubstr("model.safetensors"), HasSubstr("truncated")));
 }
 
 TEST_F(BadInput, GenerateRefusesAMissingDirectory) {
-  const Outcome outcome = Run({Binary("tributary"), "generate", "/nowhere/model", "--prompt", "x"}, dir_, seconds(60));
+  const Outcome outcome = RunProgram({Binary("tributary"), "generate", "/nowhere/model", "--prompt", "x"}, dir_, seconds(60));
   EXPECT_NE(outcome.exit_code, 0);
   EXPECT_THAT(outcome.LastErrorLine(), HasSubstr("/nowhere/model"));
 }

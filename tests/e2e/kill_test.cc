@@ -76,7 +76,7 @@ class Kill : public testing::Test {
   // The run that nobody touches, and how long it takes.
   void RunReference() {
     const auto begun = steady_clock::now();
-    const Outcome outcome = Run(Words("reference"), dir_);
+    const Outcome outcome = RunProgram(Words("reference"), dir_);
     ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
     length_ = std::chrono::duration_cast<milliseconds>(steady_clock::now() - begun);
     expected_ = ModelDigest("reference");
@@ -136,7 +136,7 @@ TEST_F(Kill, TributaryRunItselfResumes) {
     }
   }
   EXPECT_GT(killed, 0);
-  const Outcome outcome = Run(Words(work), dir_);
+  const Outcome outcome = RunProgram(Words(work), dir_);
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
   EXPECT_EQ(ModelDigest(work), expected_);
 }

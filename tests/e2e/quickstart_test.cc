@@ -56,7 +56,7 @@ TEST(BigramEntropy, OfTextsWithKnownEntropy) {
 TEST(Quickstart, LearnsMoreThanLetterPairsWithinItsMemory) {
   const TempDir dir;
   const std::string work = dir.File("run");
-  const Outcome outcome = Run({Binary("tributary"), "run", SourceFile("deploy/jobs/quickstart.yaml"), "--memory-budget", "32MiB", "--work-dir",
+  const Outcome outcome = RunProgram({Binary("tributary"), "run", SourceFile("deploy/jobs/quickstart.yaml"), "--memory-budget", "32MiB", "--work-dir",
                                work, "--no-progress"},
                               dir, seconds(840));
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
@@ -96,7 +96,7 @@ TEST(Quickstart, LearnsMoreThanLetterPairsWithinItsMemory) {
   EXPECT_THAT(outcome.out, testing::HasSubstr("peak memory"));
   EXPECT_THAT(outcome.out, testing::HasSubstr("tributary generate " + work + "/model"));
 
-  const Outcome text = Run({Binary("tributary"), "generate", work + "/model", "--prompt", "The ", "--max-tokens", "60", "--greedy"}, dir,
+  const Outcome text = RunProgram({Binary("tributary"), "generate", work + "/model", "--prompt", "The ", "--max-tokens", "60", "--greedy"}, dir,
                            seconds(120));
   EXPECT_EQ(text.exit_code, 0) << text.err;
   EXPECT_GE(text.out.size(), 40u);

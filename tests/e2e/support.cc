@@ -101,7 +101,7 @@ Outcome Program::Wait(std::chrono::seconds limit) {
   return outcome;
 }
 
-Outcome Run(std::vector<std::string> words, const TempDir& dir, std::chrono::seconds limit) {
+Outcome RunProgram(std::vector<std::string> words, const TempDir& dir, std::chrono::seconds limit) {
   Program program(std::move(words), dir);
   return program.Wait(limit);
 }

@@ -56,7 +56,7 @@ class Program {
   std::optional<int> status_;
 };
 
-Outcome Run(std::vector<std::string> words, const TempDir& dir, std::chrono::seconds limit = std::chrono::seconds(300));
+Outcome RunProgram(std::vector<std::string> words, const TempDir& dir, std::chrono::seconds limit = std::chrono::seconds(300));
 
 Json ReadSummary(const std::string& work_dir);
 // Peak of one instance ("blob-store", "trainer-0") in MiB; fails the test if it is not there.

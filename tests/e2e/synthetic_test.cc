@@ -16,7 +16,7 @@ using std::chrono::seconds;
 TEST(Synthetic, TwoGibibytesThroughServicesOfNinetySixMebibytes) {
   const TempDir dir;
   const std::string work = dir.File("run");
-  const Outcome outcome = Run({Binary("tributary"), "run", SourceFile("deploy/jobs/synthetic.yaml"), "--set", "model.bytes=2GiB", "--set",
+  const Outcome outcome = RunProgram({Binary("tributary"), "run", SourceFile("deploy/jobs/synthetic.yaml"), "--set", "model.bytes=2GiB", "--set",
                                "rounds=1", "--work-dir", work},
                               dir, seconds(540));
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
@@ -37,7 +37,7 @@ TEST(Synthetic, EveryElementIsTheWeightedMean) {
   const TempDir dir;
   const std::string work = dir.File("run");
   const Outcome outcome =
-      Run({Binary("tributary"), "run", SourceFile("deploy/jobs/synthetic.yaml"), "--set", "model.bytes=5MiB", "--set", "model.tensors=3",
+      RunProgram({Binary("tributary"), "run", SourceFile("deploy/jobs/synthetic.yaml"), "--set", "model.bytes=5MiB", "--set", "model.tensors=3",
            "--set", "model.fill=constant", "--set", "rounds=3", "--set", "strategy.weights=equal", "--work-dir", work, "--no-progress"},
           dir, seconds(120));
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
@@ -63,7 +63,7 @@ TEST(Synthetic, TheSameSeedGivesTheSameBytesForAnyNumberOfAggregators) {
   std::vector<std::string> digests;
   for (const char* aggregators : {"1", "3"}) {
     const std::string work = dir.File(std::string("run") + aggregators);
-    const Outcome outcome = Run({Binary("tributary"), "run", SourceFile("deploy/jobs/synthetic.yaml"), "--set", "model.bytes=20MiB",
+    const Outcome outcome = RunProgram({Binary("tributary"), "run", SourceFile("deploy/jobs/synthetic.yaml"), "--set", "model.bytes=20MiB",
                                  "--aggregators", aggregators, "--work-dir", work, "--no-progress"},
                                 dir, seconds(120));
     ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
