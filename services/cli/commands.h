@@ -1,0 +1,16 @@
+// The subcommands of `tributary`. Each parses its own words and returns the process's exit code:
+// 0 done, 1 failed (the last line on stderr says why and what to do), 2 usage.
+#pragma once
+
+namespace tributary::cli {
+
+int RunCommand(int argc, char** argv);
+int SubmitCommand(int argc, char** argv);
+int StatusCommand(int argc, char** argv);
+int ListCommand(int argc, char** argv);
+int StopCommand(int argc, char** argv);
+int PingCommand(int argc, char** argv);
+int ExportCommand(int argc, char** argv);
+int GenerateCommand(int argc, char** argv);
+
+}  // namespace tributary::cli

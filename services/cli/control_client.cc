@@ -1,0 +1,40 @@
+#include "services/cli/control_client.h"
+
+#include "tributary/base/clock.h"
+
+namespace tributary::cli {
+
+Result<std::unique_ptr<ControlClient>> ControlClient::Connect(std::shared_ptr<transport::Context> context,
+                                                              const std::string& endpoint) {
+  transport::ClientOptions options;
+  options.endpoint = endpoint;
+  options.receive_high_water = 10;
+  auto client = std::make_unique<ControlClient>();
+  TRIBUTARY_ASSIGN(client->client_, transport::FrameClient::Connect(std::move(context), options));
+  return client;
+}
+
+Result<transport::InFrame> ControlClient::Exchange(wire::Type type, const std::string& body, Duration timeout) {
+  const Deadline deadline(Clock::Steady(), timeout);
+  const std::uint64_t id = next_id_++;
+  const std::string header = wire::MakeHeader(type, id, body, false);
+  if (header.size() > wire::kMaxControlFrame) {
+    return MakeError(Code::kInvalidArgument, "the request has {} bytes, at most {} fit a control frame", header.size(),
+                     wire::kMaxControlFrame);
+  }
+  TRIBUTARY_TRY(client_->Send({header, nullptr}));
+  while (!deadline.Expired()) {
+    TRIBUTARY_ASSIGN(transport::Received received, client_->Receive(deadline.Left()));
+    if (received.event == transport::Event::kFrame) {
+      // An answer to an earlier request that was given up is passed over.
+      if (received.frame.view().id == id) return std::move(received.frame);
+    } else if (received.event == transport::Event::kLost) {
+      TRIBUTARY_TRY(client_->Reset());
+      TRIBUTARY_TRY(client_->Send({header, nullptr}));
+    }
+  }
+  return MakeError(Code::kDeadline, "nothing answered at {} within {}; is it running, and is that its address?",
+                   client_->endpoint(), FormatDuration(timeout));
+}
+
+}  // namespace tributary::cli

@@ -1,0 +1,169 @@
+// Commands that talk to a coordinator: submit, status, list, stop; and ping, model export.
+#include <unistd.h>
+
+#include <thread>
+
+#include "services/cli/commands.h"
+#include "services/cli/control_client.h"
+#include "services/cli/files.h"
+#include "services/cli/progress.h"
+#include "tributary/blob_client/remote_store.h"
+#include "tributary/config/options.h"
+#include "tributary/config/service.h"
+#include "tributary/job/job.h"
+#include "tributary/modeldir/export.h"
+
+namespace tributary::cli {
+namespace {
+
+constexpr Duration kAnswer{10'000};
+constexpr const char* kDefaultCoordinator = "tcp://127.0.0.1:7700";
+
+int Report(const char* command, const Error& error) {
+  fmt::print(stderr, "tributary {}: {}\n", command, error.message());
+  return error.code() == Code::kInvalidArgument ? config::kExitUsage : config::kExitFailed;
+}
+
+// One request to the coordinator that --coordinator names.
+template <class Reply, class Request>
+Result<Reply> Ask(const config::Options& options, const Request& request) {
+  TRIBUTARY_ASSIGN(auto client, ControlClient::Connect(std::make_shared<transport::Context>(), options.String("coordinator")));
+  return client->template Call<Reply>(request, kAnswer);
+}
+
+config::Options CoordinatorOptions(const char* program, const char* help) {
+  config::Options options(program, help);
+  options.AddString("coordinator", kDefaultCoordinator, "control endpoint", config::CheckEndpoint);
+  return options;
+}
+
+void PrintStatus(const wire::JobStatus& status) {
+  fmt::print("job:    {}\nstate:  {}\nround:  {} of {} ({})\n", status.job, status.state, status.round, status.rounds, status.phase);
+  if (!status.message.empty()) fmt::print("why:    {}\n", status.message);
+  if (!status.model.empty()) fmt::print("model:  {} {}\n", status.model, status.model_digest);
+  for (const auto& seat : status.seats) {
+    fmt::print("seat:   {:<12} {:<10} {}", seat.seat, seat.state, seat.instance);
+    if (seat.total > 0) fmt::print("  {} of {} {}", seat.done, seat.total, seat.unit);
+    fmt::print("\n");
+  }
+  for (const auto& round : status.finished) {
+    fmt::print("round {}: {:.1f} s, {} participants", round.round, round.seconds, round.participants.size());
+    for (const auto& [name, value] : round.metrics) fmt::print(", {} {:.4g}", name, value);
+    fmt::print("\n");
+  }
+}
+
+}  // namespace
+
+int SubmitCommand(int argc, char** argv) {
+  auto options = CoordinatorOptions("tributary submit", "gives a job to a coordinator");
+  options.AddPositional("job", "the job file");
+  options.AddStrings("set", "path.to.key=value: replaces a value of the job file");
+  if (const auto exit_code = options.ParseOrExitCode(argc, argv, environ)) return *exit_code;
+  const std::string& file = options.String("job");
+  const auto text = ReadTextFile(file);
+  if (!text.ok()) return Report("submit", text.error());
+  std::vector<job::Override> overrides;
+  for (const auto& flag : options.Strings("set")) {
+    const auto equals = flag.find('=');
+    if (equals == std::string::npos) {
+      return Report("submit", MakeError(Code::kInvalidArgument, "--set '{}': write --set path.to.key=value", flag));
+    }
+    overrides.push_back({flag.substr(0, equals), flag.substr(equals + 1)});
+  }
+  const auto job = job::ParseJob(*text, file, overrides);
+  if (!job.ok()) return Report("submit", job.error());
+  const auto merged = job::MergeOverrides(*text, file, overrides);
+  if (!merged.ok()) return Report("submit", merged.error());
+  wire::Submit request;
+  request.name = job->name;
+  request.text = *merged;
+  const auto reply = Ask<wire::Submitted>(options, request);
+  if (!reply.ok()) return Report("submit", reply.error());
+  fmt::print("{}\n", reply->job);
+  return config::kExitDone;
+}
+
+int StatusCommand(int argc, char** argv) {
+  auto options = CoordinatorOptions("tributary status", "tells how a job stands");
+  options.AddPositional("job", "the job's id");
+  if (const auto exit_code = options.ParseOrExitCode(argc, argv, environ)) return *exit_code;
+  wire::GetStatus request;
+  request.job = options.String("job");
+  const auto reply = Ask<wire::JobStatus>(options, request);
+  if (!reply.ok()) return Report("status", reply.error());
+  PrintStatus(*reply);
+  return config::kExitDone;
+}
+
+int ListCommand(int argc, char** argv) {
+  auto options = CoordinatorOptions("tributary list", "lists a coordinator's jobs, newest first");
+  if (const auto exit_code = options.ParseOrExitCode(argc, argv, environ)) return *exit_code;
+  const auto reply = Ask<wire::JobList>(options, wire::ListJobs{});
+  if (!reply.ok()) return Report("list", reply.error());
+  for (const auto& job : reply->jobs) fmt::print("{:<32} {:<10} round {} of {}\n", job.job, job.state, job.round, job.rounds);
+  return config::kExitDone;
+}
+
+int StopCommand(int argc, char** argv) {
+  auto options = CoordinatorOptions("tributary stop", "stops a job; what it has finished stays");
+  options.AddPositional("job", "the job's id");
+  if (const auto exit_code = options.ParseOrExitCode(argc, argv, environ)) return *exit_code;
+  wire::StopJob request;
+  request.job = options.String("job");
+  const auto reply = Ask<wire::Stopped>(options, request);
+  if (!reply.ok()) return Report("stop", reply.error());
+  fmt::print("{} is {}\n", reply->job, reply->state);
+  return config::kExitDone;
+}
+
+int PingCommand(int argc, char** argv) {
+  config::Options options("tributary ping", "asks an endpoint who it is");
+  options.AddPositional("endpoint", "tcp://HOST:PORT or ipc://PATH", false, config::CheckEndpoint);
+  options.AddDuration("timeout", Duration(5000), "give up after this long", Duration(1));
+  if (const auto exit_code = options.ParseOrExitCode(argc, argv, environ)) return *exit_code;
+  auto client = ControlClient::Connect(std::make_shared<transport::Context>(), options.String("endpoint"));
+  if (!client.ok()) return Report("ping", client.error());
+  const auto begun = std::chrono::steady_clock::now();
+  const auto reply = (*client)->Call<wire::Pong>(wire::Ping{}, options.Time("timeout"));
+  if (!reply.ok()) return Report("ping", reply.error());
+  const auto micros = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - begun).count();
+  fmt::print("{} {} at {} answered in {:.1f} ms\n", reply->service, reply->version, options.String("endpoint"),
+             static_cast<double>(micros) / 1000);
+  return config::kExitDone;
+}
+
+int ExportCommand(int argc, char** argv) {
+  auto options = CoordinatorOptions("tributary model export", "writes a job's newest model as a Hugging Face directory");
+  options.AddString("blob-store", "tcp://127.0.0.1:7710", "data endpoint", config::CheckEndpoint);
+  options.AddPositional("job", "the job's id");
+  options.AddPositional("path", "the directory to make");
+  options.AddBytes("memory-budget", config::kDefaultMemoryBudget, "chunks under way", config::kMinMemoryBudget, config::kMaxMemoryBudget);
+  if (const auto exit_code = options.ParseOrExitCode(argc, argv, environ)) return *exit_code;
+  wire::GetStatus request;
+  request.job = options.String("job");
+  const auto status = Ask<wire::JobStatus>(options, request);
+  if (!status.ok()) return Report("model export", status.error());
+  const auto object = ObjectName::Parse(status->model);
+  if (!object.ok()) {
+    return Report("model export", MakeError(Code::kUnavailable, "{} has no finished model; it is {} in round {}", status->job,
+                                            status->state, status->round));
+  }
+  memory::Pool pool(options.Bytes("memory-budget"));
+  blob_client::RemoteOptions remote;
+  remote.endpoint = options.String("blob-store");
+  remote.instance = "cli";
+  auto store = blob_client::ConnectStore(std::make_shared<transport::Context>(), pool, remote);
+  if (!store.ok()) return Report("model export", store.error());
+  const bool terminal = isatty(STDERR_FILENO) == 1;
+  const auto written = modeldir::ExportModel(**store, *object, options.String("path"), [&](std::uint64_t done, std::uint64_t total) {
+    if (terminal) fmt::print(stderr, "\r{} {} of {} ", Bar(done, total, 30), FormatBytes(done), FormatBytes(total));
+    return Ok();
+  });
+  if (terminal) fmt::print(stderr, "\n");
+  if (!written.ok()) return Report("model export", written.error());
+  fmt::print("{}\n", options.String("path"));
+  return config::kExitDone;
+}
+
+}  // namespace tributary::cli

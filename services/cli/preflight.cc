@@ -1,0 +1,54 @@
+#include "services/cli/preflight.h"
+
+#include <cerrno>
+#include <filesystem>
+
+#include "tributary/base/units.h"
+
+namespace tributary::cli {
+
+Result<std::uint64_t> ModelBytes(const job::Job& job) {
+  if (job.synthetic()) return job.model.synthetic.bytes;
+  // GPT-2: embeddings, then for each layer 12·h² weights and 13·h of biases and norms; fp32.
+  const std::uint64_t hidden = job.model.hidden;
+  const std::uint64_t vocabulary = job.model.vocabulary != 0 ? job.model.vocabulary : 50257;
+  const std::uint64_t parameters = (vocabulary + job.model.positions) * hidden +
+                                   job.model.layers * (12 * hidden * hidden + 13 * hidden) + 2 * hidden;
+  return parameters * 4;
+}
+
+Result<std::map<std::string, std::string>> FindData(const job::Job& job, const std::vector<std::string>& data_flags) {
+  std::map<std::string, std::string> data;
+  if (job.synthetic()) return data;
+  if (!job.data.path.empty()) data[job.data.name] = job.data.path;
+  for (const std::string& flag : data_flags) {
+    const auto equals = flag.find('=');
+    if (equals == std::string::npos || equals == 0) {
+      return MakeError(Code::kInvalidArgument, "--data '{}': write --data NAME=PATH", flag);
+    }
+    data[flag.substr(0, equals)] = flag.substr(equals + 1);
+  }
+  const auto it = data.find(job.data.name);
+  if (it == data.end()) {
+    return MakeError(Code::kNotFound, "the job's data '{}' has no place here; add --data {}=PATH", job.data.name, job.data.name);
+  }
+  std::error_code ec;
+  if (!std::filesystem::exists(it->second, ec)) {
+    return MakeError(Code::kNotFound, "the job's data '{}' should lie at {}, but nothing is there; install it or say --data {}=PATH",
+                     job.data.name, it->second, job.data.name);
+  }
+  return data;
+}
+
+Status CheckRoom(const std::string& directory, std::uint64_t bytes) {
+  std::error_code ec;
+  const auto space = std::filesystem::space(directory, ec);
+  if (ec) return ErrnoError(ec.value(), directory);
+  if (space.available < bytes) {
+    return MakeError(Code::kResourceExhausted, "{} has room for {}, but this job stages up to {}; free some, or choose another --work-dir",
+                     directory, FormatBytes(space.available), FormatBytes(bytes));
+  }
+  return Ok();
+}
+
+}  // namespace tributary::cli

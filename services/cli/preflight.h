@@ -1,0 +1,20 @@
+// What must hold before a run starts anything: the data is there, the disk has room.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "tributary/base/result.h"
+#include "tributary/job/job.h"
+
+namespace tributary::cli {
+
+// The bytes of one model of this job, native.
+Result<std::uint64_t> ModelBytes(const job::Job& job);
+// Name of data -> path, for the trainers: --data NAME=PATH wins over the job file's own path.
+Result<std::map<std::string, std::string>> FindData(const job::Job& job, const std::vector<std::string>& data_flags);
+// kResourceExhausted, with needed and free bytes, if `directory` has no room for `bytes`.
+Status CheckRoom(const std::string& directory, std::uint64_t bytes);
+
+}  // namespace tributary::cli

@@ -1,0 +1,108 @@
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "services/cli/commands.h"
+#include "services/cli/files.h"
+#include "services/cli/preflight.h"
+#include "services/cli/run_job.h"
+#include "services/cli/summary.h"
+#include "tributary/config/options.h"
+#include "tributary/config/service.h"
+#include "tributary/job/job.h"
+
+namespace tributary::cli {
+namespace {
+
+int Usage(const Error& error) {
+  fmt::print(stderr, "tributary run: {}\n", error.message());
+  return config::kExitUsage;
+}
+
+int Failed(const Error& error) {
+  fmt::print(stderr, "tributary run: {}\n", error.message());
+  return config::kExitFailed;
+}
+
+Result<std::vector<job::Override>> ParseOverrides(const std::vector<std::string>& flags) {
+  std::vector<job::Override> overrides;
+  for (const std::string& flag : flags) {
+    const auto equals = flag.find('=');
+    if (equals == std::string::npos || equals == 0) {
+      return MakeError(Code::kInvalidArgument, "--set '{}': write --set path.to.key=value", flag);
+    }
+    overrides.push_back({flag.substr(0, equals), flag.substr(equals + 1)});
+  }
+  return overrides;
+}
+
+}  // namespace
+
+int RunCommand(int argc, char** argv) {
+  config::Options options("tributary run", "runs a job on this machine: every service as a process of its own");
+  options.AddPositional("job", "the job file");
+  options.AddString("work-dir", "", "where everything of the run lies (default: ./tributary-run/<job name>)");
+  options.AddStrings("set", "path.to.key=value: replaces a value of the job file");
+  options.AddStrings("data", "NAME=PATH: where the job's data lies (default: the job file's data.path)");
+  options.AddUint("trainers", 0, "trainer processes; 0: as many as the job has seats", 0, 1000);
+  options.AddUint("aggregators", 1, "aggregator processes", 1, 64);
+  options.AddBytes("memory-budget", config::kDefaultMemoryBudget, "of each service", config::kMinMemoryBudget,
+                   config::kMaxMemoryBudget);
+  options.AddChoice("log-level", "info", {"trace", "debug", "info", "warning", "error"}, "of the services' logs");
+  options.AddBool("no-progress", false, "show no progress");
+  options.AddBool("restart", false, "throw away what an earlier run left in the work directory");
+  if (const auto exit_code = options.ParseOrExitCode(argc, argv, environ)) return *exit_code;
+
+  const std::string& file = options.String("job");
+  auto text = ReadTextFile(file);
+  if (!text.ok()) return Usage(text.error());
+  auto overrides = ParseOverrides(options.Strings("set"));
+  if (!overrides.ok()) return Usage(overrides.error());
+  auto job = job::ParseJob(*text, file, *overrides);
+  if (!job.ok()) return Usage(job.error());
+  auto merged = job::MergeOverrides(*text, file, *overrides);
+  if (!merged.ok()) return Usage(merged.error());
+
+  RunSpec spec;
+  spec.job = *job;
+  spec.job_text = *merged;
+  spec.trainers = options.Uint("trainers") != 0 ? static_cast<std::uint32_t>(options.Uint("trainers")) : job->data.count;
+  spec.aggregators = static_cast<std::uint32_t>(options.Uint("aggregators"));
+  spec.memory_budget = options.Bytes("memory-budget");
+  spec.log_level = options.String("log-level");
+  spec.progress = !options.Flag("no-progress");
+  if (spec.trainers < job->participants.min) {
+    return Usage(MakeError(Code::kInvalidArgument, "--trainers {}: the job waits for {} (participants.min)", spec.trainers,
+                           job->participants.min));
+  }
+  // A chunk under way needs its room on both sides of the pool, an aggregation one chunk of every participant.
+  const std::uint64_t needed = job->transfer.chunk_bytes * 4;
+  if (spec.memory_budget < needed) {
+    return Usage(MakeError(Code::kInvalidArgument, "--memory-budget {} is too small for chunks of {}: at least {}",
+                           FormatBytes(spec.memory_budget), FormatBytes(job->transfer.chunk_bytes), FormatBytes(needed)));
+  }
+  auto data = FindData(*job, options.Strings("data"));
+  if (!data.ok()) return Failed(data.error());
+  spec.data = *data;
+
+  const std::string path = options.Given("work-dir") && !options.String("work-dir").empty()
+                               ? options.String("work-dir")
+                               : "tributary-run/" + job->name;
+  auto dir = WorkDir::Open(path, *merged, options.Flag("restart"));
+  if (!dir.ok()) return Failed(dir.error());
+  if (dir->Completed()) {
+    const auto summary = ReadJsonFile(dir->File("summary.json"));
+    fmt::print("{}", summary.ok() ? SummaryText(*summary, dir->path()) : "");
+    fmt::print("This run was completed before; --restart runs it anew, --work-dir elsewhere.\n");
+    return config::kExitDone;
+  }
+  const auto model_bytes = ModelBytes(*job);
+  if (!model_bytes.ok()) return Failed(model_bytes.error());
+  // On disk at once: the round's model, the next one, an update of each seat, and the exported model.
+  if (!dir->resumed()) {
+    if (const auto room = CheckRoom(dir->path(), *model_bytes * (job->data.count + 3)); !room.ok()) return Failed(room.error());
+  }
+  return RunJob(spec, *dir);
+}
+
+}  // namespace tributary::cli

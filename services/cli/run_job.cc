@@ -1,0 +1,249 @@
+#include "services/cli/run_job.h"
+
+#include <signal.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <ctime>
+#include <filesystem>
+
+#include "services/cli/control_client.h"
+#include "services/cli/memory_log.h"
+#include "services/cli/progress.h"
+#include "services/cli/summary.h"
+#include "services/cli/supervisor.h"
+#include "tributary/base/clock.h"
+#include "tributary/blob_client/remote_store.h"
+#include "tributary/modeldir/export.h"
+
+namespace tributary::cli {
+namespace {
+
+constexpr Duration kPoll{200};
+// A coordinator that restarts answers again within this; longer is a stall that the supervisor has not seen.
+constexpr Duration kSubmitTimeout{60'000};
+
+std::atomic<int> g_signal{0};
+void OnSignal(int signal) { g_signal = signal; }
+
+double Seconds(std::chrono::steady_clock::time_point since) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - since).count();
+}
+
+class JobRun {
+ public:
+  JobRun(const RunSpec& spec, const WorkDir& dir)
+      : spec_(spec), dir_(dir), view_(spec.progress), supervisor_(memory_, [this](const std::string& line) { view_.Say("! " + line); }) {}
+
+  int Main() {
+    begun_ = std::chrono::steady_clock::now();
+    const Status status = Run();
+    view_.Clear();
+    if (!status.ok()) {
+      if (outcome_.status.empty()) outcome_.status = status.error().code() == Code::kCancelled ? "stopped" : "failed";
+      outcome_.message = status.error().message();
+    } else {
+      outcome_.status = "completed";
+    }
+    // Peaks are read while the processes live.
+    memory_.Sample();
+    outcome_.seconds = Seconds(begun_);
+    supervisor_.StopAll();
+    const OrderedJson summary = MakeSummary(outcome_, supervisor_.children(), memory_);
+    if (const auto written = WriteJsonFile(dir_.File("summary.json"), summary); !written.ok()) {
+      fmt::print(stderr, "tributary run: {}\n", written.error().message());
+      return 1;
+    }
+    fmt::print("{}", SummaryText(Json::parse(summary.dump()), dir_.path()));
+    if (outcome_.status == "completed") {
+      if (!spec_.job.synthetic()) {
+        fmt::print("try:     tributary generate {}/model --prompt \"The \"\n", dir_.path());
+      }
+      return 0;
+    }
+    std::fflush(stdout);
+    fmt::print(stderr, "tributary run: {}: {}\n", outcome_.status, outcome_.message);
+    return 1;
+  }
+
+ private:
+  Status Run() {
+    outcome_.job = spec_.job.name;
+    outcome_.memory_budget = spec_.memory_budget;
+    TRIBUTARY_TRY(memory_.Open(dir_.path()));
+    TRIBUTARY_TRY(StartServices());
+    TRIBUTARY_ASSIGN(client_, ControlClient::Connect(context_, dir_.Endpoint("coordinator.sock")));
+    TRIBUTARY_TRY(SubmitJob());
+    TRIBUTARY_TRY(Watch());
+    return Export();
+  }
+
+  ServiceProcess Describe(const std::string& service, const std::string& instance, std::vector<std::string> arguments) const {
+    arguments.insert(arguments.end(), {"--metrics-address", "off", "--log-level", spec_.log_level, "--memory-budget",
+                                       std::to_string(spec_.memory_budget)});
+    ServiceProcess process{service, instance, {}};
+    process.spec.binary = binaries_ + "/tributary-" + service;
+    process.spec.arguments = std::move(arguments);
+    process.spec.log_path = dir_.File("logs/" + instance + ".log");
+    return process;
+  }
+
+  Status StartServices() {
+    TRIBUTARY_ASSIGN(binaries_, BinaryDirectory());
+    const std::string store = dir_.Endpoint("blob-store.sock");
+    const std::string coordinator = dir_.Endpoint("coordinator.sock");
+    view_.Say(fmt::format("starting coordinator, blob-store, {} aggregator{} and {} trainer{} in {}", spec_.aggregators,
+                          spec_.aggregators == 1 ? "" : "s", spec_.trainers, spec_.trainers == 1 ? "" : "s", dir_.path()));
+    TRIBUTARY_TRY(supervisor_.Start(Describe("blob-store", "blob-store", {"--listen", store, "--data-dir", dir_.File("blob-store")})));
+    TRIBUTARY_TRY(supervisor_.Start(Describe("coordinator", "coordinator",
+                                             {"--listen", coordinator, "--state-dir", dir_.File("coordinator"), "--blob-store", store})));
+    for (std::uint32_t i = 0; i < spec_.aggregators; ++i) {
+      const std::string instance = fmt::format("aggregator-{}", i);
+      TRIBUTARY_TRY(supervisor_.Start(Describe("aggregator", instance, {"--coordinator", coordinator, "--instance", instance})));
+    }
+    for (std::uint32_t i = 0; i < spec_.trainers; ++i) TRIBUTARY_TRY(StartTrainer(i, coordinator));
+    return Ok();
+  }
+
+  Status StartTrainer(std::uint32_t ordinal, const std::string& coordinator) {
+    const std::string instance = fmt::format("trainer-{}", ordinal);
+    const std::string site_dir = dir_.File(fmt::format("sites/local/{}", ordinal));
+    std::error_code ec;
+    std::filesystem::create_directories(site_dir, ec);
+    if (ec) return ErrnoError(ec.value(), "making " + site_dir);
+    std::vector<std::string> arguments{"--coordinator", coordinator, "--site", "local", "--instance", instance,
+                                       "--ordinal", std::to_string(ordinal), "--work-dir", site_dir,
+                                       "--train-threads", std::to_string(spec_.job.train.threads)};
+    for (const auto& [name, path] : spec_.data) {
+      arguments.push_back("--data");
+      arguments.push_back(name + "=" + path);
+    }
+    ServiceProcess process = Describe("trainer", instance, std::move(arguments));
+    process.spec.log_path = site_dir + "/log";
+    // Without it each trainer's BLAS starts a thread for every core, and sums change with their number.
+    const std::string threads = std::to_string(spec_.job.train.threads);
+    process.spec.environment = {{"OPENBLAS_NUM_THREADS", threads}, {"OMP_NUM_THREADS", threads}};
+    return supervisor_.Start(std::move(process));
+  }
+
+  // What must happen all the time, whatever is waited for.
+  Status Tend() {
+    if (const int signal = g_signal; signal != 0) {
+      return MakeError(Code::kCancelled, "stopped by signal {}; the same command goes on from here", signal);
+    }
+    TRIBUTARY_TRY(supervisor_.Poll());
+    memory_.Sample();
+    return Ok();
+  }
+
+  // Calls until something answers, tending the services meanwhile.
+  template <class Reply, class Request>
+  Result<Reply> CallTending(const Request& request, Duration timeout) {
+    const Deadline deadline(Clock::Steady(), timeout);
+    for (;;) {
+      TRIBUTARY_TRY(Tend());
+      auto reply = client_->Call<Reply>(request, kPoll);
+      if (reply.ok() || reply.error().code() != Code::kDeadline) return reply;
+      if (deadline.Expired()) return reply.error().Wrap("the coordinator of this run does not answer");
+    }
+  }
+
+  Status SubmitJob() {
+    wire::Submit submit;
+    submit.name = spec_.job.name;
+    submit.text = spec_.job_text;
+    submit.resume = true;
+    TRIBUTARY_ASSIGN(const wire::Submitted submitted, CallTending<wire::Submitted>(submit, kSubmitTimeout));
+    job_ = submitted.job;
+    if (submitted.resumed) view_.Say(fmt::format("{} goes on where it was", job_));
+    return Ok();
+  }
+
+  Status Watch() {
+    auto next_poll = std::chrono::steady_clock::now();
+    for (;;) {
+      wire::GetStatus request;
+      request.job = job_;
+      request.since_round = outcome_.rounds.empty() ? 0 : outcome_.rounds.back().round;
+      TRIBUTARY_ASSIGN(wire::JobStatus status, CallTending<wire::JobStatus>(request, kSubmitTimeout));
+      memory_.SetPhase(status.phase);
+      for (auto& round : status.finished) {
+        SayRound(round, status.rounds);
+        outcome_.rounds.push_back(std::move(round));
+      }
+      if (status.state == "completed") {
+        // The last rounds may not all have fit one frame.
+        if (outcome_.rounds.size() < status.rounds) continue;
+        model_object_ = status.model;
+        outcome_.model_digest = status.model_digest;
+        return Ok();
+      }
+      if (status.state == "failed" || status.state == "stopped") {
+        outcome_.status = status.state;
+        return MakeError(Code::kUnavailable, "{}; '--restart' runs the job anew", status.message);
+      }
+      view_.Update(status, memory_);
+      next_poll += kPoll;
+      // Sleep in small steps: a child's end or a signal should not wait for the next poll.
+      while (std::chrono::steady_clock::now() < next_poll) {
+        TRIBUTARY_TRY(Tend());
+        const timespec nap{0, 20'000'000};
+        nanosleep(&nap, nullptr);
+      }
+      next_poll = std::max(next_poll, std::chrono::steady_clock::now() - kPoll);
+    }
+  }
+
+  void SayRound(const wire::RoundStatus& round, std::uint32_t rounds) {
+    std::string line = fmt::format("round {} of {} done in {:.1f} s", round.round, rounds, round.seconds);
+    for (const auto& [name, label] : {std::pair{"train_loss", "train loss"}, std::pair{"val_loss", "val loss"}}) {
+      if (const auto it = round.metrics.find(name); it != round.metrics.end()) line += fmt::format(", {} {:.4f}", label, it->second);
+    }
+    line += fmt::format(", {} up, {} down", FormatBytes(round.bytes_up), FormatBytes(round.bytes_down));
+    for (const auto& seat : round.dropped) line += ", without " + seat;
+    view_.Say(line);
+  }
+
+  Status Export() {
+    memory_.SetPhase("export");
+    memory::Pool pool(spec_.memory_budget);
+    blob_client::RemoteOptions options;
+    options.endpoint = dir_.Endpoint("blob-store.sock");
+    options.instance = "cli";
+    TRIBUTARY_ASSIGN(auto store, blob_client::ConnectStore(context_, pool, options));
+    TRIBUTARY_ASSIGN(const ObjectName object, ObjectName::Parse(model_object_));
+    view_.Say("writing the model");
+    const auto tend = [this] { return Tend(); };
+    TRIBUTARY_TRY(modeldir::ExportModel(*store, object, dir_.File("model"),
+                                        [&](std::uint64_t, std::uint64_t) { return tend(); }));
+    outcome_.model = "model/model.safetensors";
+    return Ok();
+  }
+
+  const RunSpec& spec_;
+  const WorkDir& dir_;
+  std::chrono::steady_clock::time_point begun_;
+  std::string binaries_;
+  std::shared_ptr<transport::Context> context_ = std::make_shared<transport::Context>();
+  MemoryLog memory_;
+  ProgressView view_;
+  Supervisor supervisor_;
+  std::unique_ptr<ControlClient> client_;
+  std::string job_;
+  std::string model_object_;
+  RunOutcome outcome_;
+};
+
+}  // namespace
+
+int RunJob(const RunSpec& spec, const WorkDir& dir) {
+  struct sigaction action {};
+  action.sa_handler = OnSignal;
+  sigaction(SIGINT, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
+  JobRun run(spec, dir);
+  return run.Main();
+}
+
+}  // namespace tributary::cli

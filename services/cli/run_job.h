@@ -1,0 +1,29 @@
+// `tributary run`, after its words are parsed: start the services, submit, watch, export, stop.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "services/cli/work_dir.h"
+#include "tributary/base/result.h"
+#include "tributary/job/job.h"
+
+namespace tributary::cli {
+
+struct RunSpec {
+  job::Job job;
+  std::string job_text;              // merged with --set
+  std::uint32_t trainers = 1;
+  std::uint32_t aggregators = 1;
+  std::uint64_t memory_budget = 0;
+  std::string log_level;
+  std::map<std::string, std::string> data;
+  bool progress = true;
+};
+
+// The exit code: 0 completed, 1 not. What went wrong has been said on stderr.
+int RunJob(const RunSpec& spec, const WorkDir& dir);
+
+}  // namespace tributary::cli

@@ -1,0 +1,60 @@
+#include "services/cli/summary.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+namespace tributary::cli {
+namespace {
+
+using testing::HasSubstr;
+
+TEST(Summary, HasTheKeysThatChecksRead) {
+  MemoryLog memory;
+  memory.OnStart("aggregator-0", getpid());
+  std::vector<Supervisor::Child> children(1);
+  children[0].process.service = "aggregator";
+  children[0].process.instance = "aggregator-0";
+  const std::string directory = testing::TempDir();
+  ASSERT_TRUE(memory.Open(directory).ok());
+  memory.SetPhase("aggregate");
+  memory.Sample();
+
+  RunOutcome outcome;
+  outcome.job = "job";
+  outcome.status = "completed";
+  outcome.seconds = 1.5;
+  outcome.model = "model/model.safetensors";
+  wire::RoundStatus round;
+  round.round = 1;
+  round.participants = {"local/0", "local/1"};
+  round.metrics = {{"train_loss", 2.5}, {"val_loss", 2.25}};
+  round.bytes_up = 1024;
+  outcome.rounds.push_back(round);
+
+  const Json summary = Json::parse(MakeSummary(outcome, children, memory).dump());
+  EXPECT_EQ(summary["job"], "job");
+  EXPECT_EQ(summary["status"], "completed");
+  EXPECT_EQ(summary["rounds"][0]["participants"].size(), 2u);
+  EXPECT_EQ(summary["rounds"][0]["metrics"]["val_loss"], 2.25);
+  EXPECT_EQ(summary["rounds"][0]["bytes_up"], 1024);
+  EXPECT_EQ(summary["rounds"][0]["bytes_deduplicated"], 0);
+  EXPECT_EQ(summary["services"][0]["pid"], getpid());
+  EXPECT_GT(summary["services"][0]["peak_rss_bytes"].get<std::uint64_t>(), 1u << 20);
+  EXPECT_GT(summary["services"][0]["phases"]["aggregate"]["peak_rss_bytes"].get<std::uint64_t>(), 1u << 20);
+  EXPECT_EQ(summary["model"], "model/model.safetensors");
+
+  const std::string text = SummaryText(summary, "/work");
+  EXPECT_THAT(text, HasSubstr("2.5000"));
+  EXPECT_THAT(text, HasSubstr("2.2500"));
+  EXPECT_THAT(text, HasSubstr("aggregator-0"));
+  EXPECT_THAT(text, HasSubstr("/work/model/model.safetensors"));
+}
+
+TEST(Summary, ARoundWithoutALossShowsADash) {
+  const Json summary = Json::parse(R"({"job":"x","status":"completed","rounds":[{"round":1,"metrics":{}}]})");
+  EXPECT_THAT(SummaryText(summary, "/w"), HasSubstr("-"));
+}
+
+}  // namespace
+}  // namespace tributary::cli

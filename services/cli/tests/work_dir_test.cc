@@ -1,0 +1,83 @@
+#include "services/cli/work_dir.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+namespace tributary::cli {
+namespace {
+
+using testing::HasSubstr;
+
+class WorkDirTest : public testing::Test {
+ protected:
+  void SetUp() override { std::filesystem::remove_all(path_); }
+  void TearDown() override { std::filesystem::remove_all(path_); }
+  const std::string path_ = testing::TempDir() + "/work-dir-test";
+};
+
+TEST_F(WorkDirTest, TheSameJobGoesOn) {
+  {
+    const auto dir = WorkDir::Open(path_, "name: a\n", false);
+    ASSERT_TRUE(dir.ok()) << dir.error().message();
+    EXPECT_FALSE(dir->resumed());
+  }
+  const auto again = WorkDir::Open(path_, "name: a\n", false);
+  ASSERT_TRUE(again.ok());
+  EXPECT_TRUE(again->resumed());
+  EXPECT_FALSE(again->Completed());
+}
+
+TEST_F(WorkDirTest, AnotherJobIsRefusedAndNothingIsTouched) {
+  ASSERT_TRUE(WorkDir::Open(path_, "name: a\n", false).ok());
+  std::ofstream(path_ + "/summary.json") << "{}";
+  const auto other = WorkDir::Open(path_, "name: b\n", false);
+  ASSERT_FALSE(other.ok());
+  EXPECT_EQ(other.error().code(), Code::kConflict);
+  EXPECT_THAT(other.error().message(), HasSubstr("--restart"));
+  EXPECT_TRUE(std::filesystem::exists(path_ + "/summary.json"));
+}
+
+TEST_F(WorkDirTest, RestartRemovesOnlyWhatARunLeaves) {
+  ASSERT_TRUE(WorkDir::Open(path_, "name: a\n", false).ok());
+  std::ofstream(path_ + "/summary.json") << R"({"status":"completed"})";
+  std::ofstream(path_ + "/notes.txt") << "mine";
+  const auto fresh = WorkDir::Open(path_, "name: b\n", true);
+  ASSERT_TRUE(fresh.ok());
+  EXPECT_FALSE(fresh->resumed());
+  EXPECT_FALSE(fresh->Completed());
+  EXPECT_TRUE(std::filesystem::exists(path_ + "/notes.txt"));
+}
+
+TEST_F(WorkDirTest, TheLockKeepsASecondRunOut) {
+  const auto first = WorkDir::Open(path_, "name: a\n", false);
+  ASSERT_TRUE(first.ok());
+  const auto second = WorkDir::Open(path_, "name: a\n", false);
+  ASSERT_FALSE(second.ok());
+  EXPECT_EQ(second.error().code(), Code::kUnavailable);
+}
+
+TEST_F(WorkDirTest, SocketsOfADeepDirectoryLieElsewhere) {
+  const std::string deep = path_ + "/" + std::string(90, 'd');
+  std::string sockets;
+  {
+    const auto dir = WorkDir::Open(deep, "name: a\n", false);
+    ASSERT_TRUE(dir.ok());
+    sockets = dir->Endpoint("x.sock");
+    EXPECT_LT(sockets.size(), 100u);
+    EXPECT_TRUE(std::filesystem::exists(std::filesystem::path(sockets.substr(6)).parent_path()));
+  }
+  EXPECT_FALSE(std::filesystem::exists(std::filesystem::path(sockets.substr(6)).parent_path())) << "left behind";
+}
+
+TEST_F(WorkDirTest, ATornSummaryIsNotACompletedRun) {
+  const auto dir = WorkDir::Open(path_, "name: a\n", false);
+  ASSERT_TRUE(dir.ok());
+  std::ofstream(path_ + "/summary.json") << R"({"status":"comp)";
+  EXPECT_FALSE(dir->Completed());
+}
+
+}  // namespace
+}  // namespace tributary::cli

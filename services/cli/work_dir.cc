@@ -1,0 +1,97 @@
+#include "services/cli/work_dir.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <utility>
+
+#include "services/cli/files.h"
+#include "tributary/json/json.h"
+
+namespace tributary::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+// sun_path has 108 bytes; the longest socket name and a zero follow the directory.
+constexpr std::size_t kMaxSocketDirectory = 85;
+
+constexpr const char* kOurs[] = {"job.yaml", "run",   "logs",         "sites",      "blob-store", "coordinator",
+                                 "model",    "model.tmp", "summary.json", "memory.csv", "cpu.csv"};
+
+}  // namespace
+
+Result<WorkDir> WorkDir::Open(const std::string& path, const std::string& job_text, bool restart) {
+  std::error_code ec;
+  WorkDir dir;
+  dir.path_ = fs::absolute(path, ec).lexically_normal().string();
+  fs::create_directories(dir.path_, ec);
+  if (ec) return ErrnoError(ec.value(), "making the work directory " + dir.path_);
+  dir.lock_ = open(dir.File(".lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  if (dir.lock_ < 0) return ErrnoError(errno, "the work directory " + dir.path_);
+  if (flock(dir.lock_, LOCK_EX | LOCK_NB) != 0) {
+    return MakeError(Code::kUnavailable, "{} is in use by another 'tributary run'; wait for it or choose another --work-dir",
+                     dir.path_);
+  }
+  if (restart) {
+    for (const char* name : kOurs) fs::remove_all(dir.File(name), ec);
+  }
+  if (fs::exists(dir.File("job.yaml"))) {
+    TRIBUTARY_ASSIGN(const std::string before, ReadTextFile(dir.File("job.yaml")));
+    if (before != job_text) {
+      return MakeError(Code::kConflict,
+                       "{} holds the run of another job (its job.yaml differs from this one); choose another --work-dir, or "
+                       "--restart to throw that run away",
+                       dir.path_);
+    }
+    dir.resumed_ = true;
+  } else {
+    // Written whole or not at all: a torn job.yaml would look like another job.
+    std::ofstream out(dir.File("job.yaml.tmp"), std::ios::binary | std::ios::trunc);
+    out << job_text;
+    out.close();
+    if (!out) return ErrnoError(errno != 0 ? errno : EIO, "writing " + dir.File("job.yaml"));
+    fs::rename(dir.File("job.yaml.tmp"), dir.File("job.yaml"), ec);
+    if (ec) return ErrnoError(ec.value(), "writing " + dir.File("job.yaml"));
+  }
+  for (const char* name : {"run", "logs", "sites"}) {
+    fs::create_directories(dir.File(name), ec);
+    if (ec) return ErrnoError(ec.value(), "making " + dir.File(name));
+  }
+  dir.sockets_ = dir.File("run");
+  if (dir.sockets_.size() > kMaxSocketDirectory) {
+    std::string name = "/tmp/tributary-XXXXXX";
+    if (mkdtemp(name.data()) == nullptr) return ErrnoError(errno, "making a directory for sockets under /tmp");
+    dir.sockets_ = name;
+    dir.sockets_elsewhere_ = true;
+  }
+  fs::permissions(dir.sockets_, fs::perms::owner_all, ec);
+  return dir;
+}
+
+WorkDir::WorkDir(WorkDir&& other) noexcept
+    : path_(std::move(other.path_)),
+      sockets_(std::move(other.sockets_)),
+      sockets_elsewhere_(std::exchange(other.sockets_elsewhere_, false)),
+      resumed_(other.resumed_),
+      lock_(std::exchange(other.lock_, -1)) {}
+
+WorkDir::~WorkDir() {
+  std::error_code ec;
+  if (sockets_elsewhere_) fs::remove_all(sockets_, ec);
+  if (lock_ >= 0) close(lock_);
+}
+
+bool WorkDir::Completed() const {
+  const auto summary = ReadJsonFile(File("summary.json"));
+  if (!summary.ok()) return false;
+  const auto status = GetString(*summary, "status", "summary.json");
+  return status.ok() && *status == "completed";
+}
+
+}  // namespace tributary::cli

@@ -1,0 +1,39 @@
+// The directory of a run: who holds it, what job it belongs to, where things lie in it.
+//
+//   .lock  job.yaml  run/ (sockets)  logs/  sites/<seat>/  blob-store/  coordinator/  model/  summary.json  *.csv
+//
+// A WorkDir holds the lock until destroyed. Errors name the directory and the remedy; nothing of another job is touched.
+#pragma once
+
+#include <string>
+
+#include "tributary/base/result.h"
+
+namespace tributary::cli {
+
+class WorkDir {
+ public:
+  // Makes the directory if absent and takes its lock. `job_text` must be the text of the job that began here (unless `restart`,
+  // which removes what the earlier run left).
+  static Result<WorkDir> Open(const std::string& path, const std::string& job_text, bool restart);
+  WorkDir(WorkDir&& other) noexcept;
+  WorkDir& operator=(WorkDir&&) = delete;
+  ~WorkDir();
+
+  const std::string& path() const { return path_; }
+  std::string File(const std::string& name) const { return path_ + "/" + name; }
+  // "ipc://..." for a socket of this run. A path too long for a UNIX socket moves to a private directory under /tmp.
+  std::string Endpoint(const std::string& name) const { return "ipc://" + sockets_ + "/" + name; }
+  bool Completed() const;  // summary.json says so
+  bool resumed() const { return resumed_; }
+
+ private:
+  WorkDir() = default;
+  std::string path_;
+  std::string sockets_;
+  bool sockets_elsewhere_ = false;
+  bool resumed_ = false;
+  int lock_ = -1;
+};
+
+}  // namespace tributary::cli
