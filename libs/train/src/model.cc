@@ -1,6 +1,7 @@
 #include "model.h"
 
 #include <ATen/ATen.h>
+#include <torch/csrc/autograd/grad_mode.h>
 
 #include <algorithm>
 
