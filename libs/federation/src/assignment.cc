@@ -1,0 +1,109 @@
+// What each worker should do: a function of the rows.
+#include <algorithm>
+
+#include "machine.h"
+
+namespace tributary::federation {
+
+std::vector<const TaskRow*> Federation::Machine::WantedOf(const std::string& worker) const {
+  std::vector<const TaskRow*> rows;
+  const auto add = [&](const TaskRow* row) {
+    if (row != nullptr && row->state == RowState::kPending && row->holder == worker &&
+        not_before.count(KeyOf(*row)) == 0) {
+      rows.push_back(row);
+    }
+  };
+  const auto known = workers.find(worker);
+  if (known == workers.end()) return rows;
+  if (const JobRow* job = Running()) {
+    if (const RoundRow* round = Current(job->job)) {
+      if (known->second.role == wire::Role::kAggregator) {
+        for (const auto kind : {wire::TaskKind::kInit, wire::TaskKind::kAggregate, wire::TaskKind::kSeal}) {
+          for (const TaskRow* row : Tasks(job->job, round->round, kind)) add(row);
+        }
+      } else {
+        add(Find(job->job, round->round, wire::TaskKind::kInit, 0));
+        // A former holder that comes back has the row's name no longer once its seat went to another.
+        if (const auto seat = seat_of.find(worker); seat != seat_of.end()) {
+          add(Find(job->job, round->round, wire::TaskKind::kTrain, seat->second));
+          add(Find(job->job, round->round, wire::TaskKind::kValidate, seat->second));
+        }
+      }
+    }
+  }
+  if (known->second.role == wire::Role::kAggregator) {
+    for (const auto& [key, row] : state.tasks) {
+      if (row.kind == wire::TaskKind::kRemove) add(&row);
+    }
+  }
+  return rows;
+}
+
+std::string Federation::Machine::Fingerprint(const std::string& worker) const {
+  std::string text;
+  if (const SeatRow* seat = SeatOf(worker)) text = seat->job + ":" + SeatName(seat->job, seat->ordinal);
+  for (const TaskRow* row : WantedOf(worker)) text += "\n" + TaskNameOf(*row);
+  return text;
+}
+
+wire::TaskSpec Federation::Machine::SpecOf(const TaskRow& row) {
+  wire::TaskSpec task;
+  task.task = TaskNameOf(row);
+  task.kind = static_cast<std::uint32_t>(row.kind);
+  task.job = row.job;
+  task.round = row.round;
+  if (row.kind == wire::TaskKind::kRemove) {
+    task.objects = row.objects;
+    return task;
+  }
+  const job::Job& spec = *Spec(row.job);
+  const RoundRow& round = state.rounds.at({row.job, row.round});
+  task.generation = std::max<std::uint64_t>(round.generation, 1);
+  task.encoding = static_cast<std::uint32_t>(spec.transfer.encoding);
+  if (HeldByTrainer(row)) {
+    const auto seat = seat_of.find(row.holder);
+    task.ordinal = seat != seat_of.end() ? seat->second : row.index;
+    task.seat = SeatName(row.job, task.ordinal);
+  }
+  if (row.kind == wire::TaskKind::kValidate) {
+    task.base = ModelObject(row.job, row.round);
+    task.base_digest = round.digest;
+    return task;
+  }
+  if (row.kind == wire::TaskKind::kInit) {
+    task.output = ModelObject(row.job, 0);
+    return task;
+  }
+  task.base = ModelObject(row.job, row.round - 1);
+  task.base_digest = state.rounds.at({row.job, row.round - 1}).digest;
+  task.output = row.kind == wire::TaskKind::kTrain ? row.objects.front() : ModelObject(row.job, row.round);
+  if (row.kind == wire::TaskKind::kTrain) return task;
+  task.first_slot = row.first_slot;
+  task.end_slot = row.kind == wire::TaskKind::kSeal ? round.slots : row.end_slot;
+  if (row.kind == wire::TaskKind::kSeal) return task;
+
+  std::vector<const TaskRow*> updates;
+  for (const TaskRow* train : Tasks(row.job, row.round, wire::TaskKind::kTrain)) {
+    if (train->state == RowState::kDone) updates.push_back(train);
+  }
+  // The order of names is the order of the sum: the same whoever finished first.
+  std::sort(updates.begin(), updates.end(),
+            [](const auto* a, const auto* b) { return a->objects.front() < b->objects.front(); });
+  std::vector<double> samples;
+  for (const TaskRow* update : updates) samples.push_back(update->metrics.at("samples"));
+  const auto weights = Weights(samples, spec.strategy.weights_by_samples);
+  for (std::size_t i = 0; i < updates.size(); ++i) task.inputs.push_back({updates[i]->objects.front(), weights[i]});
+  return task;
+}
+
+wire::Assignment Federation::Machine::AssignmentOf(const std::string& worker) {
+  wire::Assignment assignment;
+  const auto known = workers.find(worker);
+  if (known == workers.end()) return assignment;
+  if (const SeatRow* seat = SeatOf(worker)) assignment.seat = SeatName(seat->job, seat->ordinal);
+  for (const TaskRow* row : WantedOf(worker)) assignment.tasks.push_back(SpecOf(*row));
+  known->second.told = Fingerprint(worker);
+  return assignment;
+}
+
+}  // namespace tributary::federation

@@ -1,0 +1,233 @@
+#include "tributary/federation/federation.h"
+
+#include <algorithm>
+
+#include "machine.h"
+#include "tributary/base/names.h"
+
+namespace tributary::federation {
+namespace {
+
+constexpr std::size_t kMaxJobText = 48u << 10;
+// A worker silent for this long is forgotten; it says Hello when it comes back.
+constexpr Duration kForget{120'000};
+constexpr std::size_t kMaxWorkers = 20'000;
+
+}  // namespace
+
+Federation::Machine::Machine(Limits l, JobParser p, State restored, Time t)
+    : limits(l), parser(std::move(p)), state(std::move(restored)), now(t), started(t.steady) {
+  if (const JobRow* running = Running()) {
+    for (const auto& [key, seat] : state.seats) {
+      if (key.first == running->job) seat_of[HolderOf(seat)] = seat.ordinal;
+    }
+  }
+  Advance();
+}
+
+void Federation::Machine::Record(Decision decision) {
+  // Who is affected must be told; cheap over-approximation, TakeChanged compares.
+  if (const auto* task = std::get_if<TaskRow>(&decision)) {
+    if (const auto old = state.tasks.find(KeyOf(*task)); old != state.tasks.end()) Touch(old->second.holder);
+    Touch(task->holder);
+  } else if (const auto* seat = std::get_if<SeatRow>(&decision)) {
+    if (const auto old = state.seats.find({seat->job, seat->ordinal}); old != state.seats.end()) {
+      Touch(HolderOf(old->second));
+    }
+    Touch(HolderOf(*seat));
+  } else if (!std::holds_alternative<CloseRound>(decision)) {
+    TouchAll();
+  }
+  state.Apply(decision);
+  decisions.push_back(std::move(decision));
+}
+
+void Federation::Machine::TouchAll() {
+  for (const auto& [key, worker] : workers) dirty.insert(key);
+}
+
+std::vector<std::string> Federation::Machine::TakeChanged() {
+  std::vector<std::string> changed;
+  for (const std::string& key : std::exchange(dirty, {})) {
+    const auto it = workers.find(key);
+    if (it != workers.end() && it->second.connected && Fingerprint(key) != it->second.told) changed.push_back(key);
+  }
+  return changed;
+}
+
+const JobRow* Federation::Machine::Running() const {
+  for (const auto& [id, row] : state.jobs) {
+    if (row.state == JobState::kRunning) return &row;
+  }
+  return nullptr;
+}
+
+const job::Job* Federation::Machine::Spec(const std::string& job) {
+  const auto known = specs.find(job);
+  if (known != specs.end()) return &known->second;
+  const auto row = state.jobs.find(job);
+  if (row == state.jobs.end() || Finished(row->second.state)) return nullptr;
+  auto parsed = parser(row->second.text, job);
+  if (!parsed.ok()) return nullptr;
+  return &specs.emplace(job, std::move(*parsed)).first->second;
+}
+
+const RoundRow* Federation::Machine::Current(const std::string& job) const {
+  auto it = state.rounds.upper_bound({job, UINT32_MAX});
+  if (it == state.rounds.begin()) return nullptr;
+  --it;
+  return it->first.first == job ? &it->second : nullptr;
+}
+
+std::vector<const TaskRow*> Federation::Machine::Tasks(const std::string& job, std::uint32_t round,
+                                                       wire::TaskKind kind) const {
+  std::vector<const TaskRow*> rows;
+  for (auto it = state.tasks.lower_bound({job, round, kind, 0}); it != state.tasks.end(); ++it) {
+    const TaskRow& row = it->second;
+    if (row.job != job || row.round != round || row.kind != kind) break;
+    rows.push_back(&row);
+  }
+  return rows;
+}
+
+const TaskRow* Federation::Machine::Find(const std::string& job, std::uint32_t round, wire::TaskKind kind,
+                                         std::uint32_t index) const {
+  const auto it = state.tasks.find({job, round, kind, index});
+  return it == state.tasks.end() ? nullptr : &it->second;
+}
+
+Result<std::string> Federation::Machine::Connect(const wire::Hello& hello, Time t) {
+  now = t;
+  Worker worker;
+  TRIBUTARY_TRY(InstanceName::Parse(hello.instance).status());
+  if (hello.role == static_cast<std::uint32_t>(wire::Role::kTrainer)) {
+    TRIBUTARY_TRY(SiteName::Parse(hello.site).status());
+    worker.role = wire::Role::kTrainer;
+    worker.key = hello.site + "/" + hello.instance;
+  } else if (hello.role == static_cast<std::uint32_t>(wire::Role::kAggregator)) {
+    worker.role = wire::Role::kAggregator;
+    worker.key = hello.instance;
+  } else {
+    return MakeError(Code::kInvalidArgument, "a Hello of role {}; expected 1 (trainer) or 2 (aggregator)", hello.role);
+  }
+  const auto old = workers.find(worker.key);
+  if (old == workers.end() && workers.size() >= kMaxWorkers) {
+    return MakeError(Code::kResourceExhausted, "{} workers are connected already; start fewer", workers.size());
+  }
+  worker.site = hello.site;
+  worker.instance = hello.instance;
+  worker.wish = hello.ordinal;
+  worker.data = hello.data;
+  worker.encodings = hello.encodings;
+  worker.heard = now.steady;
+  worker.arrival = old != workers.end() ? old->second.arrival : ++arrivals;
+  const std::string key = worker.key;
+  Say(Note::Level::kInfo, fmt::format("{} {} {}", worker.role == wire::Role::kTrainer ? "trainer" : "aggregator", key,
+                                      old == workers.end() ? "connects" : "connects again"));
+  workers[key] = std::move(worker);
+  Touch(key);
+  Advance();
+  return key;
+}
+
+void Federation::Machine::Disconnect(const std::string& worker) {
+  const auto it = workers.find(worker);
+  if (it != workers.end()) it->second.connected = false;
+}
+
+Result<wire::Submitted> Federation::Machine::Submit(const wire::Submit& submit, Time t) {
+  now = t;
+  TRIBUTARY_TRY(JobId::Parse(submit.name).status());
+  if (submit.text.size() > kMaxJobText) {
+    return MakeError(Code::kInvalidArgument, "the job file is larger than 48 KiB: {} bytes", submit.text.size());
+  }
+  const auto known = state.jobs.find(submit.name);
+  if (known != state.jobs.end()) {
+    const bool same = known->second.text == submit.text;
+    if (submit.resume && (same || Finished(known->second.state))) return wire::Submitted{submit.name, true};
+    return MakeError(Code::kAlreadyExists, "job {} exists ({}){}; submit it under another name", submit.name,
+                     JobStateName(known->second.state), submit.resume ? " with another text" : "");
+  }
+  TRIBUTARY_ASSIGN(job::Job spec, parser(submit.text, submit.name));
+  if (spec.participants.min > spec.data.count || spec.participants.quorum > spec.data.count) {
+    return MakeError(Code::kInvalidArgument,
+                     "job {}: participants.min {} and quorum {} must not be above data.partition.count {}", submit.name,
+                     spec.participants.min, spec.participants.quorum, spec.data.count);
+  }
+  JobRow row;
+  row.job = submit.name;
+  row.text = submit.text;
+  row.rounds = spec.rounds;
+  for (const auto& [id, other] : state.jobs) row.order = std::max(row.order, other.order + 1);
+  specs[submit.name] = std::move(spec);
+  Record(row);
+  Say(Note::Level::kInfo, fmt::format("job {} is queued: {} rounds", row.job, row.rounds));
+  Advance();
+  return wire::Submitted{submit.name, false};
+}
+
+Result<wire::Stopped> Federation::Machine::Stop(const std::string& job, Time t) {
+  now = t;
+  const auto known = state.jobs.find(job);
+  if (known == state.jobs.end()) return MakeError(Code::kNotFound, "no job {} here", job);
+  if (known->second.state == JobState::kRunning) {
+    EndJob(JobState::kStopped, "stopped on request");
+  } else if (known->second.state == JobState::kQueued) {
+    JobRow row = known->second;
+    row.state = JobState::kStopped;
+    row.message = "stopped on request before it began";
+    row.started_ms = row.ended_ms = now.wall_ms;
+    specs.erase(job);
+    Record(row);
+  }
+  Advance();
+  return wire::Stopped{job, JobStateName(state.jobs.at(job).state)};
+}
+
+void Federation::Machine::Tick(Time t) {
+  now = t;
+  for (auto it = workers.begin(); it != workers.end();) {
+    if (now.steady - it->second.heard > std::max({kForget, limits.seat_timeout, limits.lease_timeout})) {
+      it = workers.erase(it);
+    } else {
+      ++it;
+    }
+  }
+  ExpireTasks();
+  Advance();
+}
+
+Federation::Federation(Limits limits, JobParser parser, State restored, Time now)
+    : machine_(std::make_unique<Machine>(limits, std::move(parser), std::move(restored), now)) {}
+Federation::~Federation() = default;
+Federation::Federation(Federation&&) noexcept = default;
+
+Result<std::string> Federation::Connect(const wire::Hello& hello, Time now) { return machine_->Connect(hello, now); }
+void Federation::Disconnect(const std::string& worker) { machine_->Disconnect(worker); }
+void Federation::Report(const std::string& worker, const wire::Report& report, Time now) {
+  machine_->Report(worker, report, now);
+}
+void Federation::Tick(Time now) { machine_->Tick(now); }
+Result<wire::Submitted> Federation::Submit(const wire::Submit& submit, Time now) {
+  return machine_->Submit(submit, now);
+}
+Result<wire::Stopped> Federation::Stop(const std::string& job, Time now) { return machine_->Stop(job, now); }
+std::vector<Decision> Federation::TakeDecisions() { return std::exchange(machine_->decisions, {}); }
+std::vector<std::string> Federation::TakeChanged() { return machine_->TakeChanged(); }
+std::vector<Note> Federation::TakeNotes() { return std::exchange(machine_->notes, {}); }
+wire::Assignment Federation::AssignmentOf(const std::string& worker) { return machine_->AssignmentOf(worker); }
+Result<std::string> Federation::JobText(const std::string& job) const {
+  const auto it = machine_->state.jobs.find(job);
+  if (it == machine_->state.jobs.end() || Finished(it->second.state)) {
+    return MakeError(Code::kNotFound, "no unfinished job {} here", job);
+  }
+  return it->second.text;
+}
+Result<wire::JobStatus> Federation::StatusOf(const std::string& job, Time now) const {
+  return machine_->StatusOf(job, now);
+}
+wire::JobList Federation::Jobs() const { return machine_->Jobs(); }
+const State& Federation::state() const { return machine_->state; }
+Federation::Census Federation::Count() const { return machine_->Count(); }
+
+}  // namespace tributary::federation

@@ -1,0 +1,143 @@
+// Leases: which worker runs init, aggregation parts, seals and removals; and what happens when nobody makes progress.
+#include <algorithm>
+
+#include "machine.h"
+
+namespace tributary::federation {
+
+std::vector<const Worker*> Federation::Machine::LiveAggregators() const {
+  std::vector<const Worker*> live;
+  for (const auto& [key, worker] : workers) {
+    if (worker.role == wire::Role::kAggregator && now.steady - worker.heard < limits.lease_timeout) {
+      live.push_back(&worker);
+    }
+  }
+  std::sort(live.begin(), live.end(), [](const auto* a, const auto* b) { return a->arrival < b->arrival; });
+  return live;
+}
+
+bool Federation::Machine::HeldByTrainer(const TaskRow& row) {
+  if (row.kind == wire::TaskKind::kTrain || row.kind == wire::TaskKind::kValidate) return true;
+  if (row.kind != wire::TaskKind::kInit) return false;
+  const job::Job* spec = Spec(row.job);
+  return spec != nullptr && !spec->synthetic();
+}
+
+Progress& Federation::Machine::ProgressOf(const TaskRow& row) {
+  const auto [it, fresh] = progress.try_emplace(KeyOf(row));
+  if (fresh) it->second.renewed = now.steady;
+  return it->second;
+}
+
+void Federation::Machine::AssignLeases() {
+  std::vector<TaskRow> wanted;  // copies: Record changes the map
+  std::set<std::string> busy;
+  std::set<std::string> removing;
+  for (const auto& [key, row] : state.tasks) {
+    if (row.state != RowState::kPending || row.kind == wire::TaskKind::kTrain ||
+        row.kind == wire::TaskKind::kValidate) {
+      continue;
+    }
+    const Duration timeout = HeldByTrainer(row) ? limits.seat_timeout : limits.lease_timeout;
+    if (!row.holder.empty() && Alive(row.holder, timeout)) {
+      (row.kind == wire::TaskKind::kRemove ? removing : busy).insert(row.holder);
+    } else {
+      wanted.push_back(row);
+    }
+  }
+  if (wanted.empty()) return;
+
+  std::vector<std::string> aggregators;
+  for (const Worker* worker : LiveAggregators()) aggregators.push_back(worker->key);
+  std::vector<std::string> trainers;  // in order of seat
+  std::map<std::uint32_t, std::string> seated;
+  for (const auto& [key, ordinal] : seat_of) {
+    if (workers.count(key) != 0 && Alive(key, limits.seat_timeout)) seated[ordinal] = key;
+  }
+  for (const auto& [ordinal, key] : seated) trainers.push_back(key);
+
+  for (TaskRow& row : wanted) {
+    // One task of weight at a time per worker: a lease that nobody works on helps nobody, and two lists of a thousand
+    // inputs do not fit one frame.
+    std::set<std::string>& taken = row.kind == wire::TaskKind::kRemove ? removing : busy;
+    const auto& candidates = HeldByTrainer(row) ? trainers : aggregators;
+    const auto next = std::find_if(candidates.begin(), candidates.end(),
+                                   [&](const std::string& key) { return taken.count(key) == 0; });
+    if (next == candidates.end()) continue;
+    if (!row.holder.empty()) {
+      ++row.attempt;
+      Say(Note::Level::kWarning, fmt::format("task {} moves from {}, which is silent, to {}", TaskNameOf(row),
+                                             row.holder, *next));
+    }
+    row.holder = *next;
+    taken.insert(*next);
+    Record(row);
+    ProgressOf(row).renewed = now.steady;
+  }
+}
+
+void Federation::Machine::ReleaseLeases(const std::string& worker) {
+  std::vector<TaskRow> held;
+  for (const auto& [key, row] : state.tasks) {
+    if (row.state == RowState::kPending && row.holder == worker && row.kind != wire::TaskKind::kTrain &&
+        row.kind != wire::TaskKind::kValidate) {
+      held.push_back(row);
+    }
+  }
+  for (TaskRow& row : held) {
+    row.holder.clear();
+    ++row.attempt;
+    Record(row);
+  }
+}
+
+void Federation::Machine::ExpireTasks() {
+  for (auto it = not_before.begin(); it != not_before.end();) {
+    if (now.steady < it->second) {
+      ++it;
+      continue;
+    }
+    if (const auto row = state.tasks.find(it->first); row != state.tasks.end()) Touch(row->second.holder);
+    it = not_before.erase(it);
+  }
+
+  const JobRow* running = Running();
+  if (running == nullptr) return;
+  const std::string job = running->job;
+  const job::Job* spec = Spec(job);
+  const RoundRow* round = Current(job);
+  if (spec == nullptr || round == nullptr || spec->participants.round_deadline.count() == 0) return;
+  const Duration limit = spec->participants.round_deadline;
+
+  std::vector<TaskRow> late;
+  for (const auto& [key, row] : state.tasks) {
+    if (row.job != job || row.round != round->round || row.state != RowState::kPending) continue;
+    const bool seat_task = row.kind == wire::TaskKind::kTrain || row.kind == wire::TaskKind::kValidate;
+    // An unleased part waits for an aggregator, which nobody can be blamed for.
+    if (row.kind == wire::TaskKind::kRemove || (!seat_task && row.holder.empty())) continue;
+    if (now.steady - ProgressOf(row).renewed >= limit) late.push_back(row);
+  }
+  for (TaskRow& row : late) {
+    const wire::TaskReport& last = progress[KeyOf(row)].last;
+    const std::string why =
+        fmt::format("no progress for {} (participants.round_deadline); last: {} {} of {} {}", FormatDuration(limit),
+                    last.phase.empty() ? "not started" : last.phase, last.done, last.total, last.unit);
+    if (row.kind != wire::TaskKind::kTrain && row.kind != wire::TaskKind::kValidate) {
+      TaskFailed(row, Code::kDeadline, why);
+      if (Running() == nullptr) return;
+      continue;
+    }
+    row.state = RowState::kDropped;
+    row.message = why;
+    Say(Note::Level::kWarning, fmt::format("job {} round {}: seat {} is left out of {}: {}", job, row.round,
+                                           SeatOfRow(row), KindName(row.kind), why));
+    Record(row);
+    // Nobody sits there: the next round must not wait for this seat again.
+    const auto seat = state.seats.find({job, row.index});
+    if (seat != state.seats.end() && !Alive(HolderOf(seat->second), limits.seat_timeout)) {
+      SetSeat(row.index, nullptr, "it is silent and the deadline has passed");
+    }
+  }
+}
+
+}  // namespace tributary::federation

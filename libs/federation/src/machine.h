@@ -1,0 +1,136 @@
+// Private: the Federation's state and helpers, implemented by topic (seats, leases, reports, transitions, assignment, status).
+#pragma once
+
+#include <deque>
+#include <set>
+#include <unordered_map>
+
+#include "tributary/federation/federation.h"
+#include "tributary/federation/plan.h"
+
+namespace tributary::federation {
+
+struct Worker {
+  wire::Role role = wire::Role::kTrainer;
+  std::string key;        // trainers "site/instance", aggregators "instance"
+  std::string site;
+  std::string instance;
+  std::int64_t wish = -1;  // ordinal
+  std::vector<std::string> data;
+  std::vector<std::uint32_t> encodings;
+  Duration heard{0};
+  bool connected = true;
+  std::uint64_t arrival = 0;
+  std::string told;        // fingerprint of the assignment it was told last
+};
+
+// What a running task says of itself; forgotten at a restart.
+struct Progress {
+  wire::TaskReport last;
+  Duration renewed{0};
+};
+
+class Federation::Machine {
+ public:
+  Machine(Limits limits, JobParser parser, State restored, Time now);
+
+  // federation.cc
+  Result<std::string> Connect(const wire::Hello& hello, Time now);
+  void Disconnect(const std::string& worker);
+  Result<wire::Submitted> Submit(const wire::Submit& submit, Time now);
+  Result<wire::Stopped> Stop(const std::string& job, Time now);
+  void Tick(Time now);
+  void Record(Decision decision);
+  void Say(Note::Level level, std::string text) { notes.push_back({level, std::move(text)}); }
+  void Touch(const std::string& worker) { dirty.insert(worker); }
+  void TouchAll();
+  std::vector<std::string> TakeChanged();
+
+  // The running job, or null. Rows are copied, changed and recorded.
+  const JobRow* Running() const;
+  const job::Job* Spec(const std::string& job);
+  // The newest round of the job, or null in the phase "wait" before init.
+  const RoundRow* Current(const std::string& job) const;
+  std::vector<const TaskRow*> Tasks(const std::string& job, std::uint32_t round, wire::TaskKind kind) const;
+  const TaskRow* Find(const std::string& job, std::uint32_t round, wire::TaskKind kind, std::uint32_t index) const;
+  std::string SeatName(const std::string& job, std::uint32_t ordinal) const;
+  // Of the holder that worked on it, who may have lost the seat since.
+  static std::string SeatOfRow(const TaskRow& row);
+
+  // seats.cc
+  void AssignSeats();
+  void SetSeat(std::uint32_t ordinal, const Worker* worker, const std::string& why);
+  const SeatRow* SeatOf(const std::string& worker) const;  // in the running job
+  bool Eligible(const Worker& worker, const job::Job& spec) const;
+  std::string HolderOf(const SeatRow& row) const { return row.site + "/" + row.instance; }
+  bool Alive(const std::string& worker, Duration timeout) const;
+  std::set<std::uint32_t> TakenSeats(const std::string& job) const;
+
+  // leases.cc
+  void AssignLeases();
+  void ExpireTasks();
+  void ReleaseLeases(const std::string& worker);
+  std::vector<const Worker*> LiveAggregators() const;
+  bool HeldByTrainer(const TaskRow& row);
+  Progress& ProgressOf(const TaskRow& row);
+
+  // reports.cc
+  void Report(const std::string& worker, const wire::Report& report, Time now);
+  bool TakeTaskReport(Worker& worker, const wire::TaskReport& report, bool leaving);
+  void TaskDone(TaskRow row, const wire::TaskReport& report);
+  void TaskFailed(TaskRow row, Code code, const std::string& message);
+  bool DropLostUpdate(const TaskRow& row, Code code, const std::string& message);
+
+  // transitions.cc
+  void Advance();
+  const JobRow* NextJob() const;
+  void StartJob();
+  void BeginInit();
+  void FinishInit();
+  bool LastRoundDone();
+  void BeginRound();
+  void BeginSeal();
+  void FinishSeal();
+  void FinishRound();
+  void EndJob(JobState state, const std::string& message);
+  void EnterRound(RoundRow row, RoundState state);
+  void BeginAggregate(RoundRow row);
+  void PlanRemovals(const std::string& job, std::uint32_t round, std::vector<std::string> objects);
+  // Why the running job cannot go on yet, or empty.
+  std::string Waiting();
+  Metrics RoundMetrics(const RoundRow& row) const;
+
+  // assignment.cc
+  wire::Assignment AssignmentOf(const std::string& worker);
+  wire::TaskSpec SpecOf(const TaskRow& row);
+  std::vector<const TaskRow*> WantedOf(const std::string& worker) const;
+  std::string Fingerprint(const std::string& worker) const;
+
+  // status.cc
+  Result<wire::JobStatus> StatusOf(const std::string& job, Time now);
+  wire::JobList Jobs() const;
+  Census Count() const;
+
+  const Limits limits;
+  const JobParser parser;
+  State state;
+  Time now;
+  Duration started{0};  // of this process's knowledge: who was not heard since then counts from here
+  std::map<std::string, Worker> workers;
+  std::map<std::string, job::Job> specs;
+  std::map<TaskKey, Progress> progress;
+  std::map<TaskKey, Duration> not_before;  // retries wait
+  std::map<std::string, std::uint32_t> seat_of;  // worker -> ordinal, of the running job
+  std::set<std::string> dirty;
+  std::vector<Decision> decisions;
+  std::vector<Note> notes;
+  std::uint64_t arrivals = 0;
+  std::optional<Duration> waiting_since;
+  std::string waiting_told;
+};
+
+inline std::string TaskNameOf(const TaskRow& row) {
+  return TaskName(row.job, row.round, row.kind, row.index, row.attempt);
+}
+
+}  // namespace tributary::federation

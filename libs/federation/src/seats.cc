@@ -1,0 +1,127 @@
+// Seats: who works on which data partition of the running job.
+#include <algorithm>
+
+#include "machine.h"
+
+namespace tributary::federation {
+
+bool Federation::Machine::Alive(const std::string& worker, Duration timeout) const {
+  // Whoever was not heard since this process began gets the whole timeout to come back.
+  Duration heard = started;
+  if (const auto it = workers.find(worker); it != workers.end()) heard = std::max(heard, it->second.heard);
+  return now.steady - heard < timeout;
+}
+
+bool Federation::Machine::Eligible(const Worker& worker, const job::Job& spec) const {
+  const auto encoding = static_cast<std::uint32_t>(spec.transfer.encoding);
+  const auto& known = worker.encodings;
+  if (spec.transfer.encoding != tensor::Encoding::kNative &&
+      std::find(known.begin(), known.end(), encoding) == known.end()) {
+    return false;
+  }
+  const bool needs_data = !spec.synthetic() && spec.data.format != "synthetic" && spec.data.path.empty() &&
+                          !spec.data.name.empty();
+  return !needs_data || std::find(worker.data.begin(), worker.data.end(), spec.data.name) != worker.data.end();
+}
+
+const SeatRow* Federation::Machine::SeatOf(const std::string& worker) const {
+  const JobRow* job = Running();
+  const auto it = seat_of.find(worker);
+  if (job == nullptr || it == seat_of.end()) return nullptr;
+  const auto seat = state.seats.find({job->job, it->second});
+  return seat == state.seats.end() ? nullptr : &seat->second;
+}
+
+std::set<std::uint32_t> Federation::Machine::TakenSeats(const std::string& job) const {
+  std::set<std::uint32_t> taken;
+  for (auto it = state.seats.lower_bound({job, 0}); it != state.seats.end() && it->first.first == job; ++it) {
+    taken.insert(it->first.second);
+  }
+  return taken;
+}
+
+std::string Federation::Machine::SeatName(const std::string& job, std::uint32_t ordinal) const {
+  const auto it = state.seats.find({job, ordinal});
+  return it == state.seats.end() ? fmt::format("-/{}", ordinal) : fmt::format("{}/{}", it->second.site, ordinal);
+}
+
+std::string Federation::Machine::SeatOfRow(const TaskRow& row) {
+  return fmt::format("{}/{}", row.holder.empty() ? "-" : row.holder.substr(0, row.holder.find('/')), row.index);
+}
+
+void Federation::Machine::SetSeat(std::uint32_t ordinal, const Worker* worker, const std::string& why) {
+  const JobRow* running = Running();
+  const std::string job = running->job;
+  if (const auto old = state.seats.find({job, ordinal}); old != state.seats.end()) {
+    const std::string holder = HolderOf(old->second);
+    seat_of.erase(holder);
+    Say(Note::Level::kWarning,
+        fmt::format("job {}: seat {} is lost by {}: {}", job, SeatName(job, ordinal), holder, why));
+  }
+  SeatRow row{job, ordinal, worker != nullptr ? worker->site : "", worker != nullptr ? worker->instance : ""};
+  Record(row);
+  if (worker == nullptr) return;
+  seat_of[worker->key] = ordinal;
+  Say(Note::Level::kInfo,
+      fmt::format("job {}: seat {} is taken by {}: {}", job, SeatName(job, ordinal), worker->key, why));
+
+  const RoundRow* round = Current(job);
+  if (round == nullptr) return;
+  for (const auto kind : {wire::TaskKind::kTrain, wire::TaskKind::kValidate}) {
+    const TaskRow* found = Find(job, round->round, kind, ordinal);
+    if (found == nullptr || found->state != RowState::kPending || found->holder == worker->key) continue;
+    TaskRow task = *found;
+    if (!task.holder.empty()) ++task.attempt;  // a late report of the former holder must not count
+    task.holder = worker->key;
+    if (kind == wire::TaskKind::kTrain) {
+      task.objects.insert(task.objects.begin(),
+                          UpdateObject(job, round->round, worker->site, ordinal, task.attempt));
+    }
+    Record(task);
+    ProgressOf(task).renewed = now.steady;
+  }
+}
+
+void Federation::Machine::AssignSeats() {
+  const JobRow* running = Running();
+  if (running == nullptr) return;
+  const std::string job = running->job;
+  const job::Job* spec = Spec(job);
+  if (spec == nullptr) return;
+
+  std::vector<const Worker*> spares;
+  for (const auto& [key, worker] : workers) {
+    if (worker.role == wire::Role::kTrainer && seat_of.count(key) == 0 &&
+        now.steady - worker.heard < limits.seat_timeout && Eligible(worker, *spec)) {
+      spares.push_back(&worker);
+    }
+  }
+  if (spares.empty()) return;
+  std::sort(spares.begin(), spares.end(), [](const auto* a, const auto* b) { return a->arrival < b->arrival; });
+
+  std::set<std::uint32_t> free;
+  for (std::uint32_t i = 0; i < spec->data.count; ++i) free.insert(i);
+  for (const std::uint32_t ordinal : TakenSeats(job)) free.erase(ordinal);
+  for (const Worker* spare : spares) {
+    if (!free.empty()) {
+      auto seat = spare->wish >= 0 && spare->wish <= UINT32_MAX ? free.find(static_cast<std::uint32_t>(spare->wish))
+                                                                : free.end();
+      const bool wished = seat != free.end();
+      if (!wished) seat = free.begin();
+      SetSeat(*seat, spare, wished ? "it asked for it" : "it was free");
+      free.erase(seat);
+      continue;
+    }
+    std::optional<std::uint32_t> silent;
+    for (const std::uint32_t ordinal : TakenSeats(job)) {
+      if (!Alive(HolderOf(state.seats.at({job, ordinal})), limits.seat_timeout)) {
+        silent = ordinal;
+        break;
+      }
+    }
+    if (!silent) return;
+    SetSeat(*silent, spare, fmt::format("its holder was silent for {}", FormatDuration(limits.seat_timeout)));
+  }
+}
+
+}  // namespace tributary::federation

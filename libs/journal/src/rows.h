@@ -1,0 +1,34 @@
+// Private: rows to statements and back.
+#pragma once
+
+#include "sqlite.h"
+#include "tributary/federation/decisions.h"
+
+namespace tributary::journal {
+
+// One kept statement per kind of decision.
+struct Statements {
+  Statement put_job, put_round, put_seat, free_seat, put_task, remove_done, close_round, end_job_tasks, end_job_seats;
+  static Result<Statements> Prepare(Database& database);
+};
+
+Status Write(Statements& statements, const federation::Decision& decision);
+
+// Column lists in the order that the readers expect.
+inline constexpr const char* kJobColumns =
+    "job, text, state, submit_order, message, started_ms, ended_ms, rounds, round, digest";
+inline constexpr const char* kRoundColumns =
+    "job, round, state, generation, slots, digest, started_ms, phase_ms, seconds, participants, dropped, metrics, "
+    "bytes_up, bytes_down";
+inline constexpr const char* kTaskColumns =
+    "job, round, kind, idx, state, attempt, failures, holder, first_slot, end_slot, objects, metrics, digest, bytes_up, "
+    "bytes_down, message";
+
+Result<federation::JobRow> ReadJob(const Statement& row);
+Result<federation::RoundRow> ReadRound(const Statement& row);
+Result<federation::TaskRow> ReadTask(const Statement& row);
+
+// Tables of schema 1.
+extern const char* const kTables;
+
+}  // namespace tributary::journal
