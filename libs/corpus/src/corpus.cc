@@ -16,18 +16,21 @@ constexpr std::uint32_t kMaxLength = 1u << 20;
 
 Status CheckOptions(const CorpusOptions& o) {
   if (o.format != "text") {
-    return MakeError(Code::kInvalidArgument, "data '{}': format '{}' is not supported; supported: text", o.name, o.format);
+    return MakeError(Code::kInvalidArgument,
+                     "data '{}': format '{}' is not supported; supported: text", o.name, o.format);
   }
   if (o.partitions == 0 || o.partitions > kMaxPartitions || o.partition >= o.partitions) {
-    return MakeError(Code::kInvalidArgument, "data '{}': partition {} of {} is not possible; partition.count is 1 to {}",
+    return MakeError(Code::kInvalidArgument,
+                     "data '{}': partition {} of {} is not possible; partition.count is 1 to {}",
                      o.name, o.partition, o.partitions, kMaxPartitions);
   }
   if (!(o.validation_fraction >= 0 && o.validation_fraction < 1)) {
-    return MakeError(Code::kInvalidArgument, "data '{}': validation_fraction {} is not in [0, 1)", o.name,
-                     o.validation_fraction);
+    return MakeError(Code::kInvalidArgument, "data '{}': validation_fraction {} is not in [0, 1)",
+                     o.name, o.validation_fraction);
   }
   if (o.max_length == 0 || o.max_length > kMaxLength) {
-    return MakeError(Code::kInvalidArgument, "data '{}': max_length {} is not in [1, {}]", o.name, o.max_length, kMaxLength);
+    return MakeError(Code::kInvalidArgument, "data '{}': max_length {} is not in [1, {}]", o.name,
+                     o.max_length, kMaxLength);
   }
   return Ok();
 }
@@ -44,11 +47,13 @@ std::string Deal(std::string_view part, const CorpusOptions& o, std::uint64_t se
 }
 
 // Gives the partition's text of each file in turn; one file is in memory at a time.
-Status EachFile(const CorpusOptions& o, const std::function<Status(const TextFile&, SplitViews)>& take) {
+Status EachFile(const CorpusOptions& o,
+                const std::function<Status(const TextFile&, SplitViews)>& take) {
   TRIBUTARY_TRY(CheckOptions(o));
   TRIBUTARY_ASSIGN(const auto files, ListTextFiles(o.path, o.name));
   const bool by_file = o.scheme == PartitionScheme::kByFile;
-  const auto owner = by_file ? DealFiles(files, o.partitions, o.seed) : std::vector<std::uint32_t>();
+  const auto owner =
+      by_file ? DealFiles(files, o.partitions, o.seed) : std::vector<std::uint32_t>();
   for (std::size_t i = 0; i < files.size(); ++i) {
     if (by_file && owner[i] != o.partition) continue;
     TRIBUTARY_ASSIGN(const std::string text, ReadTextFile(files[i]));
@@ -68,15 +73,22 @@ Status EachFile(const CorpusOptions& o, const std::function<Status(const TextFil
 }  // namespace
 
 Corpus::Corpus(std::uint32_t max_length, std::vector<std::string> files,
-               std::shared_ptr<const TokenBuffer> training, std::shared_ptr<const TokenBuffer> validation)
+               std::shared_ptr<const TokenBuffer> training,
+               std::shared_ptr<const TokenBuffer> validation)
     : max_length_(max_length),
       files_(std::move(files)),
       training_(std::move(training)),
       validation_(std::move(validation)) {}
 
-std::uint64_t Corpus::TrainingWindows() const { return WholeWindows(training_->size(), max_length_); }
-std::uint64_t Corpus::TrainingTokens() const { return training_->size(); }
-std::uint64_t Corpus::ValidationTokens() const { return validation_->size(); }
+std::uint64_t Corpus::TrainingWindows() const {
+  return WholeWindows(training_->size(), max_length_);
+}
+std::uint64_t Corpus::TrainingTokens() const {
+  return training_->size();
+}
+std::uint64_t Corpus::ValidationTokens() const {
+  return validation_->size();
+}
 std::uint64_t Corpus::BatchesPerEpoch(std::uint32_t batch_size) const {
   return EpochBatches(TrainingWindows(), batch_size);
 }
@@ -85,11 +97,13 @@ std::unique_ptr<train::BatchSource> Corpus::Training(const TrainingOrder& order)
   return MakeTrainingSource(training_, max_length_, order);
 }
 
-std::unique_ptr<train::BatchSource> Corpus::Validation(std::uint32_t batch_size, std::uint64_t max_windows) const {
+std::unique_ptr<train::BatchSource> Corpus::Validation(std::uint32_t batch_size,
+                                                       std::uint64_t max_windows) const {
   return MakeValidationSource(validation_, max_length_, batch_size, max_windows);
 }
 
-Result<std::unique_ptr<Corpus>> OpenCorpus(const CorpusOptions& options, const text::Tokenizer& tokenizer) {
+Result<std::unique_ptr<Corpus>> OpenCorpus(const CorpusOptions& options,
+                                           const text::Tokenizer& tokenizer) {
   auto training = std::make_shared<TokenBuffer>(tokenizer.VocabularySize());
   auto validation = std::make_shared<TokenBuffer>(tokenizer.VocabularySize());
   std::vector<std::string> files;
@@ -102,25 +116,30 @@ Result<std::unique_ptr<Corpus>> OpenCorpus(const CorpusOptions& options, const t
   TRIBUTARY_TRY(EachFile(options, [&](const TextFile& file, SplitViews parts) -> Status {
     if (parts.training.empty() && parts.validation.empty()) return Ok();
     files.push_back(file.path);
-    for (const Status& status : {append(*training, parts.training), append(*validation, parts.validation)}) {
+    for (const Status& status :
+         {append(*training, parts.training), append(*validation, parts.validation)}) {
       if (!status.ok()) return status.error().Wrap(file.path);
     }
     return Ok();
   }));
   if (files.empty()) {
     return MakeError(Code::kInvalidArgument,
-                     "data '{}': partition {} of {} gets no text out of {}; lower partition.count or give more files with "
+                     "data '{}': partition {} of {} gets no text out of {}; lower partition.count "
+                     "or give more files with "
                      "--data {}=PATH",
-                     options.name, options.partition, options.partitions, options.path, options.name);
+                     options.name, options.partition, options.partitions, options.path,
+                     options.name);
   }
   if (WholeWindows(training->size(), options.max_length) == 0) {
     return MakeError(Code::kInvalidArgument,
-                     "data '{}': partition {} of {} has {} training tokens, fewer than one window of max_length {} needs; "
+                     "data '{}': partition {} of {} has {} training tokens, fewer than one window "
+                     "of max_length {} needs; "
                      "lower max_length or partition.count, or give more text with --data {}=PATH",
-                     options.name, options.partition, options.partitions, training->size(), options.max_length,
-                     options.name);
+                     options.name, options.partition, options.partitions, training->size(),
+                     options.max_length, options.name);
   }
-  return std::make_unique<Corpus>(options.max_length, std::move(files), std::move(training), std::move(validation));
+  return std::make_unique<Corpus>(options.max_length, std::move(files), std::move(training),
+                                  std::move(validation));
 }
 
 Result<PartitionText> ReadPartitionText(const CorpusOptions& options) {

@@ -26,7 +26,8 @@ Result<TextFile> MakeTextFile(const fs::path& path) {
   const std::uint64_t bytes = fs::file_size(path, ec);
   if (ec) return ErrnoError(ec.value(), path.string());
   if (bytes > kMaxTextFileBytes) {
-    return MakeError(Code::kInvalidArgument, "{}: {} bytes is more than a text file may have ({}); cut it into several",
+    return MakeError(Code::kInvalidArgument,
+                     "{}: {} bytes is more than a text file may have ({}); cut it into several",
                      path.string(), bytes, kMaxTextFileBytes);
   }
   return TextFile{path.string(), bytes};
@@ -39,14 +40,16 @@ Result<std::vector<TextFile>> ListTextFiles(const std::string& path, const std::
   const auto status = fs::status(path, ec);
   if (path.empty() || !fs::exists(status)) {
     return MakeError(Code::kNotFound,
-                     "data '{}': {} is not there; install it, or say where it lies at this site with --data {}=PATH", name,
-                     path.empty() ? "no path is given and" : path, name);
+                     "data '{}': {} is not there; install it, or say where it lies at this site "
+                     "with --data {}=PATH",
+                     name, path.empty() ? "no path is given and" : path, name);
   }
   std::vector<TextFile> files;
   if (fs::is_regular_file(status)) {
     TRIBUTARY_ASSIGN(const bool binary, LooksBinary(path));
     if (binary) {
-      return MakeError(Code::kInvalidArgument, "data '{}': {} is not text (it has NUL bytes); give another --data {}=PATH",
+      return MakeError(Code::kInvalidArgument,
+                       "data '{}': {} is not text (it has NUL bytes); give another --data {}=PATH",
                        name, path, name);
     }
     TRIBUTARY_ASSIGN(auto file, MakeTextFile(path));
@@ -54,7 +57,8 @@ Result<std::vector<TextFile>> ListTextFiles(const std::string& path, const std::
     return files;
   }
   if (!fs::is_directory(status)) {
-    return MakeError(Code::kInvalidArgument, "data '{}': {} is neither a file nor a directory; give another --data {}=PATH",
+    return MakeError(Code::kInvalidArgument,
+                     "data '{}': {} is neither a file nor a directory; give another --data {}=PATH",
                      name, path, name);
   }
   std::vector<fs::path> plain;
@@ -80,9 +84,12 @@ Result<std::vector<TextFile>> ListTextFiles(const std::string& path, const std::
     if (file.bytes > 0) files.push_back(std::move(file));
   }
   if (files.empty()) {
-    return MakeError(Code::kNotFound, "data '{}': no text file lies in {}; give another --data {}=PATH", name, path, name);
+    return MakeError(Code::kNotFound,
+                     "data '{}': no text file lies in {}; give another --data {}=PATH", name, path,
+                     name);
   }
-  std::sort(files.begin(), files.end(), [](const TextFile& a, const TextFile& b) { return a.path < b.path; });
+  std::sort(files.begin(), files.end(),
+            [](const TextFile& a, const TextFile& b) { return a.path < b.path; });
   return files;
 }
 
@@ -92,8 +99,8 @@ Result<std::string> ReadTextFile(const TextFile& file) {
   std::string text(file.bytes, '\0');
   in.read(text.data(), static_cast<std::streamsize>(text.size()));
   if (static_cast<std::uint64_t>(in.gcount()) != file.bytes) {
-    return MakeError(Code::kIo, "{}: {} of {} bytes could be read; is another program writing it?", file.path, in.gcount(),
-                     file.bytes);
+    return MakeError(Code::kIo, "{}: {} of {} bytes could be read; is another program writing it?",
+                     file.path, in.gcount(), file.bytes);
   }
   return text;
 }

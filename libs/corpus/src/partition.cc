@@ -25,9 +25,9 @@ std::vector<std::uint32_t> DealFiles(const std::vector<TextFile>& files, std::ui
   std::vector<std::uint64_t> bytes(partitions);
   std::vector<std::uint32_t> partition_of(files.size());
   for (const std::size_t file : order) {
-    const auto least = std::min_element(turn.begin(), turn.end(), [&](std::uint32_t a, std::uint32_t b) {
-      return bytes[a] < bytes[b];
-    });
+    const auto least =
+        std::min_element(turn.begin(), turn.end(),
+                         [&](std::uint32_t a, std::uint32_t b) { return bytes[a] < bytes[b]; });
     partition_of[file] = *least;
     bytes[*least] += files[file].bytes;
   }
@@ -37,7 +37,8 @@ std::vector<std::uint32_t> DealFiles(const std::vector<TextFile>& files, std::ui
 std::vector<std::uint32_t> DealDocuments(std::uint64_t documents, std::uint32_t partitions,
                                          std::uint64_t seed) {
   std::vector<std::uint32_t> partition_of(documents);
-  for (std::uint64_t i = 0; i < documents; ++i) partition_of[i] = static_cast<std::uint32_t>(i % partitions);
+  for (std::uint64_t i = 0; i < documents; ++i)
+    partition_of[i] = static_cast<std::uint32_t>(i % partitions);
   SplitMix64 random(seed);
   Shuffle(partition_of, random);
   return partition_of;

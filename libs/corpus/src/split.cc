@@ -9,7 +9,8 @@ namespace {
 
 constexpr std::size_t kNone = std::string_view::npos;
 
-// The end of the first separator line "%" at or after `from` (a line start is looked for from there), or kNone.
+// The end of the first separator line "%" at or after `from` (a line start is looked for from
+// there), or kNone.
 std::size_t FortuneEnd(std::string_view text, std::size_t from) {
   for (std::size_t at = from; (at = text.find("%\n", at)) != kNone; ++at) {
     if (at == 0 || text[at - 1] == '\n') return at + 2;
@@ -29,7 +30,9 @@ std::size_t ParagraphEnd(std::string_view text, std::size_t from) {
   return std::min(text.find_first_not_of('\n', blank), text.size());
 }
 
-bool IsFortunes(std::string_view text) { return FortuneEnd(text, 0) != kNone; }
+bool IsFortunes(std::string_view text) {
+  return FortuneEnd(text, 0) != kNone;
+}
 
 }  // namespace
 
@@ -40,7 +43,8 @@ SplitViews SplitText(std::string_view text, double validation_fraction) {
   const auto wanted = static_cast<std::size_t>(std::max(0.0, std::floor(kept)));
   std::size_t cut = end_of_piece(text, wanted);
   if (cut == kNone || cut >= text.size()) {
-    // The last piece is longer than the fraction: it is the validation part, if another is before it.
+    // The last piece is longer than the fraction: it is the validation part, if another is before
+    // it.
     cut = 0;
     for (std::size_t end = end_of_piece(text, 0); end != kNone && end < text.size();
          end = end_of_piece(text, end)) {

@@ -13,7 +13,8 @@ TokenBuffer::TokenBuffer(std::uint32_t vocabulary) {
   if (vocabulary > 65536) ids_.emplace<std::vector<std::int32_t>>();
 }
 
-Status TokenBuffer::Append(std::string_view text, const text::Tokenizer& tokenizer, std::uint64_t limit) {
+Status TokenBuffer::Append(std::string_view text, const text::Tokenizer& tokenizer,
+                           std::uint64_t limit) {
   while (!text.empty()) {
     std::size_t length = text.size();
     if (length > kPieceBytes) {
@@ -22,7 +23,8 @@ Status TokenBuffer::Append(std::string_view text, const text::Tokenizer& tokeniz
     }
     TRIBUTARY_ASSIGN(const auto ids, tokenizer.Encode(text.substr(0, length)));
     if (ids.size() > limit || size() > limit - ids.size()) {
-      return MakeError(Code::kResourceExhausted, "the text has more than {} tokens; use more partitions or less text", limit);
+      return MakeError(Code::kResourceExhausted,
+                       "the text has more than {} tokens; use more partitions or less text", limit);
     }
     std::visit([&](auto& to) { to.insert(to.end(), ids.begin(), ids.end()); }, ids_);
     text.remove_prefix(length);
@@ -31,8 +33,13 @@ Status TokenBuffer::Append(std::string_view text, const text::Tokenizer& tokeniz
 }
 
 Status TokenBuffer::AppendId(std::int32_t id, std::uint64_t limit) {
-  if (size() >= limit) return MakeError(Code::kResourceExhausted, "the text has more than {} tokens", limit);
-  std::visit([&](auto& to) { to.push_back(static_cast<typename std::decay_t<decltype(to)>::value_type>(id)); }, ids_);
+  if (size() >= limit)
+    return MakeError(Code::kResourceExhausted, "the text has more than {} tokens", limit);
+  std::visit(
+      [&](auto& to) {
+        to.push_back(static_cast<typename std::decay_t<decltype(to)>::value_type>(id));
+      },
+      ids_);
   return Ok();
 }
 
@@ -41,8 +48,11 @@ std::uint64_t TokenBuffer::size() const {
 }
 
 void TokenBuffer::Copy(std::uint64_t begin, std::span<std::int32_t> out) const {
-  std::visit([&](const auto& ids) { std::copy_n(ids.begin() + static_cast<std::ptrdiff_t>(begin), out.size(), out.begin()); },
-             ids_);
+  std::visit(
+      [&](const auto& ids) {
+        std::copy_n(ids.begin() + static_cast<std::ptrdiff_t>(begin), out.size(), out.begin());
+      },
+      ids_);
 }
 
 }  // namespace tributary::corpus

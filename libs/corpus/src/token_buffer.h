@@ -16,8 +16,8 @@ class TokenBuffer {
  public:
   explicit TokenBuffer(std::uint32_t vocabulary);
 
-  // Encodes in pieces that end at a line, so that only a small part stands in 4-byte ids at a time; kResourceExhausted
-  // above `limit` tokens.
+  // Encodes in pieces that end at a line, so that only a small part stands in 4-byte ids at a time;
+  // kResourceExhausted above `limit` tokens.
   Status Append(std::string_view text, const text::Tokenizer& tokenizer, std::uint64_t limit);
   Status AppendId(std::int32_t id, std::uint64_t limit);
 

@@ -9,7 +9,8 @@ namespace tributary::corpus {
 namespace {
 
 // Appends the window that begins at token `begin`; targets behind the last token are kIgnore.
-void AddWindow(const TokenBuffer& tokens, std::uint64_t begin, std::uint32_t length, train::Batch& batch) {
+void AddWindow(const TokenBuffer& tokens, std::uint64_t begin, std::uint32_t length,
+               train::Batch& batch) {
   const std::size_t at = batch.tokens.size();
   batch.rows += 1;
   batch.columns = length;
@@ -22,7 +23,8 @@ void AddWindow(const TokenBuffer& tokens, std::uint64_t begin, std::uint32_t len
 
 class TrainingSource final : public train::BatchSource {
  public:
-  TrainingSource(std::shared_ptr<const TokenBuffer> tokens, std::uint32_t max_length, const TrainingOrder& order)
+  TrainingSource(std::shared_ptr<const TokenBuffer> tokens, std::uint32_t max_length,
+                 const TrainingOrder& order)
       : tokens_(std::move(tokens)),
         max_length_(max_length),
         order_(order),
@@ -38,7 +40,8 @@ class TrainingSource final : public train::BatchSource {
     const std::uint64_t first = next_ % per_epoch_ * order_.batch_size;
     const std::uint64_t last = std::min<std::uint64_t>(first + order_.batch_size, windows_);
     for (std::uint64_t i = first; i < last; ++i) {
-      AddWindow(*tokens_, static_cast<std::uint64_t>(permutation_[i]) * max_length_, max_length_, batch);
+      AddWindow(*tokens_, static_cast<std::uint64_t>(permutation_[i]) * max_length_, max_length_,
+                batch);
     }
     ++next_;
     return batch;
@@ -65,8 +68,8 @@ class TrainingSource final : public train::BatchSource {
 
 class ValidationSource final : public train::BatchSource {
  public:
-  ValidationSource(std::shared_ptr<const TokenBuffer> tokens, std::uint32_t max_length, std::uint32_t batch_size,
-                   std::uint64_t max_windows)
+  ValidationSource(std::shared_ptr<const TokenBuffer> tokens, std::uint32_t max_length,
+                   std::uint32_t batch_size, std::uint64_t max_windows)
       : tokens_(std::move(tokens)),
         max_length_(max_length),
         batch_size_(batch_size),
@@ -105,12 +108,14 @@ std::uint64_t EpochBatches(std::uint64_t windows, std::uint32_t batch_size) {
 }
 
 std::unique_ptr<train::BatchSource> MakeTrainingSource(std::shared_ptr<const TokenBuffer> tokens,
-                                                       std::uint32_t max_length, const TrainingOrder& order) {
+                                                       std::uint32_t max_length,
+                                                       const TrainingOrder& order) {
   return std::make_unique<TrainingSource>(std::move(tokens), max_length, order);
 }
 
 std::unique_ptr<train::BatchSource> MakeValidationSource(std::shared_ptr<const TokenBuffer> tokens,
-                                                         std::uint32_t max_length, std::uint32_t batch_size,
+                                                         std::uint32_t max_length,
+                                                         std::uint32_t batch_size,
                                                          std::uint64_t max_windows) {
   return std::make_unique<ValidationSource>(std::move(tokens), max_length, batch_size, max_windows);
 }

@@ -16,9 +16,11 @@ std::uint64_t AllWindows(std::uint64_t tokens, std::uint32_t max_length);
 std::uint64_t EpochBatches(std::uint64_t windows, std::uint32_t batch_size);
 
 std::unique_ptr<train::BatchSource> MakeTrainingSource(std::shared_ptr<const TokenBuffer> tokens,
-                                                       std::uint32_t max_length, const TrainingOrder& order);
+                                                       std::uint32_t max_length,
+                                                       const TrainingOrder& order);
 std::unique_ptr<train::BatchSource> MakeValidationSource(std::shared_ptr<const TokenBuffer> tokens,
-                                                         std::uint32_t max_length, std::uint32_t batch_size,
+                                                         std::uint32_t max_length,
+                                                         std::uint32_t batch_size,
                                                          std::uint64_t max_windows);
 
 }  // namespace tributary::corpus

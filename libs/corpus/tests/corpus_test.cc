@@ -20,7 +20,8 @@ void WriteFortunes(const TempDirectory& directory) {
   int number = 0;
   for (int file = 0; file < 12; ++file) {
     std::string text;
-    for (int i = 0; i < 20 + 10 * file; ++i) text += "fortune number " + std::to_string(number++) + "\n%\n";
+    for (int i = 0; i < 20 + 10 * file; ++i)
+      text += "fortune number " + std::to_string(number++) + "\n%\n";
     directory.Write(std::string("file") + static_cast<char>('a' + file), text);
   }
 }
@@ -101,8 +102,11 @@ TEST_P(PartitionTest, TheSeedDecides) {
   EXPECT_NE(first->training, other->training);
 }
 
-INSTANTIATE_TEST_SUITE_P(Schemes, PartitionTest, ::testing::Values(PartitionScheme::kIid, PartitionScheme::kByFile),
-                         [](const auto& info) { return info.param == PartitionScheme::kIid ? "Iid" : "ByFile"; });
+INSTANTIATE_TEST_SUITE_P(Schemes, PartitionTest,
+                         ::testing::Values(PartitionScheme::kIid, PartitionScheme::kByFile),
+                         [](const auto& info) {
+                           return info.param == PartitionScheme::kIid ? "Iid" : "ByFile";
+                         });
 
 TEST(Corpus, ByFileGivesWholeFiles) {
   TempDirectory directory;
@@ -128,7 +132,8 @@ TEST(Corpus, AnEpochHoldsEachWindowOnceWithShiftedTargets) {
   const std::uint64_t per_epoch = corpus->BatchesPerEpoch(8);
   EXPECT_EQ(per_epoch, corpus->TrainingWindows() / 8);
   std::multiset<std::vector<std::int32_t>> windows;
-  for (const auto& batch : All(*corpus->Training({.seed = 5, .batch_size = 8, .batches = per_epoch}))) {
+  for (const auto& batch :
+       All(*corpus->Training({.seed = 5, .batch_size = 8, .batches = per_epoch}))) {
     ASSERT_EQ(batch.rows, 8u);
     ASSERT_EQ(batch.columns, 16u);
     for (std::uint32_t row = 0; row < 8; ++row) {
@@ -141,11 +146,13 @@ TEST(Corpus, AnEpochHoldsEachWindowOnceWithShiftedTargets) {
   const auto text = ReadPartitionText(o);
   std::multiset<std::vector<std::int32_t>> expected;
   std::vector<std::int32_t> stream;
-  auto single = corpus->Training({.seed = 9, .batch_size = 1, .batches = corpus->TrainingWindows()});
+  auto single =
+      corpus->Training({.seed = 9, .batch_size = 1, .batches = corpus->TrainingWindows()});
   for (const auto& batch : All(*single)) expected.insert(batch.tokens);
   EXPECT_EQ(expected.size(), corpus->TrainingWindows());
   for (const auto& window : windows) EXPECT_EQ(expected.count(window), windows.count(window));
-  EXPECT_EQ(corpus->TrainingTokens(), text->training.size() + 12);  // an end of text behind each file
+  EXPECT_EQ(corpus->TrainingTokens(),
+            text->training.size() + 12);  // an end of text behind each file
 }
 
 TEST(Corpus, ATrainingGoesOnWhereTheLastOneEnded) {
@@ -156,7 +163,8 @@ TEST(Corpus, ATrainingGoesOnWhereTheLastOneEnded) {
   const std::uint64_t batches = corpus->BatchesPerEpoch(8) + 10;  // over the end of an epoch
   const auto whole = All(*corpus->Training({.seed = 3, .batch_size = 8, .batches = batches}));
   auto first = All(*corpus->Training({.seed = 3, .batch_size = 8, .batches = 7}));
-  const auto rest = All(*corpus->Training({.seed = 3, .batch_size = 8, .first_batch = 7, .batches = batches - 7}));
+  const auto rest = All(
+      *corpus->Training({.seed = 3, .batch_size = 8, .first_batch = 7, .batches = batches - 7}));
   first.insert(first.end(), rest.begin(), rest.end());
   ASSERT_EQ(first.size(), whole.size());
   for (std::size_t i = 0; i < whole.size(); ++i) EXPECT_EQ(first[i].tokens, whole[i].tokens) << i;
@@ -167,7 +175,8 @@ TEST(Corpus, ATrainingGoesOnWhereTheLastOneEnded) {
 
 TEST(Corpus, ValidationCoversEveryByteOnceInOrder) {
   TempDirectory directory;
-  CorpusOptions o = Options(directory.Write("one", std::string(40, 'a') + "\n" + "the last line of it\n"));
+  CorpusOptions o =
+      Options(directory.Write("one", std::string(40, 'a') + "\n" + "the last line of it\n"));
   o.max_length = 8;
   const auto corpus = OpenOk(o);
   ASSERT_NE(corpus, nullptr);
@@ -175,8 +184,10 @@ TEST(Corpus, ValidationCoversEveryByteOnceInOrder) {
   std::uint64_t ignored = 0;
   for (const auto& batch : All(*corpus->Validation(2))) {
     for (const auto target : batch.targets) {
-      if (target == train::kIgnore) ++ignored;
-      else if (target < 256) targets.push_back(static_cast<char>(target));
+      if (target == train::kIgnore)
+        ++ignored;
+      else if (target < 256)
+        targets.push_back(static_cast<char>(target));
     }
   }
   const auto text = ReadPartitionText(o);
@@ -247,7 +258,8 @@ TEST(CorpusErrors, PartitionWithoutText) {
 
 TEST(CorpusErrors, TextShorterThanAWindow) {
   TempDirectory directory;
-  EXPECT_THAT(OpenError(Options(directory.Write("one", "short"))), HasSubstr("fewer than one window of max_length 16"));
+  EXPECT_THAT(OpenError(Options(directory.Write("one", "short"))),
+              HasSubstr("fewer than one window of max_length 16"));
 }
 
 }  // namespace

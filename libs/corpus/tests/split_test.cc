@@ -37,7 +37,9 @@ TEST(SplitText, OnePieceIsAllTraining) {
   EXPECT_EQ(SplitText("", 0.5).training, "");
 }
 
-TEST(SplitText, NoFractionNoValidation) { EXPECT_EQ(SplitText("a\nb\n", 0).validation, ""); }
+TEST(SplitText, NoFractionNoValidation) {
+  EXPECT_EQ(SplitText("a\nb\n", 0).validation, "");
+}
 
 TEST(SplitText, NothingIsLostForAnyFraction) {
   std::string text;

@@ -12,7 +12,8 @@ namespace tributary::corpus {
 class TempDirectory {
  public:
   TempDirectory() {
-    std::string name = (std::filesystem::temp_directory_path() / "tributary-corpus-XXXXXX").string();
+    std::string name =
+        (std::filesystem::temp_directory_path() / "tributary-corpus-XXXXXX").string();
     path_ = mkdtemp(name.data());
   }
   ~TempDirectory() { std::filesystem::remove_all(path_); }

@@ -28,8 +28,8 @@ struct Symbol {
 
 struct Candidate {
   std::uint32_t rank;
-  std::int32_t left;      // index of its left symbol
-  std::int32_t left_id;   // to see that neither side has changed since
+  std::int32_t left;     // index of its left symbol
+  std::int32_t left_id;  // to see that neither side has changed since
   std::int32_t right_id;
   std::int32_t merged;
   // The best rank first, of equal ones the leftmost.
@@ -84,7 +84,9 @@ class BpeTokenizer final : public Tokenizer {
     return out;
   }
 
-  std::uint32_t VocabularySize() const override { return static_cast<std::uint32_t>(tokens_.size()); }
+  std::uint32_t VocabularySize() const override {
+    return static_cast<std::uint32_t>(tokens_.size());
+  }
   std::int32_t EndOfText() const override { return end_of_text_; }
 
  private:
@@ -118,7 +120,8 @@ class BpeTokenizer final : public Tokenizer {
       const Candidate best = candidates.top();
       candidates.pop();
       Symbol& left = symbols[best.left];
-      if (left.id != best.left_id || left.next < 0 || symbols[left.next].id != best.right_id) continue;
+      if (left.id != best.left_id || left.next < 0 || symbols[left.next].id != best.right_id)
+        continue;
       Symbol& right = symbols[left.next];
       left.id = best.merged;
       left.next = right.next;
@@ -151,11 +154,12 @@ Result<std::unique_ptr<Tokenizer>> MakeBpeTokenizer(BpeTables tables, const std:
   std::array<std::int32_t, 256> byte_ids{};
   for (int byte = 0; byte < 256; ++byte) {
     const auto found = ids.find(std::string(1, static_cast<char>(byte)));
-    // Some published vocabularies lack control bytes and bytes that UTF-8 never has; those are dropped, as the
-    // reference does. Without printable ASCII it is no byte-level vocabulary.
+    // Some published vocabularies lack control bytes and bytes that UTF-8 never has; those are
+    // dropped, as the reference does. Without printable ASCII it is no byte-level vocabulary.
     if (found == ids.end() && byte >= ' ' && byte <= '~') {
       return MakeError(Code::kInvalidArgument,
-                       "{}: the vocabulary has no token for byte 0x{:02x}; a byte-level vocabulary has one for each",
+                       "{}: the vocabulary has no token for byte 0x{:02x}; a byte-level vocabulary "
+                       "has one for each",
                        what, byte);
     }
     byte_ids[byte] = found == ids.end() ? -1 : found->second;
@@ -169,7 +173,8 @@ Result<std::unique_ptr<Tokenizer>> MakeBpeTokenizer(BpeTables tables, const std:
     const auto merged = ids.find(left + right);
     if (left_id == ids.end() || right_id == ids.end() || merged == ids.end()) {
       return MakeError(Code::kInvalidArgument,
-                       "{}: merge {} joins tokens that the vocabulary does not have; the files belong to different "
+                       "{}: merge {} joins tokens that the vocabulary does not have; the files "
+                       "belong to different "
                        "tokenizers or are cut short",
                        what, rank + 1);
     }

@@ -16,7 +16,7 @@
 namespace tributary::text {
 
 struct BpeTables {
-  std::vector<std::string> tokens;  // by id; specials and holes are empty
+  std::vector<std::string> tokens;                          // by id; specials and holes are empty
   std::vector<std::pair<std::string, std::string>> merges;  // raw bytes, best first
   std::int32_t end_of_text = -1;
   bool add_prefix_space = false;

@@ -17,15 +17,17 @@ constexpr std::uint64_t kMaxFileBytes = 64u << 20;
 constexpr std::size_t kMaxMerges = 2u << 20;
 constexpr std::size_t kMaxTokenBytes = 4096;
 
-// GPT-2 writes bytes as printable characters: those that are printable in Latin-1 stand for themselves, the
-// others are U+0100 upwards in order.
+// GPT-2 writes bytes as printable characters: those that are printable in Latin-1 stand for
+// themselves, the others are U+0100 upwards in order.
 const std::unordered_map<std::string, char>& ByteAlphabet() {
   static const auto* alphabet = [] {
     auto* map = new std::unordered_map<std::string, char>;
     char32_t next = 0x100;
     for (int byte = 0; byte < 256; ++byte) {
-      const bool printable = (byte >= '!' && byte <= '~') || (byte >= 0xA1 && byte <= 0xAC) || byte >= 0xAE;
-      map->emplace(EncodeUtf8(printable ? static_cast<char32_t>(byte) : next++), static_cast<char>(byte));
+      const bool printable =
+          (byte >= '!' && byte <= '~') || (byte >= 0xA1 && byte <= 0xAC) || byte >= 0xAE;
+      map->emplace(EncodeUtf8(printable ? static_cast<char32_t>(byte) : next++),
+                   static_cast<char>(byte));
     }
     return map;
   }();
@@ -50,7 +52,8 @@ Result<std::pair<std::string, std::string>> MakeMerge(std::string_view left, std
   const auto right_bytes = BytesOfToken(right);
   if (!left_bytes || !right_bytes || left_bytes->empty() || right_bytes->empty()) {
     return MakeError(Code::kInvalidArgument,
-                     "{}: merge {} is not two tokens of GPT-2's byte alphabet with a space between", path, number);
+                     "{}: merge {} is not two tokens of GPT-2's byte alphabet with a space between",
+                     path, number);
   }
   return std::pair(*left_bytes, *right_bytes);
 }
@@ -59,7 +62,8 @@ Result<std::pair<std::string, std::string>> MakeMerge(std::string_view left, std
 Result<std::size_t> CheckId(const Json& value, const std::string& token, std::size_t total,
                             const std::string& path) {
   if (!value.is_number_integer() || value < 0 || value >= total) {
-    return MakeError(Code::kInvalidArgument, "{}: the id of token '{}' is not an integer below {}, the number of tokens",
+    return MakeError(Code::kInvalidArgument,
+                     "{}: the id of token '{}' is not an integer below {}, the number of tokens",
                      path, token.substr(0, 40), total);
   }
   return value.get<std::size_t>();
@@ -67,19 +71,22 @@ Result<std::size_t> CheckId(const Json& value, const std::string& token, std::si
 
 Status CheckCount(std::size_t count, const std::string& path) {
   if (count == 0 || count > kMaxVocabulary) {
-    return MakeError(Code::kInvalidArgument, "{}: {} tokens; a vocabulary has 1 to {}", path, count, kMaxVocabulary);
+    return MakeError(Code::kInvalidArgument, "{}: {} tokens; a vocabulary has 1 to {}", path, count,
+                     kMaxVocabulary);
   }
   return Ok();
 }
 
 // Fills tokens by id. `extra` further ids are expected outside (added tokens).
-Status AddVocabulary(const Json& vocabulary, std::size_t total, const std::string& path, BpeTables& tables,
-                     std::vector<bool>& taken) {
+Status AddVocabulary(const Json& vocabulary, std::size_t total, const std::string& path,
+                     BpeTables& tables, std::vector<bool>& taken) {
   for (const auto& [token, value] : vocabulary.items()) {
     TRIBUTARY_ASSIGN(const std::size_t id, CheckId(value, token, total, path));
-    if (taken[id]) return MakeError(Code::kInvalidArgument, "{}: id {} is given to two tokens", path, id);
+    if (taken[id])
+      return MakeError(Code::kInvalidArgument, "{}: id {} is given to two tokens", path, id);
     if (token.empty() || token.size() > kMaxTokenBytes) {
-      return MakeError(Code::kInvalidArgument, "{}: the token of id {} has {} bytes; 1 to {} are possible", path, id,
+      return MakeError(Code::kInvalidArgument,
+                       "{}: the token of id {} has {} bytes; 1 to {} are possible", path, id,
                        token.size(), kMaxTokenBytes);
     }
     taken[id] = true;
@@ -90,7 +97,8 @@ Status AddVocabulary(const Json& vocabulary, std::size_t total, const std::strin
     auto bytes = BytesOfToken(token);
     if (!bytes) {
       return MakeError(Code::kInvalidArgument,
-                       "{}: token '{}' has characters outside GPT-2's byte alphabet; only byte-level BPE is supported",
+                       "{}: token '{}' has characters outside GPT-2's byte alphabet; only "
+                       "byte-level BPE is supported",
                        path, token.substr(0, 40));
     }
     tables.tokens[id] = std::move(*bytes);
@@ -103,7 +111,8 @@ Status ReadMergeLines(const std::string& path, BpeTables& tables) {
   const auto size = std::filesystem::file_size(path, ec);
   if (ec) return ErrnoError(ec.value(), path);
   if (size > kMaxFileBytes) {
-    return MakeError(Code::kInvalidArgument, "{}: {} bytes is more than a merges file may have ({})", path, size,
+    return MakeError(Code::kInvalidArgument,
+                     "{}: {} bytes is more than a merges file may have ({})", path, size,
                      kMaxFileBytes);
   }
   std::ifstream in(path, std::ios::binary);
@@ -114,11 +123,13 @@ Status ReadMergeLines(const std::string& path, BpeTables& tables) {
     if (line.empty() || (number == 1 && line.starts_with("#version"))) continue;
     const std::size_t space = line.find(' ');
     if (space == std::string::npos || tables.merges.size() == kMaxMerges) {
-      return MakeError(Code::kInvalidArgument, "{}: line {} is not two tokens with a space between, or there are too many",
+      return MakeError(Code::kInvalidArgument,
+                       "{}: line {} is not two tokens with a space between, or there are too many",
                        path, number);
     }
     const std::string_view view(line);
-    TRIBUTARY_ASSIGN(auto merge, MakeMerge(view.substr(0, space), view.substr(space + 1), path, number));
+    TRIBUTARY_ASSIGN(auto merge,
+                     MakeMerge(view.substr(0, space), view.substr(space + 1), path, number));
     tables.merges.push_back(std::move(merge));
   }
   return Ok();
@@ -126,7 +137,8 @@ Status ReadMergeLines(const std::string& path, BpeTables& tables) {
 
 Status ReadJsonMerges(const Json& merges, const std::string& path, BpeTables& tables) {
   if (merges.size() > kMaxMerges) {
-    return MakeError(Code::kInvalidArgument, "{}: {} merges; at most {} are possible", path, merges.size(), kMaxMerges);
+    return MakeError(Code::kInvalidArgument, "{}: {} merges; at most {} are possible", path,
+                     merges.size(), kMaxMerges);
   }
   for (std::size_t i = 0; i < merges.size(); ++i) {
     const Json& merge = merges[i];
@@ -137,7 +149,8 @@ Status ReadJsonMerges(const Json& merges, const std::string& path, BpeTables& ta
       const std::size_t space = text.find(' ');
       left = text.substr(0, space);
       if (space != std::string::npos) right = text.substr(space + 1);
-    } else if (merge.is_array() && merge.size() == 2 && merge[0].is_string() && merge[1].is_string()) {
+    } else if (merge.is_array() && merge.size() == 2 && merge[0].is_string() &&
+               merge[1].is_string()) {
       left = merge[0].get<std::string>();
       right = merge[1].get<std::string>();
     }
@@ -148,7 +161,8 @@ Status ReadJsonMerges(const Json& merges, const std::string& path, BpeTables& ta
 }
 
 std::string TypeOf(const Json& value) {
-  if (value.is_object() && value.contains("type") && value["type"].is_string()) return value["type"];
+  if (value.is_object() && value.contains("type") && value["type"].is_string())
+    return value["type"];
   return value.is_null() ? "none" : "unknown";
 }
 
@@ -158,7 +172,8 @@ bool Flag(const Json& object, const char* key, bool otherwise) {
 
 Status ReadPretokenizer(const Json& value, const std::string& path, BpeTables& tables) {
   Json steps = Json::array({value});
-  if (TypeOf(value) == "Sequence" && value.contains("pretokenizers") && value["pretokenizers"].is_array()) {
+  if (TypeOf(value) == "Sequence" && value.contains("pretokenizers") &&
+      value["pretokenizers"].is_array()) {
     steps = value["pretokenizers"];
   }
   bool byte_level = false;
@@ -174,7 +189,8 @@ Status ReadPretokenizer(const Json& value, const std::string& path, BpeTables& t
       tables.pretokenizer.split_digits = true;
     } else {
       return MakeError(Code::kInvalidArgument,
-                       "{}: pre_tokenizer '{}' is not supported; only ByteLevel, or Digits (individual) then ByteLevel",
+                       "{}: pre_tokenizer '{}' is not supported; only ByteLevel, or Digits "
+                       "(individual) then ByteLevel",
                        path, type);
     }
   }
@@ -186,23 +202,27 @@ Status ReadPretokenizer(const Json& value, const std::string& path, BpeTables& t
 
 Status CheckModelKind(const Json& file, const std::string& path) {
   if (!file.is_object() || !file.contains("model") || !file["model"].is_object()) {
-    return MakeError(Code::kInvalidArgument, "{}: 'model' is missing; this is not a tokenizer.json", path);
+    return MakeError(Code::kInvalidArgument, "{}: 'model' is missing; this is not a tokenizer.json",
+                     path);
   }
   const Json& model = file["model"];
   // Old files leave the type out when it is BPE.
   const std::string type = model.contains("type") ? TypeOf(model) : "BPE";
   if (type != "BPE") {
-    return MakeError(Code::kInvalidArgument, "{}: tokenizer model '{}' is not supported; only byte-level BPE is", path,
+    return MakeError(Code::kInvalidArgument,
+                     "{}: tokenizer model '{}' is not supported; only byte-level BPE is", path,
                      type);
   }
   for (const char* key : {"byte_fallback", "ignore_merges"}) {
     if (Flag(model, key, false)) {
-      return MakeError(Code::kInvalidArgument, "{}: model.{} is not supported; only GPT-2's byte-level BPE is", path, key);
+      return MakeError(Code::kInvalidArgument,
+                       "{}: model.{} is not supported; only GPT-2's byte-level BPE is", path, key);
     }
   }
   for (const char* key : {"continuing_subword_prefix", "end_of_word_suffix"}) {
     if (model.contains(key) && model[key].is_string() && model[key] != "") {
-      return MakeError(Code::kInvalidArgument, "{}: model.{} is not supported; only GPT-2's byte-level BPE is", path, key);
+      return MakeError(Code::kInvalidArgument,
+                       "{}: model.{} is not supported; only GPT-2's byte-level BPE is", path, key);
     }
   }
   if (!model.contains("vocab") || !model["vocab"].is_object() || !model.contains("merges") ||
@@ -210,7 +230,8 @@ Status CheckModelKind(const Json& file, const std::string& path) {
     return MakeError(Code::kInvalidArgument, "{}: model.vocab or model.merges is missing", path);
   }
   if (file.contains("normalizer") && !file["normalizer"].is_null()) {
-    return MakeError(Code::kInvalidArgument, "{}: normalizer '{}' is not supported; byte-level BPE has none", path,
+    return MakeError(Code::kInvalidArgument,
+                     "{}: normalizer '{}' is not supported; byte-level BPE has none", path,
                      TypeOf(file["normalizer"]));
   }
   return Ok();
@@ -221,7 +242,8 @@ Status CheckModelKind(const Json& file, const std::string& path) {
 Result<BpeTables> ReadBpePair(const std::string& vocabulary_path, const std::string& merges_path) {
   TRIBUTARY_ASSIGN(const Json vocabulary, ReadJsonFile(vocabulary_path, kMaxFileBytes));
   if (!vocabulary.is_object()) {
-    return MakeError(Code::kInvalidArgument, "{}: expected an object of token to id", vocabulary_path);
+    return MakeError(Code::kInvalidArgument, "{}: expected an object of token to id",
+                     vocabulary_path);
   }
   TRIBUTARY_TRY(CheckCount(vocabulary.size(), vocabulary_path));
   BpeTables tables;
@@ -237,11 +259,13 @@ Result<BpeTables> ReadTokenizerJson(const std::string& path) {
   TRIBUTARY_TRY(CheckModelKind(file, path));
   const Json& vocabulary = file["model"]["vocab"];
   const Json added = file.value("added_tokens", Json::array());
-  if (!added.is_array()) return MakeError(Code::kInvalidArgument, "{}: added_tokens is not a list", path);
+  if (!added.is_array())
+    return MakeError(Code::kInvalidArgument, "{}: added_tokens is not a list", path);
 
   std::size_t total = vocabulary.size();
   for (const Json& token : added) {
-    TRIBUTARY_ASSIGN(const std::string content, GetString(token, "content", path + ": added_tokens"));
+    TRIBUTARY_ASSIGN(const std::string content,
+                     GetString(token, "content", path + ": added_tokens"));
     if (!vocabulary.contains(content)) ++total;
   }
   TRIBUTARY_TRY(CheckCount(total, path));
@@ -250,8 +274,10 @@ Result<BpeTables> ReadTokenizerJson(const std::string& path) {
   std::vector<bool> taken(total);
   TRIBUTARY_TRY(AddVocabulary(vocabulary, total, path, tables, taken));
   for (const Json& token : added) {
-    TRIBUTARY_ASSIGN(const std::string content, GetString(token, "content", path + ": added_tokens"));
-    if (!token.contains("id")) return MakeError(Code::kInvalidArgument, "{}: added token without id", path);
+    TRIBUTARY_ASSIGN(const std::string content,
+                     GetString(token, "content", path + ": added_tokens"));
+    if (!token.contains("id"))
+      return MakeError(Code::kInvalidArgument, "{}: added token without id", path);
     TRIBUTARY_ASSIGN(const std::size_t id, CheckId(token["id"], content, total, path));
     const bool known = vocabulary.contains(content);
     if (known ? vocabulary[content] != token["id"] : taken[id]) {

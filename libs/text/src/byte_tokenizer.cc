@@ -30,6 +30,8 @@ std::string Tokenizer::Decode(std::span<const std::int32_t> ids) const {
   return ReplaceInvalidUtf8(DecodeBytes(ids));
 }
 
-std::unique_ptr<Tokenizer> MakeByteTokenizer() { return std::make_unique<ByteTokenizer>(); }
+std::unique_ptr<Tokenizer> MakeByteTokenizer() {
+  return std::make_unique<ByteTokenizer>();
+}
 
 }  // namespace tributary::text

@@ -13,7 +13,8 @@ Result<std::unique_ptr<Tokenizer>> OpenTokenizer(const std::string& path) {
   const auto status = fs::status(path, ec);
   if (!fs::exists(status)) {
     return MakeError(Code::kNotFound,
-                     "tokenizer {}: no such file or directory; give a directory with vocab.json and merges.txt, a "
+                     "tokenizer {}: no such file or directory; give a directory with vocab.json "
+                     "and merges.txt, a "
                      "tokenizer.json, or leave it out for bytes",
                      path);
   }
@@ -35,7 +36,8 @@ Result<std::unique_ptr<Tokenizer>> OpenTokenizer(const std::string& path) {
     return MakeBpeTokenizer(std::move(tables), path);
   }
   return MakeError(Code::kNotFound,
-                   "tokenizer {}: neither tokenizer.json nor vocab.json (encoder.json) is in it; leave the tokenizer "
+                   "tokenizer {}: neither tokenizer.json nor vocab.json (encoder.json) is in it; "
+                   "leave the tokenizer "
                    "out for bytes",
                    path);
 }

@@ -9,10 +9,11 @@ namespace tributary::text {
 namespace {
 
 // Unicode White_Space, spelled out: PCRE2's own \s also takes U+180E, which the reference does not.
-#define SPACE "\\t-\\r \\x{85}\\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}\\x{205f}\\x{3000}"
-constexpr const char* kGpt2 =
-    "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^" SPACE "\\p{L}\\p{N}]+|[" SPACE "]+(?![^" SPACE
-    "])|[" SPACE "]+";
+#define SPACE \
+  "\\t-\\r "  \
+  "\\x{85}\\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}\\x{205f}\\x{3000}"
+constexpr const char* kGpt2 = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^" SPACE
+                              "\\p{L}\\p{N}]+|[" SPACE "]+(?![^" SPACE "])|[" SPACE "]+";
 #undef SPACE
 constexpr const char* kDigit = "\\p{N}";
 
@@ -82,14 +83,16 @@ class Pcre2Pretokenizer final : public Pretokenizer {
     std::size_t at = 0;
     while (at < text.size()) {
       // The caller made the text valid; checking it again at every match would make this quadratic.
-      int found = pcre2_match(&code, subject, text.size(), at, PCRE2_NO_UTF_CHECK, match.get(), nullptr);
+      int found =
+          pcre2_match(&code, subject, text.size(), at, PCRE2_NO_UTF_CHECK, match.get(), nullptr);
       if (found == PCRE2_ERROR_JIT_STACKLIMIT) {
         found = pcre2_match(&code, subject, text.size(), at, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT,
                             match.get(), nullptr);
       }
       if (found == PCRE2_ERROR_NOMATCH) break;
       if (found < 0) {
-        return MakeError(Code::kInternal, "PCRE2 gave up on the text at byte {}: {}", at, Pcre2Message(found));
+        return MakeError(Code::kInternal, "PCRE2 gave up on the text at byte {}: {}", at,
+                         Pcre2Message(found));
       }
       const PCRE2_SIZE* range = pcre2_get_ovector_pointer(match.get());
       between(text.substr(at, range[0] - at));

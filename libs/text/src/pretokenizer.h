@@ -20,7 +20,8 @@ class Pretokenizer {
  public:
   static Result<std::unique_ptr<Pretokenizer>> Make(const PretokenizerOptions& options);
   virtual ~Pretokenizer() = default;
-  // Calls `piece` for each piece in order; together they are the whole text. REQUIRES: `utf8` is valid UTF-8.
+  // Calls `piece` for each piece in order; together they are the whole text. REQUIRES: `utf8` is
+  // valid UTF-8.
   virtual Status Split(std::string_view utf8,
                        const std::function<void(std::string_view)>& piece) const = 0;
 };

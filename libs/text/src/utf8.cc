@@ -11,7 +11,8 @@ struct Scan {
   bool truncated;  // the text ends where the character could still go on
 };
 
-// The character at the front of `bytes` by table 3-7 of the Unicode standard. REQUIRES: !bytes.empty()
+// The character at the front of `bytes` by table 3-7 of the Unicode standard. REQUIRES:
+// !bytes.empty()
 Scan ScanCharacter(std::string_view bytes) {
   const auto at = [&](std::size_t i) { return static_cast<std::uint8_t>(bytes[i]); };
   const std::uint8_t first = at(0);

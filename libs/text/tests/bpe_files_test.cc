@@ -43,7 +43,9 @@ TEST(TokenizerFiles, MissingMerges) {
   EXPECT_THAT(OpenError(directory.path()), HasSubstr("merges.txt"));
 }
 
-TEST(TokenizerFiles, NotJson) { EXPECT_THAT(PairError("{\"a\": ", ""), HasSubstr("not valid JSON")); }
+TEST(TokenizerFiles, NotJson) {
+  EXPECT_THAT(PairError("{\"a\": ", ""), HasSubstr("not valid JSON"));
+}
 
 TEST(TokenizerFiles, TooDeepJson) {
   EXPECT_THAT(PairError(std::string(100000, '['), ""), HasSubstr("nested deeper"));
@@ -53,14 +55,16 @@ TEST(TokenizerFiles, IdsOutOfRange) {
   for (const Json& id : {Json(-1), Json(1u << 30), Json(1.5), Json("7"), Json(~0ull)}) {
     Json vocabulary = TinyVocabulary();
     vocabulary["a"] = id;
-    EXPECT_THAT(PairError(vocabulary.dump(), TinyMergeLines()), HasSubstr("not an integer below 262"));
+    EXPECT_THAT(PairError(vocabulary.dump(), TinyMergeLines()),
+                HasSubstr("not an integer below 262"));
   }
 }
 
 TEST(TokenizerFiles, IdGivenTwice) {
   Json vocabulary = TinyVocabulary();
   vocabulary["a"] = 5;
-  EXPECT_THAT(PairError(vocabulary.dump(), TinyMergeLines()), HasSubstr("id 5 is given to two tokens"));
+  EXPECT_THAT(PairError(vocabulary.dump(), TinyMergeLines()),
+              HasSubstr("id 5 is given to two tokens"));
 }
 
 TEST(TokenizerFiles, ByteMissing) {
@@ -112,7 +116,8 @@ TEST(TokenizerFiles, NormalizerIsRefused) {
 
 TEST(TokenizerFiles, WrongShapesInTokenizerJson) {
   EXPECT_THAT(JsonError(Json::array()), HasSubstr("'model' is missing"));
-  EXPECT_THAT(JsonError({{"model", {{"type", "BPE"}}}}), HasSubstr("model.vocab or model.merges is missing"));
+  EXPECT_THAT(JsonError({{"model", {{"type", "BPE"}}}}),
+              HasSubstr("model.vocab or model.merges is missing"));
   Json json = TinyTokenizerJson();
   json["added_tokens"] = 3;
   EXPECT_THAT(JsonError(json), HasSubstr("added_tokens is not a list"));

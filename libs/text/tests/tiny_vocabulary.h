@@ -1,4 +1,5 @@
-// A byte-level BPE vocabulary made by hand: the 256 bytes in order, a few merges, the end of text last.
+// A byte-level BPE vocabulary made by hand: the 256 bytes in order, a few merges, the end of text
+// last.
 #pragma once
 
 #include <stdlib.h>

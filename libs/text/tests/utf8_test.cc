@@ -18,7 +18,9 @@ TEST(Utf8, InvalidPartsBecomeOneReplacementEach) {
   EXPECT_EQ(ReplaceInvalidUtf8("\xC0\xAF"), kReplacement + kReplacement);
   EXPECT_EQ(ReplaceInvalidUtf8("\xED\xA0\x80"), kReplacement + kReplacement + kReplacement);
   EXPECT_EQ(ReplaceInvalidUtf8("\xF0\x9F\x98"), kReplacement);
-  EXPECT_EQ(ReplaceInvalidUtf8("\xF0\x9F" "A"), kReplacement + "A");
+  EXPECT_EQ(ReplaceInvalidUtf8("\xF0\x9F"
+                               "A"),
+            kReplacement + "A");
   EXPECT_EQ(ReplaceInvalidUtf8("\xF4\x90\x80\x80"),
             kReplacement + kReplacement + kReplacement + kReplacement);
 }

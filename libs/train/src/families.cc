@@ -24,7 +24,8 @@ Result<std::unique_ptr<Network>> MakeNetwork(const Json& config) {
     if (family.model_type == type) return family.make(config);
     known += (known.empty() ? "" : ", ") + std::string(family.model_type);
   }
-  return MakeError(Code::kInvalidArgument, "config.json: model_type '{}' is not supported; supported: {}", type, known);
+  return MakeError(Code::kInvalidArgument,
+                   "config.json: model_type '{}' is not supported; supported: {}", type, known);
 }
 
 }  // namespace tributary::train

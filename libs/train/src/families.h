@@ -10,7 +10,8 @@ namespace tributary::train {
 
 class Network;
 
-// Refuses an unknown model_type with the names of the known ones. May throw what libtorch throws (no memory).
+// Refuses an unknown model_type with the names of the known ones. May throw what libtorch throws
+// (no memory).
 Result<std::unique_ptr<Network>> MakeNetwork(const Json& config);
 
 // One per file under families/.

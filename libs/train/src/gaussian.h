@@ -1,7 +1,8 @@
 // Normally distributed numbers, the same bytes on every machine.
 //
-// Marsaglia's polar method on SplitMix64. The only functions that it needs are a square root, which IEEE 754 rounds
-// exactly, and a logarithm, which is computed here from + - * / alone: libm's differ between versions.
+// Marsaglia's polar method on SplitMix64. The only functions that it needs are a square root, which
+// IEEE 754 rounds exactly, and a logarithm, which is computed here from + - * / alone: libm's
+// differ between versions.
 #pragma once
 
 #include <cstdint>

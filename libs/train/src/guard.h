@@ -21,7 +21,8 @@ auto Guarded(std::string_view doing, Body body) -> decltype(body()) {
     // libtorch's allocator has no type of its own for this.
     const bool memory = what.find("not enough memory") != std::string::npos ||
                         what.find("can't allocate memory") != std::string::npos;
-    return MakeError(memory ? Code::kResourceExhausted : Code::kInternal, "{}: libtorch: {}", doing, what);
+    return MakeError(memory ? Code::kResourceExhausted : Code::kInternal, "{}: libtorch: {}", doing,
+                     what);
   } catch (const std::bad_alloc&) {
     return MakeError(Code::kResourceExhausted, "{}: no memory left", doing);
   } catch (const std::exception& e) {

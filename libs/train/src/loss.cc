@@ -18,7 +18,8 @@ struct LossParts {
   at::Tensor weight_gradient;
 };
 
-LossParts Compute(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& targets, bool with_gradient) {
+LossParts Compute(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& targets,
+                  bool with_gradient) {
   const std::int64_t count = hidden.size(0);
   const std::int64_t rows_at_once = std::max<std::int64_t>(1, kLogitsAtOnce / weight.size(0));
   const at::Tensor counts = targets.ne(kIgnore).to(at::kFloat).unsqueeze(1);  // [n, 1]
@@ -68,7 +69,8 @@ struct CrossEntropyFunction : public torch::autograd::Function<CrossEntropyFunct
 
 }  // namespace
 
-at::Tensor CrossEntropy(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& targets) {
+at::Tensor CrossEntropy(const at::Tensor& hidden, const at::Tensor& weight,
+                        const at::Tensor& targets) {
   if (!at::GradMode::is_enabled()) return Compute(hidden, weight, targets, false).loss;
   return CrossEntropyFunction::apply(hidden, weight, targets);
 }

@@ -1,15 +1,18 @@
 // Mean cross-entropy of next tokens, without keeping the logits.
 //
-// The logits of a large vocabulary would be the largest tensor of a training step. They are computed a few rows at a
-// time, and the gradients of hidden states and output weight come out of the same pass.
+// The logits of a large vocabulary would be the largest tensor of a training step. They are
+// computed a few rows at a time, and the gradients of hidden states and output weight come out of
+// the same pass.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
 namespace tributary::train {
 
-// hidden [n, width] fp32, weight [vocabulary, width], targets [n] int64 (kIgnore: none). A scalar with a
-// gradient where gradients are on; over all targets that are not ignored; REQUIRES that there is one.
-at::Tensor CrossEntropy(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& targets);
+// hidden [n, width] fp32, weight [vocabulary, width], targets [n] int64 (kIgnore: none). A scalar
+// with a gradient where gradients are on; over all targets that are not ignored; REQUIRES that
+// there is one.
+at::Tensor CrossEntropy(const at::Tensor& hidden, const at::Tensor& weight,
+                        const at::Tensor& targets);
 
 }  // namespace tributary::train

@@ -29,7 +29,8 @@ class TorchModule final : public Module {
 }  // namespace
 }  // namespace tributary::train
 
-extern "C" __attribute__((visibility("default"))) tributary::train::Module* TributaryTrainModule(int abi) {
+extern "C" __attribute__((visibility("default"))) tributary::train::Module* TributaryTrainModule(
+    int abi) {
   static tributary::train::TorchModule module;
   return abi == tributary::train::kModuleAbi ? &module : nullptr;
 }

@@ -1,8 +1,9 @@
 // What a model family brings: its parameters and the way from tokens to hidden states.
 //
-// The rest (loss, training loop, optimizer, generation) is the same for all causal language models. A family is
-// one file under families/ that makes Networks, and a line in families.cc. A Network owns its parameters. Methods may throw
-// libtorch's exceptions; module.cc and model.cc turn them into errors.
+// The rest (loss, training loop, optimizer, generation) is the same for all causal language models.
+// A family is one file under families/ that makes Networks, and a line in families.cc. A Network
+// owns its parameters. Methods may throw libtorch's exceptions; module.cc and model.cc turn them
+// into errors.
 #pragma once
 
 #include <ATen/core/Tensor.h>

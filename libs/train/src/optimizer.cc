@@ -22,7 +22,8 @@ Stepper::Stepper(Optimizer kind, double weight_decay, std::vector<OptimizedArray
   }
 }
 
-void Stepper::Step(const std::vector<std::span<const float>>& gradients, double learning_rate, double scale) {
+void Stepper::Step(const std::vector<std::span<const float>>& gradients, double learning_rate,
+                   double scale) {
   ++steps_;
   for (std::size_t i = 0; i < arrays_.size(); ++i) {
     if (gradients[i].empty()) continue;
@@ -36,14 +37,17 @@ void Stepper::Step(const std::vector<std::span<const float>>& gradients, double 
     float* __restrict value = arrays_[i].values.data();
     const float* __restrict gradient = gradients[i].data();
     const std::size_t count = gradients[i].size();
-    for (std::size_t k = 0; k < count; ++k) value[k] -= rate * (factor * gradient[k] + decay * value[k]);
+    for (std::size_t k = 0; k < count; ++k)
+      value[k] -= rate * (factor * gradient[k] + decay * value[k]);
   }
 }
 
-void Stepper::StepAdam(std::size_t index, std::span<const float> gradient, double learning_rate, float scale) {
+void Stepper::StepAdam(std::size_t index, std::span<const float> gradient, double learning_rate,
+                       float scale) {
   const double decay = arrays_[index].decays ? weight_decay_ : 0.0;
   // AdamW takes the decay off the weights; Adam adds it to the gradient.
-  const auto keep = static_cast<float>(kind_ == Optimizer::kAdamW ? 1.0 - learning_rate * decay : 1.0);
+  const auto keep =
+      static_cast<float>(kind_ == Optimizer::kAdamW ? 1.0 - learning_rate * decay : 1.0);
   const auto l2 = static_cast<float>(kind_ == Optimizer::kAdam ? decay : 0.0);
   const double correction1 = 1.0 - std::pow(kBeta1, static_cast<double>(steps_));
   const double correction2 = 1.0 - std::pow(kBeta2, static_cast<double>(steps_));

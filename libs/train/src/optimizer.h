@@ -1,8 +1,9 @@
 // AdamW, Adam and SGD on plain float arrays.
 //
-// One loop over each parameter, in place and in a fixed order, so that a step allocates nothing and is the same bit
-// for bit. The state lives as long as one local training. Weight decay is for matrices only: biases and norms are
-// left out of it. REQUIRES: the arrays outlive the stepper. One thread.
+// One loop over each parameter, in place and in a fixed order, so that a step allocates nothing and
+// is the same bit for bit. The state lives as long as one local training. Weight decay is for
+// matrices only: biases and norms are left out of it. REQUIRES: the arrays outlive the stepper. One
+// thread.
 #pragma once
 
 #include <span>
@@ -21,17 +22,19 @@ class Stepper {
  public:
   Stepper(Optimizer kind, double weight_decay, std::vector<OptimizedArray> arrays);
 
-  // gradients[i] belongs to arrays[i] and is as long, or is empty (an array that the loss does not reach). Each is
-  // multiplied by `scale` first.
-  void Step(const std::vector<std::span<const float>>& gradients, double learning_rate, double scale);
+  // gradients[i] belongs to arrays[i] and is as long, or is empty (an array that the loss does not
+  // reach). Each is multiplied by `scale` first.
+  void Step(const std::vector<std::span<const float>>& gradients, double learning_rate,
+            double scale);
 
  private:
-  void StepAdam(std::size_t index, std::span<const float> gradient, double learning_rate, float scale);
+  void StepAdam(std::size_t index, std::span<const float> gradient, double learning_rate,
+                float scale);
 
   Optimizer kind_;
   double weight_decay_;
   std::vector<OptimizedArray> arrays_;
-  std::vector<std::vector<float>> first_;   // moments, of Adam and AdamW
+  std::vector<std::vector<float>> first_;  // moments, of Adam and AdamW
   std::vector<std::vector<float>> second_;
   std::uint64_t steps_ = 0;
 };

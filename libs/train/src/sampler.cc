@@ -7,9 +7,11 @@
 
 namespace tributary::train {
 
-std::int32_t SampleToken(std::span<const float> logits, const GenerateOptions& options, SplitMix64& random) {
+std::int32_t SampleToken(std::span<const float> logits, const GenerateOptions& options,
+                         SplitMix64& random) {
   if (options.greedy || options.temperature <= 0) {
-    return static_cast<std::int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
+    return static_cast<std::int32_t>(std::max_element(logits.begin(), logits.end()) -
+                                     logits.begin());
   }
   std::vector<std::int32_t> order(logits.size());
   std::iota(order.begin(), order.end(), 0);
@@ -23,7 +25,8 @@ std::int32_t SampleToken(std::span<const float> logits, const GenerateOptions& o
   std::vector<double> weights(kept);
   double total = 0;
   for (std::size_t i = 0; i < kept; ++i) {
-    weights[i] = std::exp((static_cast<double>(logits[order[i]]) - logits[order[0]]) / options.temperature);
+    weights[i] =
+        std::exp((static_cast<double>(logits[order[i]]) - logits[order[0]]) / options.temperature);
     total += weights[i];
   }
   double left = random.NextUnit() * total;

@@ -13,7 +13,8 @@ void SetComputeThreads(std::uint32_t threads) {
   // OpenBLAS with its own threads does not hear of OpenMP's number, and would take every core.
   if (void* blas = dlopen("libopenblas.so.0", RTLD_NOW | RTLD_NOLOAD); blas != nullptr) {
     using SetThreads = void (*)(int);
-    if (const auto set = reinterpret_cast<SetThreads>(dlsym(blas, "openblas_set_num_threads")); set != nullptr) {
+    if (const auto set = reinterpret_cast<SetThreads>(dlsym(blas, "openblas_set_num_threads"));
+        set != nullptr) {
       set(count);
     }
     dlclose(blas);

@@ -17,7 +17,9 @@
 namespace tributary::train {
 namespace {
 
-Error Stopped() { return MakeError(Code::kCancelled, "training was asked to stop"); }
+Error Stopped() {
+  return MakeError(Code::kCancelled, "training was asked to stop");
+}
 
 at::Tensor Ids(const std::vector<std::int32_t>& ids, at::IntArrayRef shape) {
   at::Tensor tensor = at::empty(shape, at::kLong);
@@ -36,13 +38,17 @@ std::span<float> Values(const at::Tensor& tensor) {
 }
 
 Status CheckOptions(const TrainOptions& o) {
-  if (o.steps == 0) return MakeError(Code::kInvalidArgument, "a training of 0 steps; give train.steps or train.epochs");
+  if (o.steps == 0)
+    return MakeError(Code::kInvalidArgument,
+                     "a training of 0 steps; give train.steps or train.epochs");
   if (o.gradient_accumulation == 0) {
-    return MakeError(Code::kInvalidArgument, "train.gradient_accumulation is 0, expected at least 1");
+    return MakeError(Code::kInvalidArgument,
+                     "train.gradient_accumulation is 0, expected at least 1");
   }
   if (!(std::isfinite(o.learning_rate) && o.learning_rate >= 0 && std::isfinite(o.weight_decay) &&
         o.weight_decay >= 0 && std::isfinite(o.clip_norm) && o.clip_norm >= 0)) {
-    return MakeError(Code::kInvalidArgument, "learning_rate {}, weight_decay {} and clip_norm {} have to be 0 or more",
+    return MakeError(Code::kInvalidArgument,
+                     "learning_rate {}, weight_decay {} and clip_norm {} have to be 0 or more",
                      o.learning_rate, o.weight_decay, o.clip_norm);
   }
   return Ok();
@@ -56,7 +62,8 @@ class Training {
 
   // False when the source has no more batches.
   Result<bool> Step(BatchSource& batches, const std::stop_token& stop) {
-    for (Parameter& parameter : network_.parameters()) parameter.value.mutable_grad() = at::Tensor();
+    for (Parameter& parameter : network_.parameters())
+      parameter.value.mutable_grad() = at::Tensor();
     std::uint32_t microbatches = 0;
     double loss = 0;
     for (; microbatches < options_.gradient_accumulation; ++microbatches) {
@@ -73,9 +80,10 @@ class Training {
     double scale = 1.0 / microbatches;
     const double norm = GlobalNorm(gradients) * scale;
     if (!std::isfinite(loss_) || !std::isfinite(norm)) {
-      return MakeError(Code::kInvalidArgument,
-                       "training diverged at step {}: loss {}, gradient norm {}; lower train.learning_rate", result_.steps + 1,
-                       loss_, norm);
+      return MakeError(
+          Code::kInvalidArgument,
+          "training diverged at step {}: loss {}, gradient norm {}; lower train.learning_rate",
+          result_.steps + 1, loss_, norm);
     }
     if (options_.clip_norm > 0) scale *= std::min(1.0, options_.clip_norm / (norm + 1e-6));
     stepper_.Step(gradients, LearningRate(options_, result_.steps), scale);
@@ -88,7 +96,8 @@ class Training {
   std::uint64_t tokens() const { return result_.tokens; }
 
   TrainResult Finish() {
-    for (Parameter& parameter : network_.parameters()) parameter.value.mutable_grad() = at::Tensor();
+    for (Parameter& parameter : network_.parameters())
+      parameter.value.mutable_grad() = at::Tensor();
     if (result_.tokens > 0) result_.mean_loss = loss_sum_ / static_cast<double>(result_.tokens);
     return result_;
   }
@@ -103,7 +112,8 @@ class Training {
   }
 
   Result<double> Accumulate(const Batch& batch) {
-    TRIBUTARY_ASSIGN(const std::uint64_t targets, CheckBatch(batch, network_.positions(), network_.vocabulary()));
+    TRIBUTARY_ASSIGN(const std::uint64_t targets,
+                     CheckBatch(batch, network_.positions(), network_.vocabulary()));
     if (targets == 0) return 0.0;
     const at::Tensor loss = Loss(network_, batch);
     const double value = loss.item<float>();
@@ -138,8 +148,9 @@ class Training {
 
 }  // namespace
 
-Result<TrainResult> TrainNetwork(Network& network, BatchSource& batches, const TrainOptions& options,
-                                 const ProgressFn& progress, std::stop_token stop) {
+Result<TrainResult> TrainNetwork(Network& network, BatchSource& batches,
+                                 const TrainOptions& options, const ProgressFn& progress,
+                                 std::stop_token stop) {
   TRIBUTARY_TRY(CheckOptions(options));
   const auto begin = std::chrono::steady_clock::now();
   Training training(network, options);
@@ -147,17 +158,21 @@ Result<TrainResult> TrainNetwork(Network& network, BatchSource& batches, const T
     TRIBUTARY_ASSIGN(const bool stepped, training.Step(batches, stop));
     if (!stepped) break;
     if (progress) {
-      progress({.step = training.steps(), .steps = options.steps, .tokens = training.tokens(), .loss = training.loss()});
+      progress({.step = training.steps(),
+                .steps = options.steps,
+                .tokens = training.tokens(),
+                .loss = training.loss()});
     }
   }
-  if (training.steps() == 0) return MakeError(Code::kInvalidArgument, "the data gave no batch to train on");
+  if (training.steps() == 0)
+    return MakeError(Code::kInvalidArgument, "the data gave no batch to train on");
   TrainResult result = training.Finish();
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   return result;
 }
 
-Result<EvalResult> EvaluateNetwork(Network& network, BatchSource& batches, const ProgressFn& progress,
-                                   std::stop_token stop) {
+Result<EvalResult> EvaluateNetwork(Network& network, BatchSource& batches,
+                                   const ProgressFn& progress, std::stop_token stop) {
   const at::NoGradGuard no_gradients;
   EvalResult result;
   double sum = 0;
@@ -165,7 +180,8 @@ Result<EvalResult> EvaluateNetwork(Network& network, BatchSource& batches, const
     if (stop.stop_requested()) return Stopped();
     TRIBUTARY_ASSIGN(const Batch batch, batches.Next());
     if (batch.rows == 0) break;
-    TRIBUTARY_ASSIGN(const std::uint64_t targets, CheckBatch(batch, network.positions(), network.vocabulary()));
+    TRIBUTARY_ASSIGN(const std::uint64_t targets,
+                     CheckBatch(batch, network.positions(), network.vocabulary()));
     if (targets == 0) continue;
     const double loss = Loss(network, batch).item<float>();
     sum += loss * static_cast<double>(targets);
@@ -173,7 +189,8 @@ Result<EvalResult> EvaluateNetwork(Network& network, BatchSource& batches, const
     if (progress) progress({.step = step, .steps = 0, .tokens = result.targets, .loss = loss});
   }
   if (result.targets == 0) {
-    return MakeError(Code::kInvalidArgument, "the data gave no batch to evaluate on; raise data.validation_fraction");
+    return MakeError(Code::kInvalidArgument,
+                     "the data gave no batch to evaluate on; raise data.validation_fraction");
   }
   result.loss = sum / static_cast<double>(result.targets);
   return result;

@@ -11,9 +11,10 @@
 
 namespace tributary::train {
 
-Result<TrainResult> TrainNetwork(Network& network, BatchSource& batches, const TrainOptions& options,
-                                 const ProgressFn& progress, std::stop_token stop);
-Result<EvalResult> EvaluateNetwork(Network& network, BatchSource& batches, const ProgressFn& progress,
-                                   std::stop_token stop);
+Result<TrainResult> TrainNetwork(Network& network, BatchSource& batches,
+                                 const TrainOptions& options, const ProgressFn& progress,
+                                 std::stop_token stop);
+Result<EvalResult> EvaluateNetwork(Network& network, BatchSource& batches,
+                                   const ProgressFn& progress, std::stop_token stop);
 
 }  // namespace tributary::train

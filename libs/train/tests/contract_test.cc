@@ -19,9 +19,13 @@ std::string CreateError(const Json& config) {
   return model.ok() ? "" : model.error().message();
 }
 
-TEST(TrainModule, SaysWhatItIs) { EXPECT_THAT(LoadedModule().Description(), StartsWith("libtorch ")); }
+TEST(TrainModule, SaysWhatItIs) {
+  EXPECT_THAT(LoadedModule().Description(), StartsWith("libtorch "));
+}
 
-TEST(TrainModule, LoadsOnce) { EXPECT_EQ(*LoadTrainModule(), *LoadTrainModule()); }
+TEST(TrainModule, LoadsOnce) {
+  EXPECT_EQ(*LoadTrainModule(), *LoadTrainModule());
+}
 
 TEST(TrainModel, ParametersHaveHuggingFaceNamesAndShapes) {
   const auto model = MakeTiny();
@@ -41,7 +45,8 @@ TEST(TrainModel, ParametersHaveHuggingFaceNamesAndShapes) {
   EXPECT_EQ(model->MaxPositions(), 16u);
   EXPECT_EQ(model->VocabularySize(), 32u);
   for (std::uint32_t i = 0; i < model->Parameters().size(); ++i) {
-    EXPECT_EQ(model->ParameterBytes(i).size(), *tensor::ElementCount(model->Parameters()[i].shape) * 4);
+    EXPECT_EQ(model->ParameterBytes(i).size(),
+              *tensor::ElementCount(model->Parameters()[i].shape) * 4);
   }
 }
 
@@ -66,7 +71,9 @@ TEST(TrainModel, FirstValuesAreNormalOnesAndZeros) {
     for (std::size_t k = 0; k < count; ++k) squares += static_cast<double>(values[k]) * values[k];
     const double deviation = std::sqrt(squares / static_cast<double>(count));
     if (spec.shape.size() == 1) {
-      EXPECT_EQ(deviation, spec.name.find("ln_") != std::string::npos && spec.name.ends_with("weight") ? 1 : 0) << spec.name;
+      EXPECT_EQ(deviation,
+                spec.name.find("ln_") != std::string::npos && spec.name.ends_with("weight") ? 1 : 0)
+          << spec.name;
     } else if (spec.name.find("c_proj") != std::string::npos) {
       EXPECT_NEAR(deviation, 0.02 / std::sqrt(4.0), 0.0005) << spec.name;
     } else {
@@ -98,7 +105,8 @@ TEST(TrainModel, WrittenParameterBytesAreUsed) {
 }
 
 TEST(TrainModelErrors, UnknownModelTypeNamesTheKnown) {
-  EXPECT_THAT(CreateError({{"model_type", "mamba"}}), HasSubstr("'mamba' is not supported; supported: gpt2"));
+  EXPECT_THAT(CreateError({{"model_type", "mamba"}}),
+              HasSubstr("'mamba' is not supported; supported: gpt2"));
   EXPECT_THAT(CreateError(Json::object()), HasSubstr("'model_type' is missing"));
   EXPECT_FALSE(LoadedModule().CreateModel({"{not json"}).ok());
 }

@@ -1,4 +1,5 @@
-// The same numbers as Hugging Face's GPT2LMHeadModel; the data is made by golden/make_gpt2_golden.py.
+// The same numbers as Hugging Face's GPT2LMHeadModel; the data is made by
+// golden/make_gpt2_golden.py.
 #include <gtest/gtest.h>
 
 #include <fstream>
@@ -44,15 +45,20 @@ class GoldenTest : public ::testing::Test {
   Batch batch_;
 };
 
-TEST_F(GoldenTest, Loss) { EXPECT_NEAR(LossOf(*Load(), batch_), golden_["loss"].get<double>(), 1e-5); }
+TEST_F(GoldenTest, Loss) {
+  EXPECT_NEAR(LossOf(*Load(), batch_), golden_["loss"].get<double>(), 1e-5);
+}
 
 TEST_F(GoldenTest, GreedyTokens) {
   std::vector<std::int32_t> ids;
   const auto model = Load();
-  ASSERT_TRUE(model->Generate(golden_["prompt"], {.max_tokens = 8, .greedy = true}, [&](std::int32_t id) {
-    ids.push_back(id);
-    return true;
-  }).ok());
+  ASSERT_TRUE(model
+                  ->Generate(golden_["prompt"], {.max_tokens = 8, .greedy = true},
+                             [&](std::int32_t id) {
+                               ids.push_back(id);
+                               return true;
+                             })
+                  .ok());
   EXPECT_EQ(ids, golden_["greedy"].get<std::vector<std::int32_t>>());
 }
 
@@ -73,7 +79,8 @@ TEST_F(GoldenTest, StepsOfEachOptimizer) {
     ASSERT_TRUE(result.ok()) << result.error().message();
     const std::vector<double> expected = golden_["training"][name];
     ASSERT_EQ(losses.size(), expected.size());
-    for (std::size_t i = 0; i < losses.size(); ++i) EXPECT_NEAR(losses[i], expected[i], 1e-4) << name << " step " << i;
+    for (std::size_t i = 0; i < losses.size(); ++i)
+      EXPECT_NEAR(losses[i], expected[i], 1e-4) << name << " step " << i;
   }
 }
 

@@ -34,8 +34,8 @@ TEST(Gaussian, MomentsAreNormal) {
   EXPECT_NEAR(fourth / kCount, 3, 0.1);
 }
 
-// First models are the same bytes on every machine: these bits must never change (computed apart, with
-// Python's math.log).
+// First models are the same bytes on every machine: these bits must never change (computed apart,
+// with Python's math.log).
 TEST(Gaussian, BitsAreFixed) {
   std::vector<float> values(4);
   FillNormal(values, 0.02, 1);
@@ -115,7 +115,8 @@ TEST(SampleToken, FollowsTheDistributionOfTheTopK) {
   const std::vector<float> logits = {std::log(1.0f), std::log(6.0f), std::log(3.0f)};
   SplitMix64 random(1);
   std::vector<int> seen(3);
-  for (int i = 0; i < 9000; ++i) ++seen[SampleToken(logits, {.temperature = 1, .top_k = 2}, random)];
+  for (int i = 0; i < 9000; ++i)
+    ++seen[SampleToken(logits, {.temperature = 1, .top_k = 2}, random)];
   EXPECT_EQ(seen[0], 0);
   EXPECT_NEAR(seen[1], 6000, 200);
   EXPECT_NEAR(seen[2], 3000, 200);

@@ -67,7 +67,8 @@ TEST(Train, AccumulationEqualsALargerBatch) {
     Batch both = small[i];
     both.rows += small[i + 1].rows;
     both.tokens.insert(both.tokens.end(), small[i + 1].tokens.begin(), small[i + 1].tokens.end());
-    both.targets.insert(both.targets.end(), small[i + 1].targets.begin(), small[i + 1].targets.end());
+    both.targets.insert(both.targets.end(), small[i + 1].targets.begin(),
+                        small[i + 1].targets.end());
     large.push_back(std::move(both));
   }
   TrainOptions o = Options(5);
@@ -94,15 +95,14 @@ TEST(Train, TellsProgressOfEachStep) {
   const auto model = MakeTiny();
   ListSource source(CountingBatches(3));
   std::vector<std::uint64_t> steps;
-  auto result = model->Train(
-      source, Options(3),
-      [&](const Progress& p) {
-        steps.push_back(p.step);
-        EXPECT_EQ(p.steps, 3u);
-        EXPECT_EQ(p.tokens, p.step * 32);
-        EXPECT_GT(p.loss, 0);
-      },
-      {});
+  auto result = model->Train(source, Options(3),
+                             [&](const Progress& p) {
+                               steps.push_back(p.step);
+                               EXPECT_EQ(p.steps, 3u);
+                               EXPECT_EQ(p.tokens, p.step * 32);
+                               EXPECT_GT(p.loss, 0);
+                             },
+                             {});
   ASSERT_TRUE(result.ok());
   EXPECT_THAT(steps, ElementsAre(1, 2, 3));
 }
@@ -112,7 +112,11 @@ TEST(Train, StopsWhenAsked) {
   ListSource source(CountingBatches(10));
   std::stop_source stop;
   auto result = model->Train(
-      source, Options(10), [&](const Progress& p) { if (p.step == 2) stop.request_stop(); }, stop.get_token());
+      source, Options(10),
+      [&](const Progress& p) {
+        if (p.step == 2) stop.request_stop();
+      },
+      stop.get_token());
   ASSERT_FALSE(result.ok());
   EXPECT_EQ(result.error().code(), Code::kCancelled);
 }
@@ -128,13 +132,18 @@ TEST(Train, ClippingBoundsAStepOfSgd) {
   TrainOk(*model, CountingBatches(1), o);
   const auto after = AllValues(*model);
   double squares = 0;
-  for (std::size_t i = 0; i < before.size(); ++i) squares += std::pow(static_cast<double>(after[i]) - before[i], 2);
+  for (std::size_t i = 0; i < before.size(); ++i)
+    squares += std::pow(static_cast<double>(after[i]) - before[i], 2);
   EXPECT_NEAR(std::sqrt(squares), 1e-3, 1e-5);
 }
 
-TEST(TrainErrors, NoBatch) { EXPECT_THAT(TrainError({}, Options(1)).message(), HasSubstr("no batch")); }
+TEST(TrainErrors, NoBatch) {
+  EXPECT_THAT(TrainError({}, Options(1)).message(), HasSubstr("no batch"));
+}
 
-TEST(TrainErrors, NoSteps) { EXPECT_THAT(TrainError(CountingBatches(1), Options(0)).message(), HasSubstr("0 steps")); }
+TEST(TrainErrors, NoSteps) {
+  EXPECT_THAT(TrainError(CountingBatches(1), Options(0)).message(), HasSubstr("0 steps"));
+}
 
 TEST(TrainErrors, NoAccumulation) {
   TrainOptions o = Options(1);
@@ -149,7 +158,8 @@ TEST(TrainErrors, NegativeOrNonFiniteRates) {
 }
 
 TEST(TrainErrors, BatchLongerThanThePositions) {
-  EXPECT_THAT(TrainError({CountingBatch(1, 17, 1)}, Options(1)).message(), HasSubstr("16 positions"));
+  EXPECT_THAT(TrainError({CountingBatch(1, 17, 1)}, Options(1)).message(),
+              HasSubstr("16 positions"));
 }
 
 TEST(TrainErrors, IdOutsideTheVocabulary) {
@@ -208,7 +218,8 @@ TEST(EvaluateErrors, NoBatch) {
   EXPECT_THAT(result.error().message(), HasSubstr("validation_fraction"));
 }
 
-std::vector<std::int32_t> GenerateOk(Model& model, const GenerateOptions& o, std::vector<std::int32_t> prompt = {3}) {
+std::vector<std::int32_t> GenerateOk(Model& model, const GenerateOptions& o,
+                                     std::vector<std::int32_t> prompt = {3}) {
   std::vector<std::int32_t> ids;
   const Status status = model.Generate(prompt, o, [&](std::int32_t id) {
     ids.push_back(id);
@@ -222,13 +233,16 @@ TEST(Generate, ATrainedModelCountsOn) {
   const auto model = MakeTiny();
   TrainOk(*model, CountingBatches(200), Options(200));
   EXPECT_THAT(GenerateOk(*model, {.max_tokens = 5, .greedy = true}), ElementsAre(4, 5, 6, 7, 8));
-  EXPECT_EQ(GenerateOk(*model, {.max_tokens = 40, .greedy = true}).size(), 40u);  // beyond the positions
-  EXPECT_THAT(GenerateOk(*model, {.max_tokens = 5, .greedy = true, .stop_token = 6}), ElementsAre(4, 5));
+  EXPECT_EQ(GenerateOk(*model, {.max_tokens = 40, .greedy = true}).size(),
+            40u);  // beyond the positions
+  EXPECT_THAT(GenerateOk(*model, {.max_tokens = 5, .greedy = true, .stop_token = 6}),
+              ElementsAre(4, 5));
 }
 
 TEST(Generate, SamplingFollowsItsSeed) {
   const auto model = MakeTiny();
-  const auto first = GenerateOk(*model, {.max_tokens = 30, .temperature = 1, .top_k = 0, .seed = 4});
+  const auto first =
+      GenerateOk(*model, {.max_tokens = 30, .temperature = 1, .top_k = 0, .seed = 4});
   EXPECT_EQ(first, GenerateOk(*model, {.max_tokens = 30, .temperature = 1, .top_k = 0, .seed = 4}));
   EXPECT_NE(first, GenerateOk(*model, {.max_tokens = 30, .temperature = 1, .top_k = 0, .seed = 5}));
 }

@@ -13,7 +13,8 @@
 namespace tributary::train {
 namespace {
 
-// Indices into parameters_ of one layer; weights are [in, out], as Hugging Face's Conv1D stores them.
+// Indices into parameters_ of one layer; weights are [in, out], as Hugging Face's Conv1D stores
+// them.
 struct Layer {
   std::size_t ln1_weight, ln1_bias, qkv_weight, qkv_bias, proj_weight, proj_bias;
   std::size_t ln2_weight, ln2_bias, fc_weight, fc_bias, out_weight, out_bias;
@@ -53,7 +54,9 @@ class Gpt2 final : public Network {
   std::vector<Parameter>& parameters() override { return parameters_; }
   const at::Tensor& OutputWeight() const override { return parameters_[wte_].value; }
   std::uint32_t positions() const override { return static_cast<std::uint32_t>(config_.positions); }
-  std::uint32_t vocabulary() const override { return static_cast<std::uint32_t>(config_.vocabulary); }
+  std::uint32_t vocabulary() const override {
+    return static_cast<std::uint32_t>(config_.vocabulary);
+  }
   std::string ConfigJson() const override { return config_.ToJson(); }
 
   at::Tensor Hidden(const at::Tensor& tokens) override {
@@ -66,7 +69,8 @@ class Gpt2 final : public Network {
       const at::Tensor normed = Norm(x, layer.ln1_weight, layer.ln1_bias);
       const at::Tensor qkv = at::addmm(P(layer.qkv_bias), normed, P(layer.qkv_weight));
       x = x + at::addmm(P(layer.proj_bias), Attend(qkv, rows, columns), P(layer.proj_weight));
-      const at::Tensor wide = at::addmm(P(layer.fc_bias), Norm(x, layer.ln2_weight, layer.ln2_bias), P(layer.fc_weight));
+      const at::Tensor wide = at::addmm(P(layer.fc_bias), Norm(x, layer.ln2_weight, layer.ln2_bias),
+                                        P(layer.fc_weight));
       x = x + at::addmm(P(layer.out_bias), at::gelu(wide, "tanh"), P(layer.out_weight));
     }
     return Norm(x, ln_weight_, ln_bias_);
@@ -92,15 +96,16 @@ class Gpt2 final : public Network {
     const std::int64_t width = config_.hidden / heads;
     const at::Tensor split = qkv.view({rows, columns, 3, heads, width}).permute({2, 0, 3, 1, 4});
 #if TORCH_VERSION_MAJOR >= 2
-    const at::Tensor mixed =
-        at::scaled_dot_product_attention(split[0], split[1], split[2], c10::nullopt, 0.0, /*is_causal=*/true);
+    const at::Tensor mixed = at::scaled_dot_product_attention(
+        split[0], split[1], split[2], c10::nullopt, 0.0, /*is_causal=*/true);
 #else
     const at::Tensor q = split[0].reshape({rows * heads, columns, width});
     const at::Tensor k = split[1].reshape({rows * heads, columns, width});
     const at::Tensor v = split[2].reshape({rows * heads, columns, width});
     const double scale = 1.0 / std::sqrt(static_cast<double>(width));
     const at::Tensor scores = at::baddbmm(Mask(columns), q, k.transpose(1, 2), 1, scale);
-    const at::Tensor mixed = at::bmm(at::softmax(scores, -1), v).view({rows, heads, columns, width});
+    const at::Tensor mixed =
+        at::bmm(at::softmax(scores, -1), v).view({rows, heads, columns, width});
 #endif
     return mixed.transpose(1, 2).reshape({rows * columns, heads * width});
   }
@@ -108,7 +113,8 @@ class Gpt2 final : public Network {
   // Zero where a position may look, minus infinity where it may not.
   const at::Tensor& Mask(std::int64_t columns) {
     if (!mask_.defined() || mask_.size(0) != columns) {
-      mask_ = at::triu(at::full({columns, columns}, -std::numeric_limits<float>::infinity(), at::kFloat), 1);
+      mask_ = at::triu(
+          at::full({columns, columns}, -std::numeric_limits<float>::infinity(), at::kFloat), 1);
     }
     return mask_;
   }

@@ -9,21 +9,26 @@ constexpr std::string_view kWhat = "config.json";
 // 1 TiB of fp32: above that a wrong number is likelier than a model.
 constexpr std::int64_t kMaxParameters = std::int64_t{1} << 38;
 
-Result<std::int64_t> Bounded(const Json& config, const std::string& key, std::int64_t low, std::int64_t high) {
+Result<std::int64_t> Bounded(const Json& config, const std::string& key, std::int64_t low,
+                             std::int64_t high) {
   TRIBUTARY_ASSIGN(const std::int64_t value, GetInt(config, key, kWhat));
   if (value < low || value > high) {
-    return MakeError(Code::kInvalidArgument, "{}: '{}' is {}, expected {} to {}", kWhat, key, value, low, high);
+    return MakeError(Code::kInvalidArgument, "{}: '{}' is {}, expected {} to {}", kWhat, key, value,
+                     low, high);
   }
   return value;
 }
 
-bool Given(const Json& config, const char* key) { return config.contains(key) && !config[key].is_null(); }
+bool Given(const Json& config, const char* key) {
+  return config.contains(key) && !config[key].is_null();
+}
 
 Status RefuseVariants(const Json& config) {
   if (Given(config, "activation_function")) {
     TRIBUTARY_ASSIGN(const std::string name, GetString(config, "activation_function", kWhat));
     if (name != "gelu_new" && name != "gelu_pytorch_tanh") {
-      return MakeError(Code::kInvalidArgument, "{}: activation_function '{}' is not supported; supported: gelu_new", kWhat,
+      return MakeError(Code::kInvalidArgument,
+                       "{}: activation_function '{}' is not supported; supported: gelu_new", kWhat,
                        name);
     }
   }
@@ -33,7 +38,8 @@ Status RefuseVariants(const Json& config) {
                                                 {"add_cross_attention", false}};
   for (const auto& [key, wanted] : flags) {
     if (Given(config, key) && config[key] != wanted) {
-      return MakeError(Code::kInvalidArgument, "{}: '{}' has to be {} for model_type gpt2", kWhat, key, wanted);
+      return MakeError(Code::kInvalidArgument, "{}: '{}' has to be {} for model_type gpt2", kWhat,
+                       key, wanted);
     }
   }
   return Ok();
@@ -50,7 +56,8 @@ Result<Gpt2Config> Gpt2Config::Parse(const Json& config) {
   TRIBUTARY_ASSIGN(c.positions, Bounded(config, "n_positions", 1, 1 << 20));
   TRIBUTARY_ASSIGN(c.vocabulary, Bounded(config, "vocab_size", 2, 1 << 20));
   if (c.hidden % c.heads != 0) {
-    return MakeError(Code::kInvalidArgument, "{}: n_embd {} is not a multiple of n_head {}", kWhat, c.hidden, c.heads);
+    return MakeError(Code::kInvalidArgument, "{}: n_embd {} is not a multiple of n_head {}", kWhat,
+                     c.hidden, c.heads);
   }
   c.inner = 4 * c.hidden;
   if (Given(config, "n_inner")) {
@@ -59,14 +66,16 @@ Result<Gpt2Config> Gpt2Config::Parse(const Json& config) {
   if (Given(config, "layer_norm_epsilon")) {
     TRIBUTARY_ASSIGN(c.epsilon, GetNumber(config, "layer_norm_epsilon", kWhat));
     if (!(c.epsilon > 0 && c.epsilon < 1)) {
-      return MakeError(Code::kInvalidArgument, "{}: 'layer_norm_epsilon' is {}, expected above 0 and below 1", kWhat,
+      return MakeError(Code::kInvalidArgument,
+                       "{}: 'layer_norm_epsilon' is {}, expected above 0 and below 1", kWhat,
                        c.epsilon);
     }
   }
   if (Given(config, "initializer_range")) {
     TRIBUTARY_ASSIGN(c.initializer_range, GetNumber(config, "initializer_range", kWhat));
     if (!(c.initializer_range > 0 && c.initializer_range <= 1)) {
-      return MakeError(Code::kInvalidArgument, "{}: 'initializer_range' is {}, expected above 0 and at most 1", kWhat,
+      return MakeError(Code::kInvalidArgument,
+                       "{}: 'initializer_range' is {}, expected above 0 and at most 1", kWhat,
                        c.initializer_range);
     }
   }
@@ -80,7 +89,8 @@ Result<Gpt2Config> Gpt2Config::Parse(const Json& config) {
   }
   const std::int64_t per_layer = 4 * c.hidden * c.hidden + 2 * c.hidden * c.inner;
   if (per_layer * c.layers + (c.vocabulary + c.positions) * c.hidden > kMaxParameters) {
-    return MakeError(Code::kInvalidArgument, "{}: a model of more than {} parameters is refused", kWhat, kMaxParameters);
+    return MakeError(Code::kInvalidArgument, "{}: a model of more than {} parameters is refused",
+                     kWhat, kMaxParameters);
   }
   return c;
 }

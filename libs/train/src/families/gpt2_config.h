@@ -21,8 +21,9 @@ struct Gpt2Config {
   double epsilon = 1e-5;
   double initializer_range = 0.02;  // standard deviation of first weights
 
-  // Absent keys are Hugging Face's defaults where they say how to compute (epsilon, activation), and errors where they
-  // say how large. Refuses sizes out of range and variants that are computed otherwise. Dropout is ignored: it is 0.
+  // Absent keys are Hugging Face's defaults where they say how to compute (epsilon, activation),
+  // and errors where they say how large. Refuses sizes out of range and variants that are computed
+  // otherwise. Dropout is ignored: it is 0.
   static Result<Gpt2Config> Parse(const Json& config);
   std::string ToJson() const;
 };

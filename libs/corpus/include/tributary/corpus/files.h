@@ -17,9 +17,10 @@ struct TextFile {
   std::uint64_t bytes = 0;
 };
 
-// `path` is a file, or a directory whose regular files (not those of its subdirectories) are listed by name. Left
-// out there: hidden and empty files, files with a NUL in their first 8000 bytes (fortune's *.dat and other binaries),
-// and symbolic links to a file that is listed already. Errors name the path and `--data NAME=PATH`, with `name`.
+// `path` is a file, or a directory whose regular files (not those of its subdirectories) are listed
+// by name. Left out there: hidden and empty files, files with a NUL in their first 8000 bytes
+// (fortune's *.dat and other binaries), and symbolic links to a file that is listed already. Errors
+// name the path and `--data NAME=PATH`, with `name`.
 Result<std::vector<TextFile>> ListTextFiles(const std::string& path, const std::string& name);
 
 Result<std::string> ReadTextFile(const TextFile& file);
