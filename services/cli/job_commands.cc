@@ -5,7 +5,7 @@
 
 #include "services/cli/commands.h"
 #include "services/cli/control_client.h"
-#include "services/cli/files.h"
+#include "services/cli/overrides.h"
 #include "services/cli/progress.h"
 #include "tributary/blob_client/remote_store.h"
 #include "tributary/config/options.h"
@@ -61,19 +61,13 @@ int SubmitCommand(int argc, char** argv) {
   options.AddStrings("set", "path.to.key=value: replaces a value of the job file");
   if (const auto exit_code = options.ParseOrExitCode(argc, argv, environ)) return *exit_code;
   const std::string& file = options.String("job");
-  const auto text = ReadTextFile(file);
+  const auto text = job::ReadJobText(file);
   if (!text.ok()) return Report("submit", text.error());
-  std::vector<job::Override> overrides;
-  for (const auto& flag : options.Strings("set")) {
-    const auto equals = flag.find('=');
-    if (equals == std::string::npos) {
-      return Report("submit", MakeError(Code::kInvalidArgument, "--set '{}': write --set path.to.key=value", flag));
-    }
-    overrides.push_back({flag.substr(0, equals), flag.substr(equals + 1)});
-  }
-  const auto job = job::ParseJob(*text, file, overrides);
+  const auto overrides = ParseOverrides(options.Strings("set"));
+  if (!overrides.ok()) return Report("submit", overrides.error());
+  const auto job = job::ParseJob(*text, file, *overrides);
   if (!job.ok()) return Report("submit", job.error());
-  const auto merged = job::MergeOverrides(*text, file, overrides);
+  const auto merged = job::MergeOverrides(*text, file, *overrides);
   if (!merged.ok()) return Report("submit", merged.error());
   wire::Submit request;
   request.name = job->name;

@@ -3,7 +3,7 @@
 #include <filesystem>
 
 #include "services/cli/commands.h"
-#include "services/cli/files.h"
+#include "services/cli/overrides.h"
 #include "services/cli/preflight.h"
 #include "services/cli/run_job.h"
 #include "services/cli/summary.h"
@@ -24,18 +24,6 @@ int Failed(const Error& error) {
   return config::kExitFailed;
 }
 
-Result<std::vector<job::Override>> ParseOverrides(const std::vector<std::string>& flags) {
-  std::vector<job::Override> overrides;
-  for (const std::string& flag : flags) {
-    const auto equals = flag.find('=');
-    if (equals == std::string::npos || equals == 0) {
-      return MakeError(Code::kInvalidArgument, "--set '{}': write --set path.to.key=value", flag);
-    }
-    overrides.push_back({flag.substr(0, equals), flag.substr(equals + 1)});
-  }
-  return overrides;
-}
-
 }  // namespace
 
 int RunCommand(int argc, char** argv) {
@@ -54,7 +42,7 @@ int RunCommand(int argc, char** argv) {
   if (const auto exit_code = options.ParseOrExitCode(argc, argv, environ)) return *exit_code;
 
   const std::string& file = options.String("job");
-  auto text = ReadTextFile(file);
+  auto text = job::ReadJobText(file);
   if (!text.ok()) return Usage(text.error());
   auto overrides = ParseOverrides(options.Strings("set"));
   if (!overrides.ok()) return Usage(overrides.error());

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "tributary/tensor/safetensors.h"
+#include "tributary/wire/object.h"
 
 namespace tributary::modeldir {
 namespace {
