@@ -136,6 +136,8 @@ const Row kRows[] = {
      READ { return ReadUint32(n, j.model.heads, 1, 1024); }},
     {"model.hidden", "a whole number of 1 to 65536", "768", "width of the residual stream", "", kGpt2,
      READ { return ReadUint32(n, j.model.hidden, 1, 65536); }},
+    {"model.initializer_range", "a number of 0.000001 to 1", "0.02", "standard deviation of the first weights", "", kGpt2,
+     READ { return ReadDouble(n, j.model.initializer_range, 1e-6, 1); }},
     {"model.positions", "a whole number of 2 to 1048576", "1024", "longest sequence", "", kGpt2,
      READ { return ReadUint32(n, j.model.positions, 2, 1u << 20); }},
     {"model.vocabulary", "a whole number of 0 to 10000000", "0", "token ids; 0: as many as the tokenizer has", "",

@@ -70,6 +70,7 @@ TEST(Refusals, ValuesOutOfBounds) {
       {"model.heads", {"0"}},
       {"model.hidden", {"0"}},
       {"model.positions", {"1"}},
+      {"model.initializer_range", {"0", "2", "nan"}},
       {"model.tokenizer", {"''"}},
       {"data.name", {"a/b", "''"}},
       {"data.partition.scheme", {"by-magic"}},

@@ -50,6 +50,7 @@ struct Model {
   std::uint32_t heads = 12;
   std::uint32_t hidden = 768;
   std::uint32_t positions = 1024;
+  double initializer_range = 0.02;  // narrow models learn faster from a wider one
   std::uint32_t vocabulary = 0;   // 0: the tokenizer's
   std::string tokenizer;          // a directory or tokenizer.json; empty: bytes
 };
