@@ -1,0 +1,33 @@
+// The site's own data for a job: tokenizer and the seat's partition, opened once and kept while the job's words stay the same.
+//
+// Used by the task thread. Raw data never leaves; a job can only name data that the operator gave with --data.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "services/trainer/task_support.h"
+#include "tributary/corpus/corpus.h"
+#include "tributary/job/job.h"
+#include "tributary/text/tokenizer.h"
+
+namespace tributary::trainer {
+
+class LocalData {
+ public:
+  explicit LocalData(const Identity& identity) : identity_(identity) {}
+
+  // The partition `ordinal` of the job's data. Valid until the next call with another job or ordinal.
+  Result<const corpus::Corpus*> Open(const job::Job& job, std::uint32_t ordinal);
+
+ private:
+  const Identity& identity_;
+  std::string key_;
+  std::unique_ptr<text::Tokenizer> tokenizer_;
+  std::unique_ptr<corpus::Corpus> corpus_;
+};
+
+// A config.json for the job's model; `tokenizer` decides the vocabulary where the job leaves it open.
+Result<std::string> MakeConfigJson(const job::Model& model);
+
+}  // namespace tributary::trainer

@@ -1,0 +1,102 @@
+#include <signal.h>
+#include <unistd.h>
+
+#include <cstring>
+
+#include "services/trainer/generate.h"
+#include "services/trainer/trainer.h"
+#include "tributary/base/log.h"
+#include "tributary/base/names.h"
+#include "tributary/config/options.h"
+#include "tributary/config/service.h"
+#include "tributary/memory/malloc.h"
+
+namespace tributary::trainer {
+namespace {
+
+std::string HostName() {
+  char name[256] = "trainer";
+  gethostname(name, sizeof name - 1);
+  return InstanceName::Parse(name).ok() ? name : "trainer";
+}
+
+Status CheckData(const std::string& value) {
+  const auto equals = value.find('=');
+  if (equals == std::string::npos || equals + 1 == value.size() || !CheckSegment(value.substr(0, equals), "data name").ok()) {
+    return Error(Code::kInvalidArgument, "NAME=PATH, as in imdb=/srv/imdb");
+  }
+  return Ok();
+}
+
+config::Options Declare() {
+  config::Options options("tributary-trainer", "trains on this site's own data for the coordinator");
+  options.Group("Trainer");
+  options.AddString("coordinator", "tcp://localhost:7700", "the coordinator's endpoint", config::CheckEndpoint);
+  options.AddString("blob-store", "", "the blob-store's endpoint as seen from here; by default as the coordinator tells it",
+                    [](const std::string& value) { return value.empty() ? Ok() : config::CheckEndpoint(value); });
+  options.AddString("site", "local", "the site whose data this is",
+                    [](const std::string& value) { return SiteName::Parse(value).status(); });
+  options.AddString("instance", HostName(), "this process's name, the same after a restart and unlike the site's other trainers'",
+                    [](const std::string& value) { return InstanceName::Parse(value).status(); });
+  options.AddUint("ordinal", 0, "the seat, and so the part of the data, that this trainer would like", 0, 65535);
+  options.AddStrings("data", "NAME=PATH: where data that jobs name lies at this site; may be repeated", CheckData);
+  options.AddString("work-dir", "", "where metrics.jsonl is kept; by default nowhere");
+  options.AddUint("train-threads", 0, "threads of local training; 0: as the job says", 0, 1024);
+  config::AddServiceOptions(options, "127.0.0.1:9473");
+  return options;
+}
+
+int Main(int argc, char** argv) {
+  config::Options options = Declare();
+  if (const auto code = options.ParseOrExitCode(argc, argv, environ)) return *code;
+  const auto settings = config::GetServiceSettings(options);
+  memory::TuneMalloc(settings.memory_budget);
+  TrainerSpec spec;
+  spec.coordinator = options.String("coordinator");
+  spec.blob_store = options.String("blob-store");
+  spec.identity.site = options.String("site");
+  for (const auto& entry : options.Strings("data")) {
+    const auto equals = entry.find('=');
+    spec.identity.data[entry.substr(0, equals)] = entry.substr(equals + 1);
+  }
+  spec.identity.work_dir = options.String("work-dir");
+  spec.identity.threads = static_cast<std::uint32_t>(options.Uint("train-threads"));
+  spec.instance = options.String("instance");
+  if (options.Given("ordinal")) spec.ordinal = static_cast<std::int64_t>(options.Uint("ordinal"));
+  spec.memory_budget = settings.memory_budget;
+  spec.metrics_address = settings.metrics_address;
+  log::InitLog("trainer " + spec.instance, settings.log_level, settings.log_format);
+
+  // Blocked in every thread; this one takes them below.
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGTERM);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+
+  auto service = TrainerService::Start(spec);
+  if (!service.ok()) {
+    log::LogError("{}", service.error().message());
+    return config::kExitFailed;
+  }
+  for (;;) {
+    const timespec look{0, 100'000'000};
+    if (const int signal = sigtimedwait(&signals, nullptr, &look); signal > 0) {
+      log::Info("stopping: {}", signal == SIGTERM ? "SIGTERM" : "SIGINT");
+      (*service)->Stop();
+      return config::kExitDone;
+    }
+    if (const auto over = (*service)->Wait(Duration(1)); !over.ok()) {
+      log::LogError("{}", over.error().message());
+      return config::kExitFailed;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace tributary::trainer
+
+int main(int argc, char** argv) {
+  if (argc > 1 && std::strcmp(argv[1], "generate") == 0) return tributary::trainer::GenerateMain(argc - 1, argv + 1);
+  return tributary::trainer::Main(argc, argv);
+}

@@ -1,0 +1,208 @@
+#include "services/trainer/model_task.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "services/trainer/model_transfer.h"
+#include "tributary/base/log.h"
+#include "tributary/base/random.h"
+
+namespace tributary::trainer {
+namespace {
+
+using session::TaskContext;
+using session::TaskResult;
+
+Result<train::Optimizer> OptimizerOf(const std::string& name) {
+  if (name == "adamw") return train::Optimizer::kAdamW;
+  if (name == "adam") return train::Optimizer::kAdam;
+  if (name == "sgd") return train::Optimizer::kSgd;
+  return MakeError(Code::kInvalidArgument, "train.optimizer '{}': expected adamw, adam or sgd", name);
+}
+
+// Batches and steps of one round.
+struct Plan {
+  std::uint64_t steps = 0;
+  std::uint64_t batches = 0;
+};
+Plan PlanOf(const job::Train& train, const corpus::Corpus& corpus) {
+  const std::uint64_t accumulation = std::max<std::uint32_t>(1, train.gradient_accumulation);
+  Plan plan;
+  if (train.mode == "step") {
+    plan.steps = train.steps;
+  } else {
+    // Batches that do not fill a step are left out: every step is of the same size.
+    plan.steps = std::max<std::uint64_t>(1, train.epochs * corpus.BatchesPerEpoch(train.batch_size) / accumulation);
+  }
+  plan.batches = plan.steps * accumulation;
+  return plan;
+}
+
+// Forwards a task's stop, and stops by itself once training took longer than the job allows.
+class TimeLimit {
+ public:
+  TimeLimit(Duration limit, std::stop_token outer)
+      : limit_(limit), begin_(std::chrono::steady_clock::now()), forward_(outer, [this] { source_.request_stop(); }) {}
+  std::stop_token token() const { return source_.get_token(); }
+  void Look() {
+    if (limit_.count() > 0 && std::chrono::steady_clock::now() - begin_ > limit_) {
+      expired_ = true;
+      source_.request_stop();
+    }
+  }
+  bool expired() const { return expired_; }
+
+ private:
+  Duration limit_;
+  std::chrono::steady_clock::time_point begin_;
+  std::stop_source source_;
+  bool expired_ = false;
+  std::stop_callback<std::function<void()>> forward_;
+};
+
+}  // namespace
+
+Status ModelTasks::Prepare(const std::string& config_json) {
+  if (model_ != nullptr && config_ == config_json) return Ok();
+  TRIBUTARY_ASSIGN(train::Module* const module, load_());
+  model_.reset();  // never two models at once
+  digest_.clear();
+  TRIBUTARY_ASSIGN(model_, module->CreateModel({config_json}));
+  config_ = config_json;
+  return Ok();
+}
+
+Result<tensor::Layout> ModelTasks::Fetch(blob::BlobStore& store, const TaskContext& context, ByteCount& bytes) {
+  const wire::TaskSpec& task = context.spec;
+  TRIBUTARY_ASSIGN(const auto base, ObjectName::Parse(task.base));
+  TRIBUTARY_TRY(CheckBase(store, base, task.base_digest));
+  TRIBUTARY_ASSIGN(const auto spec, store.Spec(base));
+  if (spec.info.empty()) {
+    return MakeError(Code::kInvalidArgument, "{} carries no config.json: no trainer made it", task.base);
+  }
+  TRIBUTARY_TRY(Prepare(spec.info));
+  TRIBUTARY_TRY(CheckTensors(spec.tensors, *model_, task.base));
+  TRIBUTARY_ASSIGN(auto layout, tensor::Layout::Make(spec.tensors, spec.chunk_bytes));
+  if (!digest_.empty() && digest_ == task.base_digest) return layout;
+  digest_.clear();
+  TRIBUTARY_TRY(DownloadModel(store, base, layout, *model_, context.progress, bytes, context.stop));
+  digest_ = task.base_digest;
+  return layout;
+}
+
+Result<TaskResult> ModelTasks::Init(blob::BlobStore& store, const TaskContext& context, const job::Job& job, ByteCount& bytes) {
+  const wire::TaskSpec& task = context.spec;
+  TRIBUTARY_ASSIGN(const auto output, ObjectName::Parse(task.output));
+  context.progress.Phase("init", 0, "");
+  TRIBUTARY_ASSIGN(const std::string config, MakeConfigJson(job.model));
+  TRIBUTARY_TRY(Prepare(config));
+  digest_.clear();
+  TRIBUTARY_TRY(model_->InitFromSeed(job.model.seed));
+  wire::ObjectSpec spec;
+  spec.kind = wire::ObjectKind::kModel;
+  spec.tensors = model_->Parameters();
+  spec.chunk_bytes = job.transfer.chunk_bytes;
+  spec.info = model_->ConfigJson();
+  // The model's own words are what it is made from again.
+  config_ = spec.info;
+  TRIBUTARY_ASSIGN(const auto layout, tensor::Layout::Make(spec.tensors, spec.chunk_bytes));
+  TRIBUTARY_ASSIGN(const auto created, store.Create(output, spec, /*replace=*/true));
+  if (!created.sealed) {
+    TRIBUTARY_TRY(UploadModel(store, output, layout, *model_, context.progress, bytes, context.stop));
+  }
+  context.progress.Phase("seal", 0, "");
+  TaskResult result;
+  TRIBUTARY_ASSIGN(result.digest, store.Seal(output, 0, /*durable=*/true));
+  result.slots = layout.slot_count();
+  digest_ = result.digest;
+  return result;
+}
+
+Result<TaskResult> ModelTasks::Train(blob::BlobStore& store, const TaskContext& context, const job::Job& job, ByteCount& bytes) {
+  const wire::TaskSpec& task = context.spec;
+  TRIBUTARY_ASSIGN(const auto output, ObjectName::Parse(task.output));
+  // Data first: a site that lacks it says so before any byte is moved.
+  TRIBUTARY_ASSIGN(const corpus::Corpus* const corpus, data_.Open(job, task.ordinal));
+  TRIBUTARY_ASSIGN(const auto layout, Fetch(store, context, bytes));
+
+  const Plan plan = PlanOf(job.train, *corpus);
+  const std::uint64_t round = std::max<std::uint32_t>(1, task.round);
+  train::TrainOptions options;
+  options.steps = plan.steps;
+  options.gradient_accumulation = job.train.gradient_accumulation;
+  TRIBUTARY_ASSIGN(options.optimizer, OptimizerOf(job.train.optimizer));
+  options.learning_rate = job.train.learning_rate;
+  options.weight_decay = job.train.weight_decay;
+  options.clip_norm = job.train.clip_norm;
+  options.schedule = job.train.schedule == "cosine" ? train::Schedule::kCosine : train::Schedule::kConstant;
+  options.schedule_begin = (round - 1) * plan.steps;
+  options.schedule_steps = job.rounds * plan.steps;
+  options.warmup_steps = job.train.warmup;
+  options.seed = MixSeed(job.model.seed, task.round, task.ordinal);
+  options.threads = Threads(job);
+  // One order for the whole job, of which this round is the next part.
+  const auto batches = corpus->Training(
+      {MixSeed(job.model.seed, task.ordinal), job.train.batch_size, (round - 1) * plan.batches, plan.batches});
+
+  context.progress.Phase("train", plan.steps, "steps");
+  digest_.clear();  // from here on the weights are those of no sealed model
+  TimeLimit limit(job.train.timeout, context.stop);
+  auto trained = model_->Train(
+      *batches, options,
+      [&](const train::Progress& progress) {
+        context.progress.Done(progress.step);
+        context.progress.Metric("train_loss", progress.loss);
+        limit.Look();
+      },
+      limit.token());
+  if (!trained.ok()) {
+    if (limit.expired()) {
+      return MakeError(Code::kDeadline, "training took longer than train.timeout ({}); raise it or train fewer steps",
+                       FormatDuration(job.train.timeout));
+    }
+    return trained.error();
+  }
+
+  wire::ObjectSpec update;
+  update.kind = wire::ObjectKind::kUpdate;
+  update.tensors = layout.tensors();
+  update.chunk_bytes = layout.chunk_bytes();
+  update.sample_count = corpus->TrainingWindows();
+  update.base_digest = task.base_digest;
+  TRIBUTARY_ASSIGN(const auto created, store.Create(output, update, /*replace=*/true));
+  if (!created.sealed) {
+    TRIBUTARY_TRY(UploadModel(store, output, layout, *model_, context.progress, bytes, context.stop));
+  }
+  context.progress.Phase("seal", 0, "");
+  TaskResult result;
+  TRIBUTARY_ASSIGN(result.digest, store.Seal(output, 0, /*durable=*/false));
+  result.slots = layout.slot_count();
+  result.metrics = {{"train_loss", trained->mean_loss},
+                    {"samples", static_cast<double>(update.sample_count)},
+                    {"steps", static_cast<double>(trained->steps)},
+                    {"tokens", static_cast<double>(trained->tokens)},
+                    {"seconds", trained->seconds},
+                    {"tokens_per_second", trained->seconds > 0 ? static_cast<double>(trained->tokens) / trained->seconds : 0.0}};
+  return result;
+}
+
+Result<TaskResult> ModelTasks::Validate(blob::BlobStore& store, const TaskContext& context, const job::Job& job,
+                                        ByteCount& bytes) {
+  TRIBUTARY_ASSIGN(const corpus::Corpus* const corpus, data_.Open(job, context.spec.ordinal));
+  TRIBUTARY_TRY(Fetch(store, context, bytes).status());
+  context.progress.Phase("validate", 0, "batches");
+  const auto begin = std::chrono::steady_clock::now();
+  const auto batches = corpus->Validation(job.train.batch_size);
+  TRIBUTARY_ASSIGN(const auto evaluated,
+                   model_->Evaluate(*batches, Threads(job),
+                                    [&](const train::Progress& progress) { context.progress.Done(progress.step); }, context.stop));
+  TaskResult result;
+  result.metrics["val_targets"] = static_cast<double>(evaluated.targets);
+  // A partition without validation text has no loss, and zero would be a good one.
+  if (evaluated.targets > 0) result.metrics["val_loss"] = evaluated.loss;
+  result.metrics["seconds"] = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  return result;
+}
+
+}  // namespace tributary::trainer

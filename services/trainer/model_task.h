@@ -1,0 +1,41 @@
+// Tasks on a real model: the first model from its seed, local training, validation.
+//
+// Keeps one model and one partition in memory between tasks, so that a model that was downloaded to be validated is not
+// downloaded again to be trained. `digest_` says which sealed model the weights are; it is empty while they are none. libtorch is
+// loaded (through `load`) by the first of these tasks. Used by the task thread.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "services/trainer/local_data.h"
+#include "services/trainer/task_support.h"
+#include "tributary/job/job.h"
+
+namespace tributary::trainer {
+
+class ModelTasks {
+ public:
+  ModelTasks(const Identity& identity, LoadModule load) : identity_(identity), load_(std::move(load)), data_(identity) {}
+
+  Result<session::TaskResult> Init(blob::BlobStore& store, const session::TaskContext& context, const job::Job& job, ByteCount& bytes);
+  Result<session::TaskResult> Train(blob::BlobStore& store, const session::TaskContext& context, const job::Job& job, ByteCount& bytes);
+  Result<session::TaskResult> Validate(blob::BlobStore& store, const session::TaskContext& context, const job::Job& job,
+                                       ByteCount& bytes);
+
+ private:
+  // Makes `model_` be of this config, keeping it if it is already.
+  Status Prepare(const std::string& config_json);
+  // Makes `model_` hold the sealed model `task.base`; returns its layout.
+  Result<tensor::Layout> Fetch(blob::BlobStore& store, const session::TaskContext& context, ByteCount& bytes);
+  std::uint32_t Threads(const job::Job& job) const { return identity_.threads != 0 ? identity_.threads : job.train.threads; }
+
+  const Identity& identity_;
+  LoadModule load_;
+  LocalData data_;
+  std::unique_ptr<train::Model> model_;
+  std::string config_;  // what model_ was made from
+  std::string digest_;
+};
+
+}  // namespace tributary::trainer

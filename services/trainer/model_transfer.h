@@ -1,0 +1,20 @@
+// Moves a model between the store and parameter memory: bytes are received straight into it and sent straight from it.
+//
+// One copy per chunk, no second model in memory. Layout and parameters must be of the same tensors in the same order.
+#pragma once
+
+#include "services/trainer/task_support.h"
+
+namespace tributary::trainer {
+
+// kInvalidArgument, with the first tensor that differs, unless the tensors are the model's parameters.
+Status CheckTensors(const std::vector<tensor::TensorSpec>& tensors, const train::Model& model, const std::string& object);
+
+Status DownloadModel(blob::BlobStore& store, const ObjectName& object, const tensor::Layout& layout, train::Model& model,
+                     session::TaskProgress& progress, ByteCount& bytes, std::stop_token stop);
+
+// Writes every slot of an open object.
+Status UploadModel(blob::BlobStore& store, const ObjectName& object, const tensor::Layout& layout, train::Model& model,
+                   session::TaskProgress& progress, ByteCount& bytes, std::stop_token stop);
+
+}  // namespace tributary::trainer

@@ -1,0 +1,47 @@
+// What the trainer's tasks share: who this trainer is, and how a task reaches the store.
+//
+// Values that live as long as the service; used by the task thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "tributary/blob/store.h"
+#include "tributary/session/worker.h"
+#include "tributary/train/module.h"
+
+namespace tributary::trainer {
+
+struct Identity {
+  std::string site = "local";
+  std::map<std::string, std::string> data;  // name -> path, at this site
+  std::string work_dir;                     // empty: nothing is written
+  std::uint32_t threads = 0;                // of local training; 0: as the job says
+};
+
+using OpenStore = std::function<Result<std::shared_ptr<blob::BlobStore>>(const std::vector<std::string>& endpoints,
+                                                                         std::uint32_t shard, std::stop_token stop)>;
+using LoadModule = std::function<Result<train::Module*>()>;
+
+// Bytes moved by a task, told to the coordinator as they move.
+class ByteCount {
+ public:
+  explicit ByteCount(session::TaskProgress& progress) : progress_(progress) {}
+  void Up(std::uint64_t bytes) { progress_.Bytes(up_ += bytes, down_); }
+  void Down(std::uint64_t bytes) { progress_.Bytes(up_, down_ += bytes); }
+  std::uint64_t up() const { return up_; }
+  std::uint64_t down() const { return down_; }
+
+ private:
+  session::TaskProgress& progress_;
+  std::uint64_t up_ = 0;
+  std::uint64_t down_ = 0;
+};
+
+// The object that a task reads, which must be sealed and, where the coordinator told its digest, of that digest.
+Status CheckBase(blob::BlobStore& store, const ObjectName& base, const std::string& digest);
+
+}  // namespace tributary::trainer

@@ -1,0 +1,26 @@
+// What a trainer does: the first model, local training, validation; synthetic jobs without libtorch.
+//
+// A session::TaskRunner; each task opens the store anew through `open_store`. One task at a time.
+#pragma once
+
+#include "services/trainer/model_task.h"
+#include "services/trainer/task_support.h"
+
+namespace tributary::trainer {
+
+class TrainerTasks final : public session::TaskRunner {
+ public:
+  // `load` is called by the first task that needs a real model, never by a synthetic one. `identity` outlives this.
+  TrainerTasks(const Identity& identity, OpenStore open_store, LoadModule load)
+      : identity_(identity), open_store_(std::move(open_store)), models_(identity, std::move(load)) {}
+  Result<session::TaskResult> Run(const session::TaskContext& context) override;
+
+ private:
+  Result<session::TaskResult> Dispatch(blob::BlobStore& store, const session::TaskContext& context, const job::Job& job,
+                                       ByteCount& bytes);
+  const Identity& identity_;
+  OpenStore open_store_;
+  ModelTasks models_;
+};
+
+}  // namespace tributary::trainer

@@ -1,0 +1,31 @@
+// A training module without libtorch: weights are a few floats, training adds the mean token to each, generation counts up.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tributary/train/module.h"
+
+namespace tributary::trainer {
+
+struct FakeCalls {
+  int loads = 0;
+  int models = 0;
+  int trainings = 0;
+  int evaluations = 0;
+  train::TrainOptions options;  // of the last training
+  std::uint64_t batches = 0;    // of the last training
+};
+
+class FakeModule final : public train::Module {
+ public:
+  std::string Description() const override { return "fake"; }
+  Result<std::unique_ptr<train::Model>> CreateModel(const train::ModelSpec& spec) override;
+  FakeCalls calls;
+};
+
+// Tensors of every fake model: "transformer.a" [3000], "transformer.b" [2, 3], both F32.
+std::vector<tensor::TensorSpec> FakeTensors();
+
+}  // namespace tributary::trainer

@@ -1,0 +1,214 @@
+#include <gmock/gmock.h>
+
+#include "task_fixture.h"
+#include "tributary/base/random.h"
+#include "tributary/json/json.h"
+
+namespace tributary::trainer {
+namespace {
+
+using testing::Contains;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Not;
+
+constexpr const char* kJob = R"(
+name: real
+rounds: 3
+tasks: [train, validate]
+model: {family: gpt2, layers: 1, heads: 1, hidden: 8, positions: 16, seed: 9}
+data: {name: fortunes, format: text, partition: {scheme: iid, count: 1}}
+train: {mode: step, steps: 4, batch_size: 2, gradient_accumulation: 3, max_length: 16, learning_rate: 1e-3, schedule: cosine, warmup: 2}
+transfer: {chunk_bytes: 4KiB}
+)";
+
+class ModelTask : public TaskFixture {
+ protected:
+  void WriteText() {
+    const auto data = directory_ / "data";
+    std::filesystem::create_directories(data);
+    std::ofstream file(data / "a.txt");
+    for (int i = 0; i < 400; ++i) file << "The line number " << i << " of a text.\n\n";
+    identity_.data["fortunes"] = data.string();
+    identity_.work_dir = (directory_ / "work").string();
+  }
+  // The first model, sealed.
+  std::string Init() {
+    auto init = Task(wire::TaskKind::kInit);
+    init.output = "m0";
+    const auto result = Run(init, kJob);
+    EXPECT_TRUE(result.ok()) << result.error().message();
+    return result.ok() ? result->digest : "";
+  }
+  wire::TaskSpec Train(const std::string& digest, std::uint32_t round = 1) {
+    auto train = Task(wire::TaskKind::kTrain);
+    train.base = "m0";
+    train.base_digest = digest;
+    train.round = round;
+    train.output = fmt::format("u{}", round);
+    return train;
+  }
+};
+
+TEST_F(ModelTask, InitMakesTheFirstModelFromItsSeed) {
+  const auto digest = Init();
+  EXPECT_EQ(digest.size(), 64u);
+  const auto spec = store_->Spec(ObjectName::Trusted("m0"));
+  EXPECT_EQ(spec->tensors, FakeTensors());
+  EXPECT_THAT(spec->info, HasSubstr("\"model_type\": \"gpt2\""));
+  EXPECT_THAT(spec->info, HasSubstr("\"vocab_size\": 257"));
+  SplitMix64 random(9);
+  for (const float value : Get("m0")) ASSERT_EQ(value, static_cast<float>(random.NextUnit()));
+  EXPECT_EQ(Init(), digest);
+}
+
+TEST_F(ModelTask, TrainUploadsAnUpdateWithSamplesAndBase) {
+  WriteText();
+  const auto digest = Init();
+  const auto result = Run(Train(digest, 2), kJob);
+  ASSERT_TRUE(result.ok()) << result.error().message();
+  EXPECT_EQ(result->metrics.at("train_loss"), 2.5);
+  EXPECT_EQ(result->metrics.at("steps"), 4);
+  EXPECT_EQ(result->metrics.at("tokens_per_second"), result->metrics.at("tokens") / 0.5);
+  const auto spec = store_->Spec(ObjectName::Trusted("u2"));
+  EXPECT_EQ(static_cast<double>(spec->sample_count), result->metrics.at("samples"));
+  EXPECT_GT(spec->sample_count, 100u);
+  EXPECT_EQ(spec->base_digest, digest);
+  EXPECT_EQ(progress_.metrics.at("train_loss"), 2.0);
+  const auto base = Get("m0");
+  const auto update = Get("u2");
+  ASSERT_EQ(update.size(), base.size());
+  EXPECT_NE(update, base);
+  EXPECT_FLOAT_EQ(update[0] - base[0], update[3001] - base[3001]);
+
+  const auto& options = module_.calls.options;
+  EXPECT_EQ(options.steps, 4u);
+  EXPECT_EQ(module_.calls.batches, 12u);
+  EXPECT_EQ(options.schedule, train::Schedule::kCosine);
+  EXPECT_EQ(options.schedule_begin, 4u);
+  EXPECT_EQ(options.schedule_steps, 12u);
+  EXPECT_EQ(options.warmup_steps, 2u);
+  EXPECT_EQ(options.seed, MixSeed(std::uint64_t{9}, 2u, 0u));
+}
+
+TEST_F(ModelTask, AModelInMemoryIsNotDownloadedAgain) {
+  WriteText();
+  const auto digest = Init();
+  ASSERT_TRUE(Run(Train(digest, 1), kJob).ok());
+  EXPECT_THAT(progress_.phases, ElementsAre("train", "upload", "seal"));
+  const auto first = Get("u1");
+  // Training changed the weights: they must come again.
+  ASSERT_TRUE(Run(Train(digest, 2), kJob).ok());
+  EXPECT_THAT(progress_.phases, ElementsAre("download", "train", "upload", "seal"));
+  EXPECT_EQ(progress_.down, 3006u * 4);
+  auto validate = Task(wire::TaskKind::kValidate);
+  validate.base = "m0";
+  validate.base_digest = digest;
+  const auto validated = Run(validate, kJob);
+  ASSERT_TRUE(validated.ok()) << validated.error().message();
+  EXPECT_THAT(progress_.phases, ElementsAre("download", "validate"));
+  EXPECT_EQ(validated->metrics.at("val_loss"), static_cast<double>(Get("m0")[0]));
+  EXPECT_GT(validated->metrics.at("val_targets"), 0);
+  // What was validated is there for the next training.
+  ASSERT_TRUE(Run(Train(digest, 3), kJob).ok());
+  EXPECT_THAT(progress_.phases, Not(Contains("download")));
+  EXPECT_EQ(module_.calls.models, 1);
+}
+
+TEST_F(ModelTask, TheSameTaskAgainGivesTheSameBytes) {
+  WriteText();
+  const auto digest = Init();
+  ASSERT_TRUE(Run(Train(digest), kJob).ok());
+  const auto first = *store_->Stat(ObjectName::Trusted("u1"));
+  // As after a crash between the seal and its report: the sealed update is left as it is.
+  const auto again = Run(Train(digest), kJob);
+  ASSERT_TRUE(again.ok()) << again.error().message();
+  EXPECT_EQ(again->digest, first.digest);
+  auto other = Train(digest);
+  other.output = "u1.g1";
+  EXPECT_EQ(Run(other, kJob)->digest, first.digest);
+}
+
+TEST_F(ModelTask, MissingDataNamesSiteDataAndFlag) {
+  WriteText();
+  const auto digest = Init();
+  identity_.data.clear();
+  const auto result = Run(Train(digest), kJob);
+  ASSERT_FALSE(result.ok());
+  EXPECT_EQ(result.error().code(), Code::kNotFound);
+  EXPECT_EQ(result.error().message(),
+            "site 'local' has no data named 'fortunes', which the job asks for; start its trainer with --data fortunes=PATH");
+  EXPECT_EQ(progress_.down, 0u);
+}
+
+TEST_F(ModelTask, APathWithoutDataIsNamed) {
+  WriteText();
+  const auto digest = Init();
+  identity_.data["fortunes"] = "/nowhere/at/all";
+  EXPECT_THAT(Run(Train(digest), kJob).error().message(), HasSubstr("/nowhere/at/all"));
+}
+
+TEST_F(ModelTask, AModelOfOtherTensorsIsRefused) {
+  WriteText();
+  Init();
+  wire::ObjectSpec spec;
+  spec.tensors = {{"transformer.x", tensor::DType::kF32, {3000}}};
+  spec.chunk_bytes = 4096;
+  spec.info = store_->Spec(ObjectName::Trusted("m0"))->info;
+  Put("foreign", spec, std::vector<float>(3000));
+  auto train = Train(Seal("foreign"));
+  train.base = "foreign";
+  EXPECT_THAT(Run(train, kJob).error().message(), HasSubstr("tensor 0 of foreign is 'transformer.x': this model has 'transformer.a'"));
+}
+
+TEST_F(ModelTask, TrainingThatTakesTooLongNamesTheKnob) {
+  WriteText();
+  const auto digest = Init();
+  std::string job = kJob;
+  job.replace(job.find("warmup: 2"), 9, "warmup: 2, timeout: 1ms");
+  job.replace(job.find("steps: 4"), 8, "steps: 100000");
+  const auto result = Run(Train(digest), job);
+  ASSERT_FALSE(result.ok());
+  EXPECT_EQ(result.error().code(), Code::kDeadline);
+  EXPECT_THAT(result.error().message(), HasSubstr("train.timeout (1 ms)"));
+}
+
+TEST_F(ModelTask, StopsWhenAsked) {
+  WriteText();
+  const auto digest = Init();
+  progress_.stop_at = 2;
+  const auto result = Run(Train(digest), kJob);
+  ASSERT_FALSE(result.ok());
+  EXPECT_EQ(result.error().code(), Code::kCancelled);
+}
+
+TEST_F(ModelTask, KeepsALineOfMetricsForEachTask) {
+  WriteText();
+  const auto digest = Init();
+  ASSERT_TRUE(Run(Train(digest, 1), kJob).ok());
+  std::ifstream file(directory_ / "work" / "metrics.jsonl");
+  std::vector<Json> lines;
+  for (std::string line; std::getline(file, line);) lines.push_back(*ParseJson(line, "line"));
+  ASSERT_EQ(lines.size(), 2u);
+  EXPECT_EQ(lines[0]["kind"], "init");
+  EXPECT_EQ(lines[1]["kind"], "train");
+  EXPECT_EQ(lines[1]["round"], 1);
+  EXPECT_EQ(lines[1]["seat"], "local/0");
+  EXPECT_EQ(lines[1]["train_loss"], 2.5);
+  EXPECT_EQ(lines[1]["bytes_up"], 3006 * 4);
+}
+
+TEST_F(ModelTask, AVocabularyBelowTheTokenizersIsRefused) {
+  std::string job = kJob;
+  job.replace(job.find("positions: 16"), 13, "positions: 16, vocabulary: 100");
+  auto init = Task(wire::TaskKind::kInit);
+  init.output = "m";
+  EXPECT_THAT(Run(init, job).error().message(), HasSubstr("the tokenizer has 257 tokens"));
+}
+
+TEST_F(ModelTask, RefusesAnAggregatorsTask) {
+  EXPECT_THAT(Run(Task(wire::TaskKind::kAggregate), kJob).error().message(), HasSubstr("which is an aggregator's"));
+}
+
+}  // namespace
+}  // namespace tributary::trainer

@@ -1,0 +1,47 @@
+// The trainer service: local training on the site's own data, for the coordinator that it dials out to.
+//
+// Start connects and returns at once; the coordinator and the store may come later or go and come back. Wait returns when Stop was
+// called (ok) or the coordinator refused this trainer for good (the error). Memory: a real model's training, or, for synthetic jobs,
+// the process's base plus the budget.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "services/trainer/task_support.h"
+#include "tributary/base/result.h"
+#include "tributary/base/units.h"
+#include "tributary/config/service.h"
+
+namespace tributary::trainer {
+
+struct TrainerSpec {
+  std::string coordinator = "tcp://localhost:7700";
+  std::string blob_store;      // empty: where the coordinator says
+  Identity identity;
+  std::string instance;        // the same after a restart
+  std::int64_t ordinal = -1;   // the seat it would like
+  std::uint64_t memory_budget = config::kDefaultMemoryBudget;
+  std::string metrics_address = "off";
+  LoadModule load_module;      // null: the module beside the binary
+};
+
+class TrainerService {
+ public:
+  static Result<std::unique_ptr<TrainerService>> Start(const TrainerSpec& spec);
+  ~TrainerService();
+
+  // Waits this long at most (zero: for ever). True once there is nothing to wait for any more.
+  Result<bool> Wait(Duration limit);
+  void Stop();
+  std::uint16_t metrics_port() const;
+
+ private:
+  TrainerService();
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace tributary::trainer
