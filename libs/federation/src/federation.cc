@@ -204,8 +204,8 @@ Federation::Federation(Federation&&) noexcept = default;
 
 Result<std::string> Federation::Connect(const wire::Hello& hello, Time now) { return machine_->Connect(hello, now); }
 void Federation::Disconnect(const std::string& worker) { machine_->Disconnect(worker); }
-void Federation::Report(const std::string& worker, const wire::Report& report, Time now) {
-  machine_->Report(worker, report, now);
+bool Federation::Report(const std::string& worker, const wire::Report& report, Time now) {
+  return machine_->Report(worker, report, now);
 }
 void Federation::Tick(Time now) { machine_->Tick(now); }
 Result<wire::Submitted> Federation::Submit(const wire::Submit& submit, Time now) {

@@ -75,7 +75,7 @@ class Federation::Machine {
   Progress& ProgressOf(const TaskRow& row);
 
   // reports.cc
-  void Report(const std::string& worker, const wire::Report& report, Time now);
+  bool Report(const std::string& worker, const wire::Report& report, Time now);
   bool TakeTaskReport(Worker& worker, const wire::TaskReport& report, bool leaving);
   void TaskDone(TaskRow row, const wire::TaskReport& report);
   void TaskFailed(TaskRow row, Code code, const std::string& message);

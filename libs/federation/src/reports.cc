@@ -97,10 +97,10 @@ bool Names(const std::string& message, const std::string& object) {
 
 }  // namespace
 
-void Federation::Machine::Report(const std::string& key, const wire::Report& report, Time t) {
+bool Federation::Machine::Report(const std::string& key, const wire::Report& report, Time t) {
   now = t;
   const auto it = workers.find(key);
-  if (it == workers.end()) return;
+  if (it == workers.end()) return false;
   const bool was_silent = !it->second.connected || now.steady - it->second.heard >=
                                                        std::min(limits.lease_timeout, limits.seat_timeout);
   it->second.heard = now.steady;
@@ -117,6 +117,7 @@ void Federation::Machine::Report(const std::string& key, const wire::Report& rep
     changed = true;
   }
   if (changed) Advance();
+  return true;
 }
 
 bool Federation::Machine::TakeTaskReport(Worker& worker, const wire::TaskReport& report, bool leaving) {

@@ -123,7 +123,7 @@ class World {
 
   void Send(const std::string& key, wire::Report report) {
     if (connected.count(key) == 0) Connect(hellos.at(key));
-    federation->Report(key, report, now);
+    EXPECT_TRUE(federation->Report(key, report, now));
     Flush();
   }
   void Heartbeat(const std::string& key) { Send(key, {}); }

@@ -55,7 +55,8 @@ class Federation {
   Result<std::string> Connect(const wire::Hello& hello, Time now);
   // Its session ended without a word; lets the timeouts decide about seat and leases.
   void Disconnect(const std::string& worker);
-  void Report(const std::string& worker, const wire::Report& report, Time now);
+  // False: nobody of this key is known (any longer); it must say Hello again.
+  bool Report(const std::string& worker, const wire::Report& report, Time now);
   void Tick(Time now);
 
   // `job`: the wished-for id, [A-Za-z0-9._-]. kAlreadyExists when it exists and is not resumed.

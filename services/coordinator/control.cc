@@ -1,0 +1,263 @@
+#include "services/coordinator/control.h"
+
+#include <chrono>
+#include <random>
+
+#include "services/coordinator/status_frame.h"
+#include "tributary/base/clock.h"
+#include "tributary/base/log.h"
+#include "tributary/config/options.h"
+#include "tributary/wire/codec.h"
+
+namespace tributary::service {
+namespace {
+
+constexpr std::uint32_t kMaxRoundsRead = 512;
+constexpr Duration kSessionEnd{300'000};  // silence after which a session is forgotten
+
+federation::Time Now() {
+  federation::Time time;
+  time.steady = std::chrono::duration_cast<Duration>(Clock::Steady().Now().time_since_epoch());
+  time.wall_ms = std::chrono::duration_cast<Duration>(std::chrono::system_clock::now().time_since_epoch()).count();
+  return time;
+}
+
+std::string NewLife() {
+  std::random_device device;
+  return fmt::format("{:08x}{:08x}", device(), device());
+}
+
+}  // namespace
+
+Control::Control(ControlOptions options, federation::State restored, journal::Journal& journal, Telemetry& telemetry,
+                 std::function<void(Error)> on_failure)
+    : options_(std::move(options)),
+      journal_(journal),
+      telemetry_(telemetry),
+      on_failure_(std::move(on_failure)),
+      federation_(options_.limits, options_.parser, std::move(restored), Now()),
+      life_(NewLife()) {}
+
+void Control::Attach(transport::FrameServer& server) {
+  server_ = &server;
+  attached_.count_down();
+}
+
+template <class Message>
+void Control::Reply(const transport::PeerId& peer, std::uint64_t id, const Message& message) {
+  transport::OutFrame frame = transport::MakeFrame(id, message);
+  if (frame.header.size() > wire::kMaxControlFrame) {
+    // The peer's socket would cut the connection; say what happened instead.
+    ReplyError(peer, id, MakeError(Code::kInternal, "the {} message for this peer does not fit a control frame: {} bytes",
+                                   wire::TypeName(Message::kType), frame.header.size()));
+    log::LogError("a {} message of {} bytes does not fit a control frame", wire::TypeName(Message::kType),
+                  frame.header.size());
+    return;
+  }
+  server_->Send(peer, std::move(frame));
+}
+
+void Control::ReplyError(const transport::PeerId& peer, std::uint64_t id, const Error& error) {
+  server_->Send(peer, {wire::EncodeError(id, error), nullptr});
+}
+
+bool Control::Commit() {
+  const auto decisions = federation_.TakeDecisions();
+  if (const Status status = journal_.Append(decisions); !status.ok()) {
+    failed_ = true;
+    log::LogError("the coordinator ends: {}", status.error().message());
+    on_failure_(status.error());
+    return false;
+  }
+  for (const auto& note : federation_.TakeNotes()) {
+    log::Write(note.level == federation::Note::Level::kWarning ? log::Level::kWarning : log::Level::kInfo, note.text);
+  }
+  telemetry_.Decided(decisions);
+  return true;
+}
+
+void Control::Push() {
+  for (const std::string& worker : federation_.TakeChanged()) {
+    const auto session = session_of_.find(worker);
+    if (session == session_of_.end()) continue;
+    Reply(sessions_.at(session->second).peer, 0, federation_.AssignmentOf(worker));
+  }
+}
+
+void Control::OnFrame(const transport::PeerId& peer, transport::InFrame frame) {
+  attached_.wait();
+  if (failed_) return;
+  const Status status = Dispatch(peer, frame.view());
+  if (failed_) return;
+  if (!status.ok()) {
+    log::Debug("peer {}: {}", peer.str(), status.error().message());
+    ReplyError(peer, frame.view().id, status.error());
+  }
+  if (Commit()) Push();
+}
+
+void Control::OnTick() {
+  attached_.wait();
+  if (failed_) return;
+  const auto now = Now();
+  federation_.Tick(now);
+  std::vector<std::string> silent;
+  for (const auto& [name, session] : sessions_) {
+    if (now.steady - session.heard > kSessionEnd) silent.push_back(name);
+  }
+  for (const std::string& name : silent) EndSession(name);
+  if (!Commit()) return;
+  Push();
+  telemetry_.Count(federation_.Count(), sessions_.size());
+}
+
+void Control::OnGone(const transport::PeerId& peer) {
+  for (const auto& [name, session] : sessions_) {
+    if (session.peer == peer) federation_.Disconnect(session.worker);
+  }
+}
+
+void Control::EndSession(const std::string& name) {
+  const auto session = sessions_.find(name);
+  if (session == sessions_.end()) return;
+  telemetry_.Forget(session->second.worker);
+  session_of_.erase(session->second.worker);
+  sessions_.erase(session);
+}
+
+Status Control::Dispatch(const transport::PeerId& peer, const wire::FrameView& frame) {
+  using wire::Type;
+  if (frame.protocol != wire::kProtocol) {
+    std::string who = "peer";
+    if (const auto hello = wire::DecodeBody<wire::Hello>(frame.body); frame.type == Type::kHello && hello.ok()) {
+      if (hello->role == static_cast<std::uint32_t>(wire::Role::kTrainer)) who = "trainer";
+      if (hello->role == static_cast<std::uint32_t>(wire::Role::kAggregator)) who = "aggregator";
+    }
+    const Error error = MakeError(Code::kProtocol,
+                                  "coordinator speaks protocol {}, this {} speaks {}: install the same release of both",
+                                  wire::kProtocol, who, frame.protocol);
+    log::Warning("peer {}: {}", peer.str(), error.message());
+    return error;
+  }
+  const auto now = Now();
+  switch (frame.type) {
+    case Type::kPing:
+      Reply(peer, frame.id, wire::Pong{"coordinator", std::string(config::Version())});
+      return Ok();
+    case Type::kHello: {
+      TRIBUTARY_ASSIGN(const auto hello, wire::DecodeBody<wire::Hello>(frame.body));
+      return OnHello(peer, frame.id, hello);
+    }
+    case Type::kReport: {
+      TRIBUTARY_ASSIGN(const auto report, wire::DecodeBody<wire::Report>(frame.body));
+      return OnReport(peer, frame.id, report);
+    }
+    case Type::kGetJobText: {
+      TRIBUTARY_ASSIGN(const auto request, wire::DecodeBody<wire::GetJobText>(frame.body));
+      return OnGetJobText(peer, frame.id, request);
+    }
+    case Type::kSubmit: {
+      TRIBUTARY_ASSIGN(const auto submit, wire::DecodeBody<wire::Submit>(frame.body));
+      return OnSubmit(peer, frame.id, submit);
+    }
+    case Type::kGetStatus: {
+      TRIBUTARY_ASSIGN(const auto request, wire::DecodeBody<wire::GetStatus>(frame.body));
+      return OnGetStatus(peer, frame.id, request);
+    }
+    case Type::kListJobs: {
+      wire::JobList list = federation_.Jobs();
+      std::size_t bytes = 0;
+      std::size_t fit = 0;
+      for (; fit < list.jobs.size(); ++fit) {
+        bytes += list.jobs[fit].job.size() + 60;
+        if (bytes > wire::kMaxControlFrame - 1024) break;
+      }
+      list.jobs.resize(fit);
+      Reply(peer, frame.id, list);
+      return Ok();
+    }
+    case Type::kStopJob: {
+      TRIBUTARY_ASSIGN(const auto request, wire::DecodeBody<wire::StopJob>(frame.body));
+      TRIBUTARY_ASSIGN(const auto stopped, federation_.Stop(request.job, now));
+      if (Commit()) Reply(peer, frame.id, stopped);
+      return Ok();
+    }
+    default:
+      return MakeError(Code::kProtocol, "a coordinator takes no {} message; is this the address of a coordinator?",
+                       wire::TypeName(frame.type));
+  }
+}
+
+Status Control::OnHello(const transport::PeerId& peer, std::uint64_t id, const wire::Hello& hello) {
+  const auto now = Now();
+  TRIBUTARY_ASSIGN(const std::string worker, federation_.Connect(hello, now));
+  if (!Commit()) return Ok();
+  if (const auto old = session_of_.find(worker); old != session_of_.end()) EndSession(std::string(old->second));
+  const std::string name = fmt::format("{}.{}", life_, ++session_count_);
+  sessions_[name] = {worker, peer, hello.role == static_cast<std::uint32_t>(wire::Role::kTrainer), now.steady};
+  session_of_[worker] = name;
+  wire::Welcome welcome;
+  welcome.session = name;
+  welcome.heartbeat_ms = static_cast<std::uint64_t>(options_.heartbeat.count());
+  welcome.blob_stores = options_.blob_stores;
+  welcome.blob_store_shards = std::max<std::size_t>(options_.blob_stores.size(), 1);
+  Reply(peer, id, welcome);
+  return Ok();
+}
+
+Status Control::OnReport(const transport::PeerId& peer, std::uint64_t id, const wire::Report& report) {
+  const auto found = sessions_.find(report.session);
+  if (found == sessions_.end()) {
+    return Error(Code::kNotFound, "the coordinator does not know this session; say Hello again");
+  }
+  Session& session = found->second;
+  const auto now = Now();
+  // The federation forgets a worker sooner than its session ends; then it must say Hello again.
+  session.peer = peer;
+  session.heard = now.steady;
+  if (!federation_.Report(session.worker, report, now)) {
+    EndSession(report.session);
+    return Error(Code::kNotFound, "the coordinator was not told of this worker for too long; say Hello again");
+  }
+  if (!Commit()) return Ok();
+  if (session.trainer && !report.samples.empty()) telemetry_.Relay(session.worker, report.samples);
+  // A worker that left is known no longer; it gets an empty assignment.
+  Reply(peer, id, federation_.AssignmentOf(session.worker));
+  if (report.leaving) EndSession(report.session);
+  return Ok();
+}
+
+Status Control::OnSubmit(const transport::PeerId& peer, std::uint64_t id, const wire::Submit& submit) {
+  const auto known = federation_.state().jobs.find(submit.name);
+  if (submit.resume && known != federation_.state().jobs.end() && Finished(known->second.state)) {
+    TRIBUTARY_ASSIGN(const auto row, journal_.Job(submit.name));
+    if (row.text != submit.text) {
+      return MakeError(Code::kAlreadyExists, "job {} exists ({}) with another text; submit it under another name",
+                       submit.name, federation::JobStateName(row.state));
+    }
+  }
+  TRIBUTARY_ASSIGN(const auto submitted, federation_.Submit(submit, Now()));
+  if (Commit()) Reply(peer, id, submitted);
+  return Ok();
+}
+
+Status Control::OnGetStatus(const transport::PeerId& peer, std::uint64_t id, const wire::GetStatus& request) {
+  TRIBUTARY_ASSIGN(auto status, federation_.StatusOf(request.job, Now()));
+  TRIBUTARY_ASSIGN(const auto rounds, journal_.Rounds(request.job, request.since_round, kMaxRoundsRead));
+  FitFrame(status, rounds);
+  Reply(peer, id, status);
+  return Ok();
+}
+
+Status Control::OnGetJobText(const transport::PeerId& peer, std::uint64_t id, const wire::GetJobText& request) {
+  auto text = federation_.JobText(request.job);
+  if (!text.ok()) {
+    // Removals of a finished job still go on.
+    TRIBUTARY_ASSIGN(auto row, journal_.Job(request.job));
+    text = std::move(row.text);
+  }
+  Reply(peer, id, wire::JobText{request.job, *text});
+  return Ok();
+}
+
+}  // namespace tributary::service

@@ -1,0 +1,78 @@
+// The coordinator's side of the protocol: takes frames, keeps sessions, asks the federation, journals, answers.
+//
+// A Handler of one FrameServer; all state is that server's thread's. Every decision is committed to the journal before any frame that
+// follows from it is sent. When a commit fails nothing more is sent and `on_failure` is called, once, from that thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <latch>
+#include <map>
+#include <string>
+
+#include "services/coordinator/telemetry.h"
+#include "tributary/federation/federation.h"
+#include "tributary/journal/journal.h"
+#include "tributary/transport/frame_server.h"
+#include "tributary/wire/control.h"
+
+namespace tributary::service {
+
+struct ControlOptions {
+  Duration heartbeat{1'000};
+  std::vector<std::string> blob_stores;
+  federation::Limits limits;
+  federation::JobParser parser;
+};
+
+class Control : public transport::Handler {
+ public:
+  // `journal` and `telemetry` outlive this.
+  Control(ControlOptions options, federation::State restored, journal::Journal& journal, Telemetry& telemetry,
+          std::function<void(Error)> on_failure);
+  // Frames wait until the server is known.
+  void Attach(transport::FrameServer& server);
+
+  void OnFrame(const transport::PeerId& peer, transport::InFrame frame) override;
+  void OnTick() override;
+  void OnGone(const transport::PeerId& peer) override;
+
+ private:
+  struct Session {
+    std::string worker;
+    transport::PeerId peer;
+    bool trainer = false;
+    Duration heard{0};
+  };
+
+  Status Dispatch(const transport::PeerId& peer, const wire::FrameView& frame);
+  Status OnHello(const transport::PeerId& peer, std::uint64_t id, const wire::Hello& hello);
+  Status OnReport(const transport::PeerId& peer, std::uint64_t id, const wire::Report& report);
+  Status OnSubmit(const transport::PeerId& peer, std::uint64_t id, const wire::Submit& submit);
+  Status OnGetStatus(const transport::PeerId& peer, std::uint64_t id, const wire::GetStatus& request);
+  Status OnGetJobText(const transport::PeerId& peer, std::uint64_t id, const wire::GetJobText& request);
+
+  // Commits what was decided. False: the journal failed, nothing may be sent any more.
+  bool Commit();
+  // Tells each worker whose tasks changed.
+  void Push();
+  void EndSession(const std::string& session);
+  template <class Message>
+  void Reply(const transport::PeerId& peer, std::uint64_t id, const Message& message);
+  void ReplyError(const transport::PeerId& peer, std::uint64_t id, const Error& error);
+
+  const ControlOptions options_;
+  journal::Journal& journal_;
+  Telemetry& telemetry_;
+  const std::function<void(Error)> on_failure_;
+  std::latch attached_{1};
+  transport::FrameServer* server_ = nullptr;
+  bool failed_ = false;
+  federation::Federation federation_;
+  const std::string life_;  // of this process, in session names
+  std::uint64_t session_count_ = 0;
+  std::map<std::string, Session> sessions_;
+  std::map<std::string, std::string> session_of_;  // worker -> session
+};
+
+}  // namespace tributary::service

@@ -1,0 +1,110 @@
+#include "services/coordinator/coordinator_service.h"
+
+#include <condition_variable>
+#include <mutex>
+#include <optional>
+
+#include "services/coordinator/control.h"
+#include "tributary/base/log.h"
+#include "tributary/job/job.h"
+#include "tributary/journal/journal.h"
+#include "tributary/metrics/server.h"
+#include "tributary/transport/context.h"
+#include "tributary/transport/frame_server.h"
+
+namespace tributary::service {
+
+// Destroyed from the last to the first: the server's thread ends before what it uses.
+struct CoordinatorService::State {
+  metrics::Registry registry;
+  std::unique_ptr<Telemetry> telemetry;
+  std::unique_ptr<journal::Journal> journal;
+  std::unique_ptr<Control> control;
+  std::shared_ptr<transport::Context> context;
+  std::unique_ptr<transport::FrameServer> server;
+  std::unique_ptr<metrics::MetricsServer> metrics_server;
+  std::string endpoint;
+
+  std::mutex mutex;
+  std::condition_variable changed;
+  bool stopped = false;         // protected by mutex
+  std::optional<Error> failed;  // protected by mutex
+};
+
+CoordinatorService::CoordinatorService() = default;
+
+Result<std::unique_ptr<CoordinatorService>> CoordinatorService::Start(Spec spec) {
+  std::unique_ptr<CoordinatorService> service(new CoordinatorService());
+  service->state_ = std::make_unique<State>();
+  State& state = *service->state_;
+
+  std::error_code error;
+  std::filesystem::create_directories(spec.state_dir, error);
+  if (error) return ErrnoError(error.value(), fmt::format("--state-dir {} cannot be made", spec.state_dir.string()));
+  // The journal first: its lock keeps a second coordinator from taking the first one's socket.
+  TRIBUTARY_ASSIGN(state.journal, journal::Journal::Open((spec.state_dir / "coordinator.db").string()));
+  TRIBUTARY_ASSIGN(federation::State restored, state.journal->Load());
+  if (!restored.jobs.empty()) log::Info("the journal knows {} jobs", restored.jobs.size());
+
+  ControlOptions options;
+  options.heartbeat = spec.heartbeat;
+  options.blob_stores = spec.blob_stores;
+  options.limits = spec.limits;
+  options.parser = spec.parser != nullptr ? spec.parser : [](const std::string& text, const std::string& file) {
+    return job::ParseJob(text, file);
+  };
+  state.telemetry = std::make_unique<Telemetry>(state.registry, spec.memory_budget);
+  state.control = std::make_unique<Control>(std::move(options), std::move(restored), *state.journal, *state.telemetry,
+                                            [&state](Error why) {
+                                              const std::lock_guard lock(state.mutex);
+                                              state.failed = std::move(why);
+                                              state.changed.notify_all();
+                                            });
+  state.context = std::make_shared<transport::Context>();
+  transport::ServerOptions server;
+  server.endpoint = spec.listen;
+  auto started = transport::FrameServer::Start(state.context, server, *state.control);
+  if (!started.ok()) return started.error().Wrap("--listen");
+  state.server = *std::move(started);
+  state.control->Attach(*state.server);
+  state.endpoint = state.server->endpoint();
+
+  metrics::ServerSpec metrics;
+  metrics.address = spec.metrics_address;
+  metrics.registry = &state.registry;
+  metrics.ready = [&state]() -> Status {
+    const std::lock_guard lock(state.mutex);
+    if (state.failed) return *state.failed;
+    return Ok();
+  };
+  TRIBUTARY_ASSIGN(state.metrics_server, metrics::MetricsServer::Start(std::move(metrics)));
+  log::Info("serving at {}, state in {}", state.endpoint, spec.state_dir.string());
+  return service;
+}
+
+CoordinatorService::~CoordinatorService() {
+  if (state_) Stop();
+}
+
+void CoordinatorService::Stop() {
+  {
+    const std::lock_guard lock(state_->mutex);
+    if (std::exchange(state_->stopped, true)) return;
+  }
+  if (state_->server) state_->server->Stop();
+  state_->changed.notify_all();
+}
+
+Status CoordinatorService::Wait() {
+  std::unique_lock lock(state_->mutex);
+  state_->changed.wait(lock, [&] { return state_->stopped || state_->failed; });
+  return state_->failed ? Status(*state_->failed) : Ok();
+}
+
+const std::string& CoordinatorService::endpoint() const { return state_->endpoint; }
+
+std::uint16_t CoordinatorService::metrics_port() const {
+  return state_->metrics_server ? state_->metrics_server->port() : std::uint16_t{0};
+}
+
+}  // namespace tributary::service

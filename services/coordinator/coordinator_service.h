@@ -1,0 +1,52 @@
+// The coordinator as a service: the federation's decisions behind a ROUTER socket, journaled before they are told.
+//
+// Start opens the journal (one coordinator at a time), binds, and serves on one thread; Stop (or destruction) ends it. Nothing has to be
+// saved at the end: SIGKILL is as good. Wait returns after Stop, or with the error when the journal can no longer be
+// written: the process should then end, and go on where the journal says once the cause is gone.
+// Errors of Start name the flag to change. Start, Stop and Wait may be called from any thread. Times are milliseconds.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tributary/base/result.h"
+#include "tributary/base/units.h"
+#include "tributary/federation/federation.h"
+
+namespace tributary::service {
+
+class CoordinatorService {
+ public:
+  struct Spec {
+    std::string listen = "tcp://0.0.0.0:7700";
+    std::filesystem::path state_dir;        // made if absent; holds coordinator.db
+    std::vector<std::string> blob_stores;   // endpoints, in order of shard, as workers reach them
+    Duration heartbeat{1'000};              // that workers keep
+    federation::Limits limits;
+    std::uint64_t memory_budget = 64_MiB;   // only told in the metrics: the coordinator holds no tensor bytes
+    std::string metrics_address = "off";    // HOST:PORT
+    federation::JobParser parser;           // null: job::ParseJob
+  };
+
+  static Result<std::unique_ptr<CoordinatorService>> Start(Spec spec);
+  ~CoordinatorService();
+  CoordinatorService(const CoordinatorService&) = delete;
+  CoordinatorService& operator=(const CoordinatorService&) = delete;
+
+  const std::string& endpoint() const;  // with the real port
+  std::uint16_t metrics_port() const;   // 0 when off
+
+  void Stop();  // idempotent
+  // Until Stop (Ok) or a failure of the journal.
+  Status Wait();
+
+ private:
+  CoordinatorService();
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace tributary::service

@@ -1,0 +1,75 @@
+#include <signal.h>
+#include <unistd.h>
+
+#include <thread>
+
+#include "services/coordinator/coordinator_service.h"
+#include "tributary/base/log.h"
+#include "tributary/config/options.h"
+#include "tributary/config/service.h"
+#include "tributary/memory/malloc.h"
+
+namespace tributary {
+namespace {
+
+int Main(int argc, char** argv) {
+  config::Options options("tributary-coordinator", "decides: jobs, rounds, seats, leases; never holds tensor bytes");
+  options.Group("Coordinator");
+  options.AddString("listen", "tcp://0.0.0.0:7700", "where trainers, aggregators and clients connect",
+                    config::CheckEndpoint);
+  options.AddString("state-dir", "", "directory of the journal; made if absent", [](const std::string& value) {
+    return value.empty() ? Status(Error(Code::kInvalidArgument, "a directory")) : Ok();
+  });
+  options.Require("state-dir");
+  options.AddStrings("blob-store", "endpoint of a blob-store as workers reach it; one for each shard, in order",
+                     config::CheckEndpoint);
+  options.AddDuration("heartbeat", Duration(1'000), "how often workers report", Duration(50), Duration(60'000));
+  options.AddDuration("seat-timeout", Duration(15'000), "silence of a trainer after which a spare may take its seat",
+                      Duration(500));
+  options.AddDuration("lease-timeout", Duration(10'000), "silence of an aggregator after which its work moves",
+                      Duration(500));
+  config::AddServiceOptions(options, "127.0.0.1:9470");
+  if (const auto code = options.ParseOrExitCode(argc, argv, environ)) return *code;
+  const auto settings = config::GetServiceSettings(options);
+  // No large frames here: what is freed may go back soon.
+  memory::TuneMalloc(8_MiB);
+  log::InitLog("coordinator", settings.log_level, settings.log_format);
+
+  // Blocked in every thread; one of its own takes them.
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGTERM);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+
+  service::CoordinatorService::Spec spec;
+  spec.listen = options.String("listen");
+  spec.state_dir = options.String("state-dir");
+  spec.blob_stores = options.Strings("blob-store");
+  spec.heartbeat = options.Time("heartbeat");
+  spec.limits.seat_timeout = options.Time("seat-timeout");
+  spec.limits.lease_timeout = options.Time("lease-timeout");
+  spec.memory_budget = settings.memory_budget;
+  spec.metrics_address = settings.metrics_address;
+  auto service = service::CoordinatorService::Start(std::move(spec));
+  if (!service.ok()) {
+    log::LogError("{}", service.error().message());
+    return config::kExitFailed;
+  }
+  std::thread([&signals, &service] {
+    int signal = 0;
+    while (sigwait(&signals, &signal) != 0) {
+    }
+    log::Info("stopping: {}", signal == SIGTERM ? "SIGTERM" : "SIGINT");
+    (*service)->Stop();
+  }).detach();
+  const Status status = (*service)->Wait();
+  if (status.ok()) return config::kExitDone;
+  log::LogError("{}", status.error().message());
+  return config::kExitFailed;
+}
+
+}  // namespace
+}  // namespace tributary
+
+int main(int argc, char** argv) { return tributary::Main(argc, argv); }

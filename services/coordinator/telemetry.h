@@ -1,0 +1,41 @@
+// The coordinator's own metrics, and those of trainers that nobody can scrape.
+//
+// Written by the server's thread, read by scrapes: thread-safe. What a trainer sends is bounded; names that are not
+// shared by all services are put under tributary_trainer_, so that a trainer cannot pose as the coordinator.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "tributary/federation/federation.h"
+#include "tributary/metrics/metrics.h"
+
+namespace tributary::service {
+
+class Telemetry {
+ public:
+  // The registry must outlive this.
+  Telemetry(metrics::Registry& registry, std::uint64_t memory_budget);
+
+  void Count(const federation::Federation::Census& census, std::size_t sessions);
+  void Decided(const std::vector<federation::Decision>& decisions);
+  void Relay(const std::string& trainer, const std::map<std::string, double>& samples);
+  void Forget(const std::string& trainer);
+
+ private:
+  std::vector<metrics::Reading> Readings();
+
+  metrics::Registry& registry_;
+  metrics::Gauge trainers_, aggregators_, spares_, seats_taken_, seats_free_, sessions_;
+  metrics::Counter rounds_, bytes_up_, bytes_down_;
+  metrics::Histogram round_seconds_;
+  std::map<std::string, metrics::Histogram> phases_;
+
+  std::mutex mutex_;
+  std::map<std::string, std::map<std::string, double>> relayed_;  // protected by mutex_
+};
+
+}  // namespace tributary::service
