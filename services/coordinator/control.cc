@@ -12,7 +12,7 @@
 namespace tributary::service {
 namespace {
 
-constexpr std::uint32_t kMaxRoundsRead = 512;
+constexpr std::uint32_t kMaxRoundsRead = 64;
 constexpr Duration kSessionEnd{300'000};  // silence after which a session is forgotten
 
 federation::Time Now() {

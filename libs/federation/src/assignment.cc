@@ -31,7 +31,11 @@ std::vector<const TaskRow*> Federation::Machine::WantedOf(const std::string& wor
       }
     }
   }
-  if (known->second.role == wire::Role::kAggregator) {
+  const bool aggregates = std::any_of(rows.begin(), rows.end(), [](const TaskRow* row) {
+    return row->kind == wire::TaskKind::kAggregate;
+  });
+  // Beside a thousand inputs nothing else fits the frame; removals have time.
+  if (known->second.role == wire::Role::kAggregator && !aggregates) {
     for (const auto& [key, row] : state.tasks) {
       if (row.kind == wire::TaskKind::kRemove) add(&row);
     }

@@ -85,19 +85,23 @@ class Federation::Machine {
   void Advance();
   const JobRow* NextJob() const;
   void StartJob();
+  bool LastRoundDone();
+  // Why the running job cannot go on yet, or empty.
+  std::string Waiting();
+
+  // rounds.cc
   void BeginInit();
   void FinishInit();
-  bool LastRoundDone();
   void BeginRound();
+  void BeginAggregate(RoundRow row);
   void BeginSeal();
   void FinishSeal();
   void FinishRound();
   void EndJob(JobState state, const std::string& message);
   void EnterRound(RoundRow row, RoundState state);
-  void BeginAggregate(RoundRow row);
   void PlanRemovals(const std::string& job, std::uint32_t round, std::vector<std::string> objects);
-  // Why the running job cannot go on yet, or empty.
-  std::string Waiting();
+
+  // round_metrics.cc
   Metrics RoundMetrics(const RoundRow& row) const;
 
   // assignment.cc

@@ -78,6 +78,7 @@ class Peer {
     TRIBUTARY_ASSIGN(welcome_, Ask<wire::Welcome>(hello));
     return Ok();
   }
+  void Use(const std::string& session) { welcome_.session = session; }
   Status Report(std::vector<wire::TaskReport> tasks = {}, bool leaving = false) {
     wire::Report report;
     report.session = welcome_.session;
@@ -138,7 +139,9 @@ class CoordinatorTest : public ::testing::Test {
       if (text == "bad") return MakeError(Code::kInvalidArgument, "{}: line 1: what is this", file);
       job::Job job;
       job.rounds = 2;
-      job.participants.min = job.participants.quorum = job.data.count = 2;
+      // "seats 1000": that many; else two.
+      const std::uint32_t seats = text.rfind("seats ", 0) == 0 ? std::stoul(text.substr(6)) : 2;
+      job.participants.min = job.participants.quorum = job.data.count = seats;
       job.model.family = "synthetic";
       job.validate = true;
       return job;
@@ -247,6 +250,40 @@ TEST_F(CoordinatorTest, GoesOnAfterARestartInTheMiddleOfARound) {
   EXPECT_EQ(b->assignment().tasks[0].task, "job.r1.train.1");
   WorkUntil({agg.get(), a.get(), b.get()}, client, "done", 2);
   EXPECT_EQ(JobStatus(client)->finished.size(), 2u);
+}
+
+TEST_F(CoordinatorTest, AThousandSeatsFitItsFrames) {
+  Peer client(service->endpoint());
+  ASSERT_TRUE(client.Ask<wire::Submitted>(wire::Submit{"job", "seats 1000", false}).ok());
+  auto agg = Connect(wire::Role::kAggregator, "agg-0");
+  // A session is the worker's, not the connection's: one socket speaks for all trainers.
+  Peer many(service->endpoint());
+  std::vector<std::string> sessions;
+  for (int i = 0; i < 1000; ++i) {
+    ASSERT_TRUE(many.Hello(wire::Role::kTrainer, fmt::format("t{}", i)).ok());
+    sessions.push_back(many.welcome().session);
+  }
+  ASSERT_TRUE(agg->Report().ok());
+  ASSERT_TRUE(agg->Work().ok());
+  const auto work_all = [&] {
+    for (const std::string& session : sessions) {
+      many.Use(session);
+      ASSERT_TRUE(many.Report().ok());
+      ASSERT_EQ(many.assignment().tasks.size(), 1u);
+      ASSERT_TRUE(many.Work().ok());
+    }
+  };
+  work_all();  // trains
+  ASSERT_TRUE(agg->Report().ok());
+  ASSERT_EQ(agg->assignment().tasks.size(), 1u);
+  EXPECT_EQ(agg->assignment().tasks[0].inputs.size(), 1000u);
+  ASSERT_TRUE(agg->Work().ok());
+  ASSERT_TRUE(agg->Report().ok());
+  ASSERT_TRUE(agg->Work().ok());  // seals
+  const auto status = JobStatus(client);
+  ASSERT_TRUE(status.ok());
+  EXPECT_EQ(status->phase, "validate");
+  EXPECT_GT(status->seats.size(), 100u);
 }
 
 TEST_F(CoordinatorTest, AnUnknownSessionIsToldToSayHello) {

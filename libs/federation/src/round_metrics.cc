@@ -1,0 +1,53 @@
+// What a round is told to have achieved, out of what its seats reported.
+#include "machine.h"
+
+namespace tributary::federation {
+namespace {
+
+double Get(const Metrics& metrics, const char* name) {
+  const auto it = metrics.find(name);
+  return it == metrics.end() ? 0 : it->second;
+}
+
+}  // namespace
+
+Metrics Federation::Machine::RoundMetrics(const RoundRow& round) const {
+  Metrics metrics = round.metrics;
+  double weight = 0, loss = 0, with_loss = 0, tokens_per_second = 0, samples = 0, tokens = 0;
+  bool by_tokens = true;
+  const auto trained = Tasks(round.job, round.round, wire::TaskKind::kTrain);
+  for (const TaskRow* row : trained) {
+    if (row->state == RowState::kDone && Get(row->metrics, "tokens") <= 0) by_tokens = false;
+  }
+  for (const TaskRow* row : trained) {
+    if (row->state != RowState::kDone) continue;
+    samples += Get(row->metrics, "samples");
+    tokens += Get(row->metrics, "tokens");
+    if (const double rate = Get(row->metrics, "tokens_per_second"); rate > 0) {
+      tokens_per_second += rate;
+    } else if (const double seconds = Get(row->metrics, "seconds"); seconds > 0) {
+      tokens_per_second += Get(row->metrics, "tokens") / seconds;
+    }
+    if (row->metrics.count("train_loss") == 0) continue;
+    weight = Get(row->metrics, by_tokens ? "tokens" : "samples");
+    loss += weight * Get(row->metrics, "train_loss");
+    with_loss += weight;
+  }
+  metrics["samples"] = samples;
+  if (tokens > 0) metrics["tokens"] = tokens;
+  if (tokens_per_second > 0) metrics["tokens_per_second"] = tokens_per_second;
+  if (with_loss > 0) metrics["train_loss"] = loss / with_loss;
+
+  double val_loss = 0, targets = 0;
+  for (const TaskRow* row : Tasks(round.job, round.round, wire::TaskKind::kValidate)) {
+    if (row->state != RowState::kDone) continue;
+    const double count = row->metrics.count("val_targets") != 0 ? Get(row->metrics, "val_targets") : 1;
+    if (count <= 0) continue;
+    val_loss += count * Get(row->metrics, "val_loss");
+    targets += count;
+  }
+  if (targets > 0) metrics["val_loss"] = val_loss / targets;
+  return metrics;
+}
+
+}  // namespace tributary::federation

@@ -1,0 +1,273 @@
+// What each transition does: the rows of a round, from the first model to the end of the job.
+#include <algorithm>
+
+#include "machine.h"
+
+namespace tributary::federation {
+namespace {
+
+constexpr std::size_t kObjectsPerRemoval = 64;
+// What the list of inputs of one aggregation may take of a control frame; the rest is for the other fields.
+constexpr std::size_t kMaxInputBytes = wire::kMaxControlFrame - 1536;
+constexpr std::size_t kInputOverhead = 26;  // keys, weight and lengths of one input
+
+std::size_t DoneCount(const std::vector<const TaskRow*>& rows) {
+  return std::count_if(rows.begin(), rows.end(), [](const TaskRow* row) { return row->state == RowState::kDone; });
+}
+
+double Seconds(std::int64_t from_ms, std::int64_t to_ms) {
+  // The wall clock may have been set back meanwhile.
+  return static_cast<double>(std::max<std::int64_t>(to_ms - from_ms, 0)) / 1000;
+}
+
+}  // namespace
+
+void Federation::Machine::EnterRound(RoundRow row, RoundState next) {
+  row.metrics[fmt::format("seconds_{}", RoundStateName(row.state))] += Seconds(row.phase_ms, now.wall_ms);
+  row.state = next;
+  row.phase_ms = now.wall_ms;
+  Say(Note::Level::kInfo, fmt::format("job {} round {}: {}", row.job, row.round, RoundStateName(next)));
+  Record(std::move(row));
+}
+
+void Federation::Machine::BeginInit() {
+  const std::string job = Running()->job;
+  RoundRow round;
+  round.job = job;
+  round.state = RoundState::kInit;
+  round.generation = 1;
+  round.started_ms = round.phase_ms = now.wall_ms;
+  Record(round);
+  TaskRow task;
+  task.job = job;
+  task.kind = wire::TaskKind::kInit;
+  task.objects = {ModelObject(job, 0)};
+  Record(task);
+  Say(Note::Level::kInfo, fmt::format("job {}: the first model is made", job));
+}
+
+void Federation::Machine::FinishInit() {
+  const JobRow* running = Running();
+  const TaskRow task = *Find(running->job, 0, wire::TaskKind::kInit, 0);
+  RoundRow round = *Current(running->job);
+  round.digest = task.digest;
+  round.slots = task.end_slot;
+  round.seconds = Seconds(round.started_ms, now.wall_ms);
+  JobRow job = *running;
+  job.digest = task.digest;
+  EnterRound(std::move(round), RoundState::kDone);
+  Record(CloseRound{task.job, 0});
+  Record(std::move(job));
+}
+
+void Federation::Machine::BeginRound() {
+  const std::string job = Running()->job;
+  const job::Job& spec = *Spec(job);
+  const RoundRow& base = *Current(job);
+  RoundRow round;
+  round.job = job;
+  round.round = base.round + 1;
+  round.state = RoundState::kTrain;
+  round.generation = 0;
+  round.slots = base.slots;
+  round.started_ms = round.phase_ms = now.wall_ms;
+
+  std::vector<TaskRow> tasks;
+  std::size_t input_bytes = 0;
+  for (const std::uint32_t ordinal : SelectSeats(spec.participants, spec.data.count, round.round, TakenSeats(job))) {
+    const SeatRow& seat = state.seats.at({job, ordinal});
+    TaskRow task;
+    task.job = job;
+    task.round = round.round;
+    task.kind = wire::TaskKind::kTrain;
+    task.index = ordinal;
+    task.holder = HolderOf(seat);
+    task.objects = {UpdateObject(job, round.round, seat.site, ordinal, 0)};
+    input_bytes += task.objects.front().size() + kInputOverhead;
+    tasks.push_back(std::move(task));
+  }
+  if (input_bytes > kMaxInputBytes) {
+    EndJob(JobState::kFailed,
+           fmt::format("the names of the {} updates of a round do not fit one control frame; lower "
+                       "participants.fraction, or use shorter names of job and sites ({} of {} bytes)",
+                       tasks.size(), input_bytes, kMaxInputBytes));
+    return;
+  }
+  Say(Note::Level::kInfo,
+      fmt::format("job {} round {} of {}: train, {} seats", job, round.round, spec.rounds, tasks.size()));
+  Record(std::move(round));
+  for (TaskRow& task : tasks) {
+    Record(task);
+    ProgressOf(task).renewed = now.steady;
+  }
+}
+
+void Federation::Machine::BeginAggregate(RoundRow round) {
+  const job::Job& spec = *Spec(round.job);
+  const auto trained = Tasks(round.job, round.round, wire::TaskKind::kTrain);
+  const std::size_t done = DoneCount(trained);
+  const std::size_t quorum = std::max<std::size_t>(spec.participants.quorum, 1);
+  if (done < quorum) {
+    std::string who;
+    std::size_t named = 0;
+    for (const TaskRow* row : trained) {
+      if (row->state != RowState::kDropped) continue;
+      if (++named > 3) {
+        who += "; ...";
+        break;
+      }
+      who += fmt::format("{}seat {}: {}", who.empty() ? "" : "; ", SeatOfRow(*row), row->message);
+    }
+    EndJob(JobState::kFailed,
+           fmt::format("round {} has {} of the {} updates that participants.quorum asks for; {}. Bring these trainers "
+                       "back, or lower participants.quorum or raise participants.round_deadline",
+                       round.round, done, quorum, who));
+    return;
+  }
+  ++round.generation;
+  const auto ranges = SplitSlots(round.slots, LiveAggregators().size());
+  // Parts of an older generation, if any, are all replaced: their number is kept, so that none is left over.
+  const auto old = Tasks(round.job, round.round, wire::TaskKind::kAggregate);
+  const auto parts = old.empty() ? ranges : SplitSlots(round.slots, old.size());
+  std::vector<TaskRow> tasks;
+  for (std::uint32_t i = 0; i < parts.size(); ++i) {
+    TaskRow task;
+    if (i < old.size()) {
+      task = *old[i];
+      ++task.attempt;
+      task.state = RowState::kPending;
+      task.holder.clear();
+      task.failures = 0;
+    }
+    task.job = round.job;
+    task.round = round.round;
+    task.kind = wire::TaskKind::kAggregate;
+    task.index = i;
+    task.first_slot = parts[i].begin;
+    task.end_slot = parts[i].end;
+    tasks.push_back(std::move(task));
+  }
+  EnterRound(std::move(round), RoundState::kAggregate);
+  for (TaskRow& task : tasks) {
+    progress.erase(KeyOf(task));
+    Record(std::move(task));
+  }
+}
+
+void Federation::Machine::BeginSeal() {
+  const RoundRow round = *Current(Running()->job);
+  TaskRow task;
+  task.job = round.job;
+  task.round = round.round;
+  task.kind = wire::TaskKind::kSeal;
+  task.objects = {ModelObject(round.job, round.round)};
+  EnterRound(round, RoundState::kSeal);
+  Record(std::move(task));
+}
+
+void Federation::Machine::FinishSeal() {
+  const JobRow* running = Running();
+  const std::string id = running->job;
+  const job::Job& spec = *Spec(id);
+  RoundRow round = *Current(id);
+  const TaskRow seal = *Find(id, round.round, wire::TaskKind::kSeal, 0);
+  round.digest = seal.digest;
+
+  std::vector<std::string> useless;
+  for (const TaskRow* row : Tasks(id, round.round, wire::TaskKind::kTrain)) {
+    (row->state == RowState::kDone ? round.participants : round.dropped).push_back(SeatOfRow(*row));
+    useless.insert(useless.end(), row->objects.begin(), row->objects.end());
+  }
+  for (std::uint32_t model = 0; model < round.round; ++model) {
+    if (KeepsModel(spec.checkpoint, model, round.round - 1) && !KeepsModel(spec.checkpoint, model, round.round)) {
+      useless.push_back(ModelObject(id, model));
+    }
+  }
+  JobRow job = *running;
+  job.round = round.round;
+  job.digest = round.digest;
+  Record(std::move(job));
+  PlanRemovals(id, round.round, std::move(useless));
+  Say(Note::Level::kInfo, fmt::format("job {} round {}: the model is sealed, {} updates", id, round.round,
+                                      round.participants.size()));
+
+  std::vector<TaskRow> validations;
+  if (spec.validate) {
+    for (const auto& [worker, ordinal] : seat_of) {
+      if (!Alive(worker, limits.seat_timeout)) continue;
+      TaskRow task;
+      task.job = id;
+      task.round = round.round;
+      task.kind = wire::TaskKind::kValidate;
+      task.index = ordinal;
+      task.holder = worker;
+      validations.push_back(std::move(task));
+    }
+  }
+  EnterRound(std::move(round), RoundState::kValidate);
+  for (TaskRow& task : validations) {
+    Record(task);
+    ProgressOf(task).renewed = now.steady;
+  }
+}
+
+void Federation::Machine::FinishRound() {
+  RoundRow round = *Current(Running()->job);
+  const std::string job = round.job;
+  round.metrics = RoundMetrics(round);
+  for (const auto kind : {wire::TaskKind::kTrain, wire::TaskKind::kValidate}) {
+    for (const TaskRow* row : Tasks(job, round.round, kind)) {
+      round.bytes_up += row->bytes_up;
+      round.bytes_down += row->bytes_down;
+    }
+  }
+  for (const auto kind : {wire::TaskKind::kAggregate, wire::TaskKind::kSeal}) {
+    for (const TaskRow* row : Tasks(job, round.round, kind)) {
+      round.metrics["aggregator_bytes_up"] += static_cast<double>(row->bytes_up);
+      round.metrics["aggregator_bytes_down"] += static_cast<double>(row->bytes_down);
+    }
+  }
+  round.seconds = Seconds(round.started_ms, now.wall_ms);
+  const std::uint32_t number = round.round;
+  EnterRound(std::move(round), RoundState::kDone);
+  Record(CloseRound{job, number});
+}
+
+void Federation::Machine::PlanRemovals(const std::string& job, std::uint32_t round, std::vector<std::string> objects) {
+  for (std::size_t i = 0; i < objects.size(); i += kObjectsPerRemoval) {
+    TaskRow task;
+    task.job = job;
+    task.round = round;
+    task.kind = wire::TaskKind::kRemove;
+    task.index = static_cast<std::uint32_t>(i / kObjectsPerRemoval);
+    task.objects.assign(objects.begin() + static_cast<std::ptrdiff_t>(i),
+                        objects.begin() + static_cast<std::ptrdiff_t>(std::min(i + kObjectsPerRemoval, objects.size())));
+    Record(std::move(task));
+  }
+}
+
+void Federation::Machine::EndJob(JobState end, const std::string& message) {
+  JobRow job = *Running();
+  const RoundRow* round = Current(job.job);
+  if (round != nullptr && round->state != RoundState::kDone && round->state != RoundState::kValidate) {
+    std::vector<std::string> useless;
+    for (const TaskRow* row : Tasks(job.job, round->round, wire::TaskKind::kTrain)) {
+      useless.insert(useless.end(), row->objects.begin(), row->objects.end());
+    }
+    useless.push_back(ModelObject(job.job, round->round));
+    PlanRemovals(job.job, round->round, std::move(useless));
+  }
+  job.state = end;
+  job.message = message;
+  job.ended_ms = now.wall_ms;
+  specs.erase(job.job);
+  seat_of.clear();
+  std::erase_if(progress, [&](const auto& entry) {
+    return std::get<0>(entry.first) == job.job && std::get<2>(entry.first) != wire::TaskKind::kRemove;
+  });
+  Say(end == JobState::kFailed ? Note::Level::kWarning : Note::Level::kInfo,
+      fmt::format("job {} is {}{}{}", job.job, JobStateName(end), message.empty() ? "" : ": ", message));
+  Record(std::move(job));
+}
+
+}  // namespace tributary::federation
