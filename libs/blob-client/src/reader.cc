@@ -1,0 +1,200 @@
+#include "reader.h"
+
+#include <algorithm>
+
+#include "tributary/digest/digest.h"
+#include "tributary/wire/object.h"
+
+namespace tributary::blob_client {
+namespace {
+
+constexpr std::size_t kMaxOutstanding = 48;  // stores refuse more than 64
+constexpr int kAttempts = 3;                 // for bytes that do not match their digest
+constexpr std::size_t kMaxSizes = 4096;
+constexpr std::uint64_t kWindow = 8u << 20;
+constexpr Duration kSlice{50};
+
+}  // namespace
+
+RemoteReader::RemoteReader(Session& session, blob::ChunkSequence sequence, const blob::ReadOptions& options)
+    : session_(session),
+      sequence_(std::move(sequence)),
+      options_(options),
+      window_(options.window_bytes > 0 ? options.window_bytes : std::min(kWindow, session.pool().budget() / 2)),
+      deadline_(Clock::Steady(), options.wait.count() > 0 ? options.wait : session.options().request_timeout) {
+  session_.Join(this);
+}
+
+RemoteReader::~RemoteReader() {
+  session_.Leave(this);
+  for (Pending& pending : pending_) {
+    if (pending.id != 0 && !pending.done() && session_.up()) session_.Abandon(pending.id, std::move(pending.reservation));
+  }
+  session_.CancelReads();
+}
+
+Result<std::uint64_t> RemoteReader::BytesOf(const blob::ChunkRef& ref) {
+  auto it = sizes_.find(ref.object);
+  if (it == sizes_.end()) {
+    TRIBUTARY_ASSIGN(const transport::InFrame frame,
+                     session_.Call(
+                         [&](std::uint64_t id) {
+                           return transport::MakeFrame(id, wire::GetSpec{ref.object.str()});
+                         },
+                         0, "spec of " + ref.object.str()));
+    TRIBUTARY_TRY(wire::Expect<wire::SpecBody>(frame.view()).status());
+    TRIBUTARY_ASSIGN(const wire::ObjectSpec spec, wire::DecodeObjectSpec(frame.view().payload));
+    TRIBUTARY_ASSIGN(const tensor::Layout layout, tensor::Layout::Make(spec.tensors, spec.chunk_bytes));
+    if (sizes_.size() >= kMaxSizes) sizes_.clear();
+    it = sizes_.emplace(ref.object, Sizes{layout.sections(), layout.slot_count()}).first;
+  }
+  for (const tensor::Section& section : it->second.sections) {
+    if (ref.slot >= section.slots.end) continue;
+    const std::uint64_t first = (ref.slot - section.slots.begin) * section.elements_per_slot;
+    return std::min(section.elements_per_slot, section.elements - first) * tensor::ElementBytes(section.dtype);
+  }
+  return MakeError(Code::kNotFound, "object '{}' has no slot {}: it has {}", ref.object.str(), ref.slot, it->second.slots);
+}
+
+Status RemoteReader::Fill() {
+  while (!ended_ && pending_.size() < kMaxOutstanding) {
+    if (!next_) next_ = sequence_();
+    if (!next_) {
+      ended_ = true;
+      break;
+    }
+    const auto bytes = BytesOf(*next_);
+    Pending pending;
+    pending.ref = *next_;
+    if (!bytes.ok()) {
+      // Told when its turn comes; nothing after it can be of use.
+      if (bytes.error().code() == Code::kDeadline || bytes.error().code() == Code::kCancelled) return bytes.error();
+      pending.error = bytes.error();
+      ended_ = true;
+    } else {
+      pending.bytes = *bytes;
+      if (!pending_.empty() && pending_bytes_ + *bytes > window_) break;
+      auto reservation = session_.pool().TryReserve(memory::Side::kRead, *bytes + memory::kHeadroom);
+      if (!reservation) break;
+      pending.reservation = *std::move(reservation);
+    }
+    next_.reset();
+    pending_bytes_ += pending.bytes;
+    pending_.push_back(std::move(pending));
+  }
+  return Ask();
+}
+
+Status RemoteReader::Ask() {
+  for (Pending& pending : pending_) {
+    if (pending.id != 0 || pending.done() || !session_.up()) continue;
+    pending.id = session_.NewRequest(this);
+    wire::GetChunk get;
+    get.object = pending.ref.object.str();
+    get.slot = pending.ref.slot;
+    get.min_generation = options_.min_generation;
+    get.wait_ms = static_cast<std::uint64_t>(options_.wait.count());
+    TRIBUTARY_TRY(session_.Send(transport::MakeFrame(pending.id, get)));
+  }
+  return Ok();
+}
+
+void RemoteReader::OnLost() {
+  for (Pending& pending : pending_) {
+    if (!pending.done()) pending.id = 0;
+  }
+}
+
+void RemoteReader::OnSession() { deadline_.Renew(); }
+
+bool RemoteReader::Advance() {
+  if (const Status asked = Ask(); !asked.ok()) failed_ = asked.error();
+  return false;
+}
+
+Status RemoteReader::Check(Pending& pending, transport::InFrame frame) {
+  TRIBUTARY_ASSIGN(const wire::Chunk chunk, wire::Expect<wire::Chunk>(frame.view()));
+  const auto payload = frame.view().payload;
+  if (chunk.slot != pending.ref.slot || chunk.generation < options_.min_generation || payload.size() != pending.bytes ||
+      digest::ComputeXxh128(payload) != chunk.xxh128) {
+    return MakeError(Code::kDataLoss, "slot {} of object '{}' came from {} with other bytes than its digest says",
+                     pending.ref.slot, pending.ref.object.str(), session_.options().endpoint);
+  }
+  pending.generation = chunk.generation;
+  frame.Attach(std::move(pending.reservation));
+  pending.frame = std::move(frame);
+  session_.counters().bytes_read += pending.bytes;
+  return Ok();
+}
+
+void RemoteReader::OnReply(std::uint64_t id, transport::InFrame frame) {
+  const auto it = std::ranges::find(pending_, id, &Pending::id);
+  if (it == pending_.end()) return;
+  const Status checked = Check(*it, std::move(frame));
+  if (checked.ok()) {
+    deadline_.Renew();
+    return;
+  }
+  const Code code = checked.error().code();
+  // The store gave up waiting, but this reader's own deadline was renewed by other chunks; or bits flipped on the way.
+  const bool waiting = options_.wait.count() > 0 && (code == Code::kDeadline || code == Code::kUnavailable);
+  if (waiting || (code == Code::kDataLoss && ++it->attempts < kAttempts)) {
+    it->id = 0;
+  } else {
+    it->error = checked.error();
+  }
+}
+
+Error RemoteReader::NoProgress() const {
+  const Pending& front = pending_.front();
+  return MakeError(Code::kDeadline,
+                   "slot {} of object '{}' did not come from {} within {}, after {} chunks; is its writer still running? If it is slow, "
+                   "wait longer",
+                   front.ref.slot, front.ref.object.str(), session_.options().endpoint, FormatDuration(deadline_.limit()),
+                   delivered_);
+}
+
+Error RemoteReader::NoMemory() const {
+  const memory::PoolUse use = session_.pool().Use();
+  return MakeError(Code::kResourceExhausted,
+                   "no room to read slot {} of object '{}' after {} chunks: {} of the {} for reading are held by chunks not yet let "
+                   "go; raise --memory-budget above {} or lower chunk_bytes",
+                   next_->slot, next_->object.str(), delivered_, FormatBytes(use.used[0]), FormatBytes(use.limit[0]),
+                   FormatBytes(use.budget));
+}
+
+Result<std::optional<blob::Chunk>> RemoteReader::Next() {
+  // The consumer's own time does not count.
+  deadline_.Renew();
+  for (;;) {
+    if (failed_) return *failed_;
+    if (const Status filled = Fill(); !filled.ok()) {
+      failed_ = filled.error();
+      continue;
+    }
+    if (pending_.empty() && ended_) return std::optional<blob::Chunk>();
+    if (!pending_.empty() && pending_.front().done()) {
+      Pending front = std::move(pending_.front());
+      pending_.pop_front();
+      pending_bytes_ -= front.bytes;
+      if (front.error) {
+        failed_ = front.error;
+        continue;
+      }
+      ++delivered_;
+      auto owner = std::make_shared<transport::InFrame>(*std::move(front.frame));
+      const auto bytes = owner->view().payload;
+      return std::optional<blob::Chunk>(
+          blob::Chunk{front.ref.object, front.ref.slot, front.generation, bytes, std::move(owner)});
+    }
+    if (deadline_.Expired()) {
+      failed_ = pending_.empty() ? NoMemory() : NoProgress();
+      continue;
+    }
+    // Without a request under way only this process can make progress: look again soon.
+    const Duration limit = pending_.empty() ? Duration(2) : std::min(kSlice, deadline_.Left());
+    if (const Status stepped = session_.Step(limit, options_.stop); !stepped.ok()) failed_ = stepped.error();
+  }
+}
+
+}  // namespace tributary::blob_client

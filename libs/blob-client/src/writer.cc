@@ -1,0 +1,148 @@
+#include "writer.h"
+
+#include <algorithm>
+
+namespace tributary::blob_client {
+namespace {
+
+constexpr std::uint64_t kWindow = 8u << 20;
+constexpr int kAttempts = 3;  // for bytes that the store says arrived damaged
+
+}  // namespace
+
+RemoteWriter::RemoteWriter(Session& session, const blob::WriteOptions& options)
+    : session_(session),
+      options_(options),
+      window_(options.window_bytes > 0 ? options.window_bytes : std::min(kWindow, session.pool().budget() / 2)),
+      deadline_(Clock::Steady(), options.timeout) {
+  session_.Join(this);
+}
+
+RemoteWriter::~RemoteWriter() {
+  session_.Leave(this);
+  session_.GiveCreditBack();
+}
+
+Result<memory::BufferPtr> RemoteWriter::Allocate(std::size_t bytes) {
+  if (failed_) return *failed_;
+  return session_.Allocate(bytes, options_.timeout, options_.stop, [this] { return Check(); });
+}
+
+Status RemoteWriter::Put(const ObjectName& object, std::uint64_t slot, memory::BufferPtr chunk) {
+  if (failed_) return *failed_;
+  const std::uint64_t bytes = chunk->payload().size();
+  if (bytes == 0 || bytes > wire::kMaxPayload) {
+    return MakeError(Code::kInvalidArgument, "slot {} of object '{}': a chunk of {} bytes cannot be put", slot, object.str(),
+                     bytes);
+  }
+  // The consumer's own time does not count.
+  deadline_.Renew();
+  const auto xxh128 = digest::ComputeXxh128(std::as_const(*chunk).payload());
+  items_.push_back({object, slot, std::move(chunk), xxh128});
+  item_bytes_ += bytes;
+  unit_ = std::max(unit_, bytes);
+  Advance();
+  // Sees to acknowledgements and the reader's chunks, without waiting.
+  if (session_.up() && !failed_) {
+    if (const Status stepped = session_.Step(Duration(0), options_.stop); !stepped.ok()) Fail(stepped.error());
+  }
+  return DrainTo(window_ > bytes ? window_ - bytes : 0);
+}
+
+Status RemoteWriter::Flush() {
+  deadline_.Renew();
+  const Status drained = DrainTo(0);
+  session_.GiveCreditBack();
+  return drained;
+}
+
+Status RemoteWriter::DrainTo(std::uint64_t bytes) {
+  while (!failed_ && item_bytes_ > bytes) {
+    if (deadline_.Expired()) {
+      Fail(NoProgress());
+      break;
+    }
+    const Status stepped = session_.Step(deadline_.Left(), options_.stop);
+    if (!stepped.ok()) Fail(stepped.error());
+  }
+  return Check();
+}
+
+Status RemoteWriter::Check() const {
+  if (failed_) return *failed_;
+  return Ok();
+}
+
+Status RemoteWriter::SendItems() {
+  waits_for_socket_ = false;
+  if (failed_ || !session_.up() || items_.empty()) return Ok();
+  std::uint64_t waiting = 0;
+  for (Item& item : items_) {
+    if (item.id != 0) continue;
+    if (waiting > 0 || session_.credit() < item.bytes()) {
+      waiting += item.bytes();
+      continue;
+    }
+    // The socket of the session that was lost may not have let go of the buffer, whose headroom takes the new header.
+    waits_for_socket_ = item.sent > 0 && item.buffer.use_count() > 1;
+    if (waits_for_socket_) break;
+    deadline_.Renew();
+    item.id = session_.NewRequest(this);
+    session_.SpendCredit(item.bytes());
+    if (item.sent++ > 0) session_.counters().bytes_resent += item.bytes();
+    wire::PutChunk put;
+    put.object = item.object.str();
+    put.slot = item.slot;
+    put.generation = options_.generation;
+    put.xxh128 = item.xxh128;
+    TRIBUTARY_TRY(session_.Send(transport::MakeFrame(item.id, put, item.buffer)));
+  }
+  return session_.WantCredit(waiting, std::max(window_, unit_), unit_);
+}
+
+bool RemoteWriter::Advance() {
+  if (const Status sent = SendItems(); !sent.ok()) Fail(sent.error());
+  return waits_for_socket_;
+}
+
+void RemoteWriter::OnLost() {
+  for (Item& item : items_) item.id = 0;
+}
+
+void RemoteWriter::OnSession() { deadline_.Renew(); }
+
+void RemoteWriter::OnReply(std::uint64_t id, transport::InFrame frame) {
+  const auto it = std::ranges::find(items_, id, &Item::id);
+  if (it == items_.end()) return;
+  const auto ack = wire::Expect<wire::PutAck>(frame.view());
+  if (!ack.ok()) {
+    if (ack.error().code() == Code::kDataLoss && ++it->damaged < kAttempts) {
+      it->id = 0;
+    } else {
+      Fail(ack.error());
+    }
+    return;
+  }
+  deadline_.Renew();
+  acknowledged_ += it->bytes();
+  session_.counters().bytes_written += it->bytes();
+  item_bytes_ -= it->bytes();
+  items_.erase(it);
+}
+
+void RemoteWriter::Fail(const Error& error) {
+  if (!failed_) failed_ = error;
+  items_.clear();
+  item_bytes_ = 0;
+}
+
+Error RemoteWriter::NoProgress() const {
+  const Item& item = items_.front();
+  return MakeError(Code::kDeadline,
+                   "{} acknowledged nothing for {}, slot {} of object '{}' and {} more wait, {} are there; is its disk slow, or its "
+                   "--memory-budget too small for its peers?",
+                   session_.options().endpoint, FormatDuration(options_.timeout), item.slot, item.object.str(),
+                   FormatBytes(item_bytes_ - item.bytes()), FormatBytes(acknowledged_));
+}
+
+}  // namespace tributary::blob_client

@@ -1,0 +1,60 @@
+// Private: puts chunks, several under way, each kept until it is acknowledged.
+//
+// A put spends credit of the session; what a lost session did not acknowledge is put again in the next. After the first error nothing
+// more is sent. One thread, the session's.
+#pragma once
+
+#include <deque>
+#include <optional>
+
+#include "session.h"
+
+namespace tributary::blob_client {
+
+class RemoteWriter final : public blob::ChunkWriter, public Participant {
+ public:
+  RemoteWriter(Session& session, const blob::WriteOptions& options);
+  ~RemoteWriter() override;
+
+  Result<memory::BufferPtr> Allocate(std::size_t bytes) override;
+  Status Put(const ObjectName& object, std::uint64_t slot, memory::BufferPtr chunk) override;
+  Status Flush() override;
+
+  void OnReply(std::uint64_t id, transport::InFrame frame) override;
+  void OnLost() override;
+  void OnSession() override;
+  bool Advance() override;
+
+ private:
+  struct Item {
+    ObjectName object;
+    std::uint64_t slot = 0;
+    memory::BufferPtr buffer;
+    digest::Xxh128 xxh128{};
+    std::uint64_t id = 0;  // 0: to be sent
+    int sent = 0;
+    int damaged = 0;
+    std::uint64_t bytes() const { return buffer->payload().size(); }
+  };
+
+  // Sends what credit allows, asks for more.
+  Status SendItems();
+  Status Check() const;
+  // Until at most `bytes` are not acknowledged.
+  Status DrainTo(std::uint64_t bytes);
+  void Fail(const Error& error);
+  Error NoProgress() const;
+
+  Session& session_;
+  const blob::WriteOptions options_;
+  const std::uint64_t window_;
+  Deadline deadline_;
+  std::deque<Item> items_;  // not acknowledged
+  std::uint64_t item_bytes_ = 0;
+  std::uint64_t unit_ = 0;  // the largest chunk so far
+  std::uint64_t acknowledged_ = 0;
+  std::optional<Error> failed_;
+  bool waits_for_socket_ = false;  // of an earlier session, to let go of a buffer
+};
+
+}  // namespace tributary::blob_client

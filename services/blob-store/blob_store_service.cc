@@ -1,0 +1,148 @@
+#include "services/blob-store/blob_store_service.h"
+
+#include <condition_variable>
+#include <mutex>
+
+#include "services/blob-store/reactor.h"
+#include "tributary/base/log.h"
+#include "tributary/blob/local_store.h"
+#include "tributary/metrics/metrics.h"
+#include "tributary/metrics/server.h"
+#include "tributary/metrics/standard.h"
+#include "tributary/transport/context.h"
+#include "tributary/transport/frame_server.h"
+
+namespace tributary::service {
+
+// Destroyed from the last to the first: everything that may still hold pool bytes goes before the pool.
+struct BlobStoreService::State {
+  explicit State(std::uint64_t budget) : pool(budget) {}
+
+  memory::Pool pool;
+  std::unique_ptr<blob::SlotStore> store;
+  std::unique_ptr<Reactor> reactor;
+  std::shared_ptr<transport::Context> context;
+  std::unique_ptr<transport::FrameServer> server;
+  std::string endpoint;
+  metrics::Registry registry;
+  std::unique_ptr<metrics::MetricsServer> metrics_server;
+
+  std::mutex mutex;
+  std::condition_variable changed;
+  bool stopping = false;  // protected by mutex
+  bool stopped = false;   // protected by mutex
+
+  void Register();
+};
+
+void BlobStoreService::State::Register() {
+  metrics::AddProcessMetrics(registry);
+  metrics::AddMemoryMetrics(registry, pool.budget(), &pool);
+  registry.AddCollector([this] {
+    const StoreCounters& c = reactor->counters();
+    const auto counter = [](std::string name, std::string help, double value, metrics::Labels labels = {}) {
+      return metrics::Reading{"tributary_blob_store_" + name, std::move(help), true, std::move(labels), value};
+    };
+    const auto gauge = [](std::string name, std::string help, double value) {
+      return metrics::Reading{"tributary_blob_store_" + name, std::move(help), false, {}, value};
+    };
+    const std::string bytes = "Payload bytes of chunks taken in and given out.";
+    const std::string chunks = "Chunks taken in and given out.";
+    return std::vector<metrics::Reading>{
+        counter("transfer_bytes_total", bytes, static_cast<double>(c.bytes_in), {{"direction", "in"}}),
+        counter("transfer_bytes_total", bytes, static_cast<double>(c.bytes_out), {{"direction", "out"}}),
+        counter("chunks_total", chunks, static_cast<double>(c.chunks_in), {{"direction", "in"}}),
+        counter("chunks_total", chunks, static_cast<double>(c.chunks_out), {{"direction", "out"}}),
+        counter("credit_violations_total", "Payloads that came without credit.", static_cast<double>(c.credit_violations)),
+        counter("protocol_errors_total", "Frames that broke the protocol.", static_cast<double>(c.protocol_errors)),
+        gauge("peers", "Sessions.", static_cast<double>(c.peers)),
+        gauge("parked_reads", "Reads that wait for a slot.", static_cast<double>(c.parked_reads)),
+    };
+  });
+}
+
+BlobStoreService::BlobStoreService() = default;
+
+Result<std::unique_ptr<BlobStoreService>> BlobStoreService::Start(Spec spec) {
+  std::unique_ptr<BlobStoreService> service(new BlobStoreService());
+  service->state_ = std::make_unique<State>(spec.memory_budget);
+  State& state = *service->state_;
+  auto store = blob::OpenDiskStore({spec.directory}, state.pool);
+  if (!store.ok()) return store.error().Wrap("--data-dir");
+  state.store = *std::move(store);
+  state.reactor = std::make_unique<Reactor>(
+      *state.store, state.pool, ReactorOptions{spec.shard, spec.shards, spec.worker_threads, spec.credit_idle});
+  state.context = std::make_shared<transport::Context>();
+  transport::ServerOptions options;
+  options.endpoint = spec.listen;
+  options.max_frame_bytes = wire::kMaxDataFrame;
+  TRIBUTARY_ASSIGN(state.server, transport::FrameServer::Start(state.context, options, *state.reactor));
+  state.reactor->Attach(*state.server);
+  state.endpoint = state.server->endpoint();
+  state.Register();
+  metrics::ServerSpec metrics;
+  metrics.address = spec.metrics_address;
+  metrics.registry = &state.registry;
+  TRIBUTARY_ASSIGN(state.metrics_server, metrics::MetricsServer::Start(std::move(metrics)));
+  log::Info("serving {} at {}, memory budget {}", spec.directory.string(), state.endpoint, FormatBytes(spec.memory_budget));
+  return service;
+}
+
+BlobStoreService::~BlobStoreService() {
+  if (state_) Stop();
+}
+
+void BlobStoreService::Stop() {
+  State& state = *state_;
+  {
+    std::unique_lock lock(state.mutex);
+    if (std::exchange(state.stopping, true)) {
+      state.changed.wait(lock, [&] { return state.stopped; });
+      return;
+    }
+  }
+  state.metrics_server.reset();
+  if (state.server) {
+    state.server->Stop();
+    state.reactor->Detach();
+    state.server.reset();
+  }
+  // Ends libzmq's threads: afterwards no buffer of the pool is on its way any more.
+  state.context.reset();
+  {
+    const std::lock_guard lock(state.mutex);
+    state.stopped = true;
+  }
+  state.changed.notify_all();
+}
+
+bool BlobStoreService::Wait(Duration limit) {
+  std::unique_lock lock(state_->mutex);
+  const auto stopped = [&] { return state_->stopped; };
+  if (limit.count() > 0) return state_->changed.wait_for(lock, limit, stopped);
+  state_->changed.wait(lock, stopped);
+  return true;
+}
+
+const std::string& BlobStoreService::endpoint() const { return state_->endpoint; }
+
+std::uint16_t BlobStoreService::metrics_port() const {
+  return state_->metrics_server ? state_->metrics_server->port() : std::uint16_t{0};
+}
+
+BlobStoreService::Stats BlobStoreService::stats() const {
+  const StoreCounters& c = state_->reactor->counters();
+  Stats stats;
+  stats.bytes_in = c.bytes_in;
+  stats.bytes_out = c.bytes_out;
+  stats.chunks_in = c.chunks_in;
+  stats.chunks_out = c.chunks_out;
+  stats.credit_violations = c.credit_violations;
+  stats.protocol_errors = c.protocol_errors;
+  stats.peers = c.peers;
+  stats.parked_reads = c.parked_reads;
+  stats.pool = state_->pool.Use();
+  return stats;
+}
+
+}  // namespace tributary::service

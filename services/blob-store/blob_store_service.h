@@ -1,0 +1,61 @@
+// The blob-store as a service: a disk store behind a ROUTER socket, with one memory budget.
+//
+// Start binds and serves; Stop (or destruction) ends it: replies that are not on the wire are dropped, nothing that was acknowledged
+// is lost. Wait returns after Stop. Errors of Start name the flag to change. Start, Stop and Wait may be called from any thread.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "tributary/base/result.h"
+#include "tributary/base/units.h"
+#include "tributary/memory/pool.h"
+
+namespace tributary::service {
+
+class BlobStoreService {
+ public:
+  struct Spec {
+    std::string listen = "tcp://0.0.0.0:7710";  // or "tcp://127.0.0.1:0", "ipc:///path"
+    std::filesystem::path directory;
+    std::uint64_t memory_budget = 64_MiB;
+    std::string metrics_address = "off";  // HOST:PORT
+    std::uint32_t shard = 0;
+    std::uint32_t shards = 1;
+    std::size_t worker_threads = 2;
+    Duration credit_idle{30'000};  // credit that is not used for so long is taken back, with its session
+  };
+  struct Stats {
+    std::uint64_t bytes_in = 0;
+    std::uint64_t bytes_out = 0;
+    std::uint64_t chunks_in = 0;
+    std::uint64_t chunks_out = 0;
+    std::uint64_t credit_violations = 0;
+    std::uint64_t protocol_errors = 0;  // answered with one, malformed and multipart frames included
+    std::uint64_t peers = 0;
+    std::uint64_t parked_reads = 0;
+    memory::PoolUse pool;
+  };
+
+  static Result<std::unique_ptr<BlobStoreService>> Start(Spec spec);
+  ~BlobStoreService();
+  BlobStoreService(const BlobStoreService&) = delete;
+  BlobStoreService& operator=(const BlobStoreService&) = delete;
+
+  const std::string& endpoint() const;  // with the real port
+  std::uint16_t metrics_port() const;   // 0 when off
+  Stats stats() const;
+
+  void Stop();  // idempotent
+  // Until Stop, or until `limit` is over (zero: for ever); true when it has stopped.
+  bool Wait(Duration limit = Duration(0));
+
+ private:
+  BlobStoreService();
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace tributary::service

@@ -1,0 +1,61 @@
+// Write credit: who may send how many bytes. Bytes are reserved in the pool before they are granted.
+//
+// Peers that want credit stand in one queue; the first takes what it may have (its window) or waits until the pool has it, so that
+// nobody is overtaken for ever. A window is 8 chunks of the peer's, or its share of the write side if that is less, and at
+// least one chunk; it counts what is granted and what is being staged. Used by the reactor's thread alone. Bytes.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <vector>
+
+#include "tributary/memory/pool.h"
+#include "tributary/transport/frame_server.h"
+
+namespace tributary::service {
+
+class CreditLedger {
+ public:
+  using TimePoint = std::chrono::steady_clock::time_point;
+  using Reservations = std::vector<memory::Reservation>;
+  using SendGrant = std::function<void(const transport::PeerId&, std::uint64_t request_id, std::uint64_t bytes)>;
+
+  CreditLedger(memory::Pool& pool, SendGrant send) : pool_(pool), send_(std::move(send)) {}
+
+  // Replaces what the peer wanted. 0 bytes: gives back what it has not spent.
+  // kResourceExhausted when `unit` is more than the whole budget.
+  Status Request(const transport::PeerId& peer, std::uint64_t id, std::uint64_t bytes, std::uint64_t unit);
+  // The reservations that cover an arrived payload; empty when the peer has not that much credit.
+  Reservations Spend(const transport::PeerId& peer, std::uint64_t bytes);
+  // A payload of Spend is staged (its reservations are gone).
+  void Staged(const transport::PeerId& peer, std::uint64_t bytes);
+  void Forget(const transport::PeerId& peer) { peers_.erase(peer); }
+  // Grants what can be granted now.
+  void Grant();
+  // Peers that hold credit and did not use it for `limit`.
+  std::vector<transport::PeerId> Idle(TimePoint now, Duration limit) const;
+
+ private:
+  struct Account {
+    std::uint64_t request_id = 0;
+    std::uint64_t wanted = 0;
+    std::uint64_t unit = 0;
+    std::uint64_t unspent = 0;
+    std::uint64_t staging = 0;
+    std::deque<memory::Reservation> reserved;  // unspent bytes in all
+    TimePoint last_use;
+    bool queued = false;
+  };
+  std::uint64_t Window(const Account& account, std::uint64_t active) const;
+  void Enqueue(const transport::PeerId& peer, Account& account);
+
+  memory::Pool& pool_;
+  SendGrant send_;
+  std::map<transport::PeerId, Account> peers_;
+  std::deque<transport::PeerId> queue_;  // may name peers that are gone
+};
+
+}  // namespace tributary::service

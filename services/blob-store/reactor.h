@@ -1,0 +1,112 @@
+// The blob-store's side of the protocol: takes frames, keeps peers, credit and reads, hands work to the workers.
+//
+// All state is the server thread's; workers come back through FrameServer::Post. Everything a peer sends is checked here or in what is
+// called from here; a mistake is answered with an error that names it and harms the peer alone.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <latch>
+#include <map>
+#include <mutex>
+#include <string>
+
+#include "services/blob-store/credit.h"
+#include "services/blob-store/reads.h"
+#include "services/blob-store/workers.h"
+#include "tributary/blob/local_store.h"
+#include "tributary/transport/frame_server.h"
+#include "tributary/wire/control.h"
+#include "tributary/wire/data.h"
+
+namespace tributary::service {
+
+struct ReactorOptions {
+  std::uint32_t shard = 0;
+  std::uint32_t shards = 1;
+  std::size_t worker_threads = 2;
+  Duration credit_idle{30'000};
+};
+
+// Thread-safe.
+struct StoreCounters {
+  std::atomic<std::uint64_t> bytes_in{0};
+  std::atomic<std::uint64_t> bytes_out{0};
+  std::atomic<std::uint64_t> chunks_in{0};
+  std::atomic<std::uint64_t> chunks_out{0};
+  std::atomic<std::uint64_t> credit_violations{0};
+  std::atomic<std::uint64_t> protocol_errors{0};
+  std::atomic<std::uint64_t> peers{0};
+  std::atomic<std::uint64_t> parked_reads{0};
+};
+
+class Reactor final : public transport::Handler {
+ public:
+  Reactor(blob::SlotStore& store, memory::Pool& pool, const ReactorOptions& options);
+  ~Reactor() override;
+
+  // Frames wait until the server is told.
+  void Attach(transport::FrameServer& server);
+  // Ends the workers; after it nothing of this object calls the server. Call when the server has stopped.
+  void Detach();
+
+  void OnFrame(const transport::PeerId& peer, transport::InFrame frame) override;
+  void OnTick() override;
+  void OnGone(const transport::PeerId& peer) override;
+
+  const StoreCounters& counters() const { return counters_; }
+
+ private:
+  using PeerId = transport::PeerId;
+  struct Peer {
+    std::string instance;
+    std::uint64_t serial = 0;  // of the session: answers of an earlier one are not counted against it
+    std::uint32_t requests = 0;  // small ones under way
+    std::uint32_t violations = 0;
+    std::chrono::steady_clock::time_point last_frame;
+  };
+
+  void Dispatch(const PeerId& id, Peer& peer, transport::InFrame frame);
+  void Hello(const PeerId& id, const wire::FrameView& frame);
+  void Put(const PeerId& id, Peer& peer, transport::InFrame frame);
+  void Create(const PeerId& id, Peer& peer, transport::InFrame frame);
+  void Violation(const PeerId& id, Peer& peer, const wire::FrameView& frame);
+  void Credit(const PeerId& id, const wire::FrameView& frame);
+  template <class M>
+  void Get(const PeerId& id, const wire::FrameView& frame);
+  // Decodes M, runs `work(message)` on a worker and sends the frame it gives, or its error.
+  template <class M, class Work>
+  void Ask(const PeerId& id, Peer& peer, const wire::FrameView& frame, bool slow, Work work);
+
+  // On a worker.
+  void RunRead(const ReadPtr& read, ReadGrant grant);
+  Result<transport::OutFrame> ReplyTo(const ReadPtr& read, ReadGrant& grant, std::uint64_t* needs);
+
+  void SendError(const PeerId& id, std::uint64_t request, const Error& error);
+  void ForgetPeer(const PeerId& id);
+  void EndRequest(const PeerId& id, std::uint64_t serial);
+  // Runs `task` on the server's thread, then grants and starts what became possible.
+  void Post(std::function<void()> task);
+  void Kick();
+  void Advance();
+
+  blob::SlotStore& store_;
+  memory::Pool& pool_;
+  const ReactorOptions options_;
+  const std::uint64_t epoch_;
+  StoreCounters counters_;
+  CreditLedger credit_;
+  ReadScheduler reads_;
+  std::map<PeerId, Peer> peers_;
+  std::map<PeerId, std::chrono::steady_clock::time_point> shunned_;
+  std::uint64_t serial_ = 0;
+
+  std::latch attached_{1};
+  std::atomic<bool> kicked_{false};
+  std::mutex server_mutex_;
+  transport::FrameServer* server_ = nullptr;  // protected by server_mutex_ for other threads than the server's
+  Workers workers_;
+};
+
+}  // namespace tributary::service

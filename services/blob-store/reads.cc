@@ -1,0 +1,228 @@
+#include "services/blob-store/reads.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "tributary/tensor/layout.h"
+#include "tributary/wire/object.h"
+
+namespace tributary::service {
+namespace {
+
+constexpr std::uint64_t kSmallReply = 64_KiB;
+constexpr std::uint64_t kShareChunks = 8;
+constexpr std::size_t kMaxHints = 1024;
+
+std::uint64_t FirstGuess(wire::Type type) {
+  switch (type) {
+    case wire::Type::kGetChunk: return tensor::kDefaultChunkBytes;
+    case wire::Type::kGetPage: return wire::kPageDigests * wire::kSlotDigestBytes;
+    default: return kSmallReply;
+  }
+}
+
+Error Cancelled() { return Error(Code::kCancelled, "the read was cancelled"); }
+
+}  // namespace
+
+void ReadScheduler::Add(const transport::PeerId& id, ReadRequest request) {
+  Peer& peer = peers_[id];
+  auto read = std::make_shared<Read>();
+  read->peer = id;
+  read->usage = peer.usage;
+  read->expires = std::chrono::steady_clock::now() + request.wait;
+  read->request = std::move(request);
+  if (peer.outstanding >= max_outstanding_) {
+    fail_(*read, MakeError(Code::kProtocol, "peer {} asks for more than {} chunks at a time", id.str(), max_outstanding_));
+    return;
+  }
+  read->need = FirstGuess(read->request.type);
+  if (read->request.type == wire::Type::kGetChunk) {
+    if (const auto it = chunk_bytes_.find(read->request.object); it != chunk_bytes_.end()) read->need = it->second;
+    if (read->request.wait.count() > 0) waiters_.emplace(Key{read->request.object, read->request.slot}, read);
+  }
+  read->need = std::min(read->need, pool_.budget() - memory::kHeadroom);
+  ++peer.outstanding;
+  Enqueue(read);
+}
+
+void ReadScheduler::Enqueue(const ReadPtr& read) {
+  Peer& peer = peers_.at(read->peer);
+  read->state = Read::State::kQueued;
+  read->again = false;
+  peer.queue.push_back(read);
+  if (!peer.in_turn) {
+    peer.in_turn = true;
+    turns_.push_back(read->peer);
+  }
+}
+
+std::uint64_t ReadScheduler::Share() const {
+  std::uint64_t active = 0;
+  for (const auto& [id, peer] : peers_) active += !peer.queue.empty() || peer.usage->bytes > 0 ? 1 : 0;
+  // Never all of it, even for a peer that is alone: the next one to come must find room.
+  return pool_.budget() / 2 / std::max<std::uint64_t>(active, 2);
+}
+
+void ReadScheduler::Schedule() {
+  if (turns_.empty()) return;
+  const std::uint64_t share = Share();
+  for (std::size_t blocked = 0; !turns_.empty() && blocked < turns_.size();) {
+    const transport::PeerId id = turns_.front();
+    turns_.pop_front();
+    const auto it = peers_.find(id);
+    if (it == peers_.end()) continue;
+    Peer& peer = it->second;
+    if (peer.queue.empty()) {
+      peer.in_turn = false;
+      continue;
+    }
+    ReadPtr read = peer.queue.front();
+    const std::uint64_t bytes = read->need + memory::kHeadroom;
+    const std::uint64_t used = peer.usage->bytes;
+    if (used > 0 && used + bytes > std::min(share, kShareChunks * bytes)) {
+      turns_.push_back(id);
+      ++blocked;
+      continue;
+    }
+    auto reservation = pool_.TryReserve(memory::Side::kRead, bytes);
+    if (!reservation) {
+      // The next release comes back here; the peer keeps its turn.
+      turns_.push_front(id);
+      return;
+    }
+    peer.queue.pop_front();
+    if (peer.queue.empty()) {
+      peer.in_turn = false;
+    } else {
+      turns_.push_back(id);
+    }
+    blocked = 0;
+    read->state = Read::State::kRunning;
+    ReadGrant grant{*std::move(reservation), UsageHold(peer.usage, bytes)};
+    start_(std::move(read), std::move(grant));
+  }
+}
+
+bool ReadScheduler::Pending(const ReadPtr& read) const {
+  if (read->state == Read::State::kFinished) return false;
+  const auto it = peers_.find(read->peer);
+  return it != peers_.end() && it->second.usage == read->usage;
+}
+
+void ReadScheduler::Finish(const ReadPtr& read) {
+  read->state = Read::State::kFinished;
+  --peers_.at(read->peer).outstanding;
+  if (read->request.wait.count() == 0) return;
+  auto [first, last] = waiters_.equal_range(Key{read->request.object, read->request.slot});
+  for (; first != last; ++first) {
+    if (first->second == read) {
+      waiters_.erase(first);
+      return;
+    }
+  }
+}
+
+void ReadScheduler::Finished(const ReadPtr& read) {
+  if (!Pending(read)) return;
+  if (read->request.type == wire::Type::kGetChunk) {
+    if (chunk_bytes_.size() >= kMaxHints) chunk_bytes_.clear();
+    chunk_bytes_.insert_or_assign(read->request.object, read->need);
+  }
+  Finish(read);
+}
+
+void ReadScheduler::Failed(const ReadPtr& read, const Error& error) {
+  if (!Pending(read)) return;
+  Finish(read);
+  fail_(*read, error);
+}
+
+void ReadScheduler::NeedsMore(const ReadPtr& read, std::uint64_t bytes) {
+  if (!Pending(read)) return;
+  if (bytes > wire::kMaxPayload || bytes + memory::kHeadroom > pool_.budget()) {
+    Failed(read, MakeError(Code::kResourceExhausted,
+                           "the reply about object '{}' has {} bytes and does not fit a frame within this store's memory budget of {}",
+                           read->request.object.str(), bytes, pool_.budget()));
+    return;
+  }
+  if (read->cancelled) return Failed(read, Cancelled());
+  read->need = bytes;
+  Enqueue(read);
+}
+
+void ReadScheduler::Absent(const ReadPtr& read, const Error& error) {
+  if (!Pending(read)) return;
+  if (read->request.wait.count() == 0) {
+    Failed(read, error);
+  } else if (read->cancelled) {
+    Failed(read, Cancelled());
+  } else if (read->again) {
+    Enqueue(read);
+  } else {
+    read->state = Read::State::kParked;
+  }
+}
+
+void ReadScheduler::Wake(Waiters::iterator it) {
+  const ReadPtr& read = it->second;
+  if (read->state == Read::State::kRunning) {
+    read->again = true;
+  } else if (read->state == Read::State::kParked) {
+    Enqueue(read);
+  }
+}
+
+void ReadScheduler::SlotChanged(const ObjectName& object, std::uint64_t slot) {
+  auto [first, last] = waiters_.equal_range(Key{object, slot});
+  for (; first != last; ++first) Wake(first);
+}
+
+void ReadScheduler::ObjectChanged(const ObjectName& object) {
+  chunk_bytes_.erase(object);
+  for (auto it = waiters_.lower_bound(Key{object, 0}); it != waiters_.end() && it->first.first == object; ++it) Wake(it);
+}
+
+void ReadScheduler::Cancel(const transport::PeerId& id) {
+  const auto it = peers_.find(id);
+  if (it == peers_.end()) return;
+  std::vector<ReadPtr> cancelled(it->second.queue.begin(), it->second.queue.end());
+  it->second.queue.clear();
+  for (const auto& [key, read] : waiters_) {
+    if (read->peer != id) continue;
+    if (read->state == Read::State::kParked) cancelled.push_back(read);
+    if (read->state == Read::State::kRunning) read->cancelled = true;
+  }
+  for (const ReadPtr& read : cancelled) Failed(read, Cancelled());
+}
+
+void ReadScheduler::Forget(const transport::PeerId& id) {
+  const auto it = peers_.find(id);
+  if (it == peers_.end()) return;
+  for (const ReadPtr& read : it->second.queue) read->state = Read::State::kFinished;
+  std::erase_if(waiters_, [&](const auto& waiter) {
+    if (waiter.second->peer != id) return false;
+    waiter.second->state = Read::State::kFinished;
+    return true;
+  });
+  peers_.erase(it);
+  turns_.remove(id);
+}
+
+void ReadScheduler::Expire(TimePoint now) {
+  std::vector<ReadPtr> expired;
+  for (const auto& [key, read] : waiters_) {
+    if (read->state == Read::State::kParked && now >= read->expires) expired.push_back(read);
+  }
+  for (const ReadPtr& read : expired) {
+    Failed(read, MakeError(Code::kDeadline, "slot {} of object '{}' did not come within {}", read->request.slot,
+                           read->request.object.str(), FormatDuration(read->request.wait)));
+  }
+}
+
+std::size_t ReadScheduler::parked() const {
+  return static_cast<std::size_t>(std::ranges::count_if(
+      waiters_, [](const auto& waiter) { return waiter.second->state == Read::State::kParked; }));
+}
+
+}  // namespace tributary::service

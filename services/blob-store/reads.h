@@ -1,0 +1,129 @@
+// Reads under way: queued at their peer, running in a worker, or parked until their slot comes.
+//
+// A read holds memory only from the moment its turn comes (round-robin over peers) until libzmq has sent the reply. No peer
+// has more than its share of the read side in that state, so one that does not read its replies stops itself alone. Each
+// read is answered exactly once. Used by the reactor's thread alone, but for Usage. Bytes.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <list>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "tributary/base/names.h"
+#include "tributary/memory/pool.h"
+#include "tributary/transport/frame_server.h"
+
+namespace tributary::service {
+
+// Bytes of a peer's replies that are being read from disk or sent. Thread-safe.
+struct Usage {
+  std::atomic<std::uint64_t> bytes{0};
+};
+
+// A share of a Usage, given back when destroyed.
+class UsageHold {
+ public:
+  UsageHold() = default;
+  UsageHold(std::shared_ptr<Usage> usage, std::uint64_t bytes) : usage_(std::move(usage)), bytes_(bytes) {
+    usage_->bytes += bytes_;
+  }
+  UsageHold(UsageHold&&) noexcept = default;
+  UsageHold& operator=(UsageHold&&) = delete;
+  ~UsageHold() {
+    if (usage_) usage_->bytes -= bytes_;
+  }
+
+ private:
+  std::shared_ptr<Usage> usage_;
+  std::uint64_t bytes_ = 0;
+};
+
+struct ReadRequest {
+  wire::Type type = wire::Type::kGetChunk;  // or kGetSpec, kGetRoot, kGetPage
+  std::uint64_t id = 0;
+  ObjectName object;
+  std::uint64_t slot = 0;  // or page
+  std::uint64_t min_generation = 0;
+  Duration wait{0};
+};
+
+struct Read {
+  transport::PeerId peer;
+  ReadRequest request;
+  std::chrono::steady_clock::time_point expires;
+  std::uint64_t need = 0;  // payload bytes to reserve
+  enum class State { kQueued, kRunning, kParked, kFinished } state = State::kQueued;
+  bool again = false;      // running: its slot changed meanwhile
+  bool cancelled = false;  // running: answered if it can be now, else as cancelled
+  std::shared_ptr<Usage> usage;  // its peer's; another one after the peer began a new session
+};
+using ReadPtr = std::shared_ptr<Read>;
+
+// What a worker takes along; the reservation covers need + headroom.
+struct ReadGrant {
+  memory::Reservation reservation;
+  UsageHold usage;
+};
+
+class ReadScheduler {
+ public:
+  using TimePoint = std::chrono::steady_clock::time_point;
+  using Start = std::function<void(ReadPtr, ReadGrant)>;
+  using Fail = std::function<void(const Read&, const Error&)>;
+
+  // `start` hands a read to a worker, `fail` answers it with an error.
+  ReadScheduler(memory::Pool& pool, std::uint32_t max_outstanding, Start start, Fail fail)
+      : pool_(pool), max_outstanding_(max_outstanding), start_(std::move(start)), fail_(std::move(fail)) {}
+
+  void Add(const transport::PeerId& peer, ReadRequest request);
+  // Starts what fits the pool now.
+  void Schedule();
+
+  // What came of a running read. Finished: its reply is on the way.
+  void Finished(const ReadPtr& read);
+  void Failed(const ReadPtr& read, const Error& error);
+  void NeedsMore(const ReadPtr& read, std::uint64_t bytes);
+  void Absent(const ReadPtr& read, const Error& error);
+
+  void SlotChanged(const ObjectName& object, std::uint64_t slot);
+  void ObjectChanged(const ObjectName& object);  // made anew or removed
+  void Cancel(const transport::PeerId& peer);
+  void Forget(const transport::PeerId& peer);
+  void Expire(TimePoint now);
+
+  std::size_t parked() const;
+
+ private:
+  struct Peer {
+    std::deque<ReadPtr> queue;
+    std::uint32_t outstanding = 0;
+    bool in_turn = false;
+    std::shared_ptr<Usage> usage = std::make_shared<Usage>();
+  };
+  using Key = std::pair<ObjectName, std::uint64_t>;
+  using Waiters = std::multimap<Key, ReadPtr>;
+
+  void Enqueue(const ReadPtr& read);
+  void Wake(Waiters::iterator it);
+  void Finish(const ReadPtr& read);
+  // Neither answered nor of a peer that is gone.
+  bool Pending(const ReadPtr& read) const;
+  std::uint64_t Share() const;
+
+  memory::Pool& pool_;
+  const std::uint32_t max_outstanding_;
+  Start start_;
+  Fail fail_;
+  std::map<transport::PeerId, Peer> peers_;
+  std::list<transport::PeerId> turns_;  // peers with a queue, next first
+  Waiters waiters_;                     // reads that may wait, running or parked
+  std::map<ObjectName, std::uint64_t> chunk_bytes_;  // what the last read of an object needed; bounded
+};
+
+}  // namespace tributary::service

@@ -1,0 +1,141 @@
+// The real binary: memory, clean stop, and its messages.
+#include <gmock/gmock.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <thread>
+
+#include "services/blob-store/tests/harness.h"
+#include "tributary/memory/malloc.h"
+#include "tributary/memory/process_memory.h"
+
+namespace tributary::service::testing {
+namespace {
+
+using blob::testing::LayoutOf;
+using blob::testing::Object;
+using blob::testing::OneTensorSpec;
+using blob::testing::PutBytes;
+
+class Process {
+ public:
+  Process(std::vector<std::string> args, const std::filesystem::path& log) {
+    args.insert(args.begin(), TRIBUTARY_BLOB_STORE_BINARY);
+    pid_ = fork();
+    if (pid_ != 0) return;
+    if (freopen(log.c_str(), "w", stderr) == nullptr) _exit(127);
+    std::vector<char*> argv;
+    for (std::string& arg : args) argv.push_back(arg.data());
+    argv.push_back(nullptr);
+    execv(argv[0], argv.data());
+    _exit(127);
+  }
+  ~Process() {
+    if (pid_ > 0) {
+      kill(pid_, SIGKILL);
+      waitpid(pid_, nullptr, 0);
+    }
+  }
+  pid_t pid() const { return pid_; }
+  int Signal(int signal) {
+    kill(pid_, signal);
+    return Wait();
+  }
+  int Wait() {
+    int status = 0;
+    waitpid(std::exchange(pid_, -1), &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  }
+
+ private:
+  pid_t pid_ = -1;
+};
+
+class BlobStoreProcess : public ::testing::Test {
+ protected:
+  std::vector<std::string> Args() const {
+    return {"--listen", endpoint_, "--data-dir", (temp_.path() / "data").string(), "--memory-budget", "8MiB",
+            "--metrics-address", "off"};
+  }
+  std::string Log() const {
+    std::ifstream file(log_);
+    return {std::istreambuf_iterator<char>(file), {}};
+  }
+  TempDirectory temp_;
+  const std::string endpoint_ = "ipc://" + (temp_.path() / "socket").string();
+  const std::filesystem::path log_ = temp_.path() / "log";
+};
+
+TEST_F(BlobStoreProcess, StaysSmallWhileThreeClientsMove256MiBEach) {
+  Process process(Args(), log_);
+  const auto spec = OneTensorSpec(256_MiB, 1_MiB);
+  const auto layout = LayoutOf(spec);
+  std::vector<std::thread> threads;
+  std::atomic<std::uint64_t> chunks{0};
+  for (int i = 0; i < 3; ++i) {
+    threads.emplace_back([&, i] {
+      Client client(endpoint_);
+      const ObjectName name = Object("o/" + std::to_string(i));
+      ASSERT_TRUE(client->Create(name, spec, false).ok());
+      auto writer = client->Write({});
+      for (std::uint64_t slot = 0; slot < layout.slot_count(); ++slot) {
+        auto buffer = (*writer)->Allocate(1_MiB);
+        ASSERT_TRUE(buffer.ok());
+        std::ranges::fill((*buffer)->payload(), static_cast<std::byte>(slot));
+        ASSERT_TRUE((*writer)->Put(name, slot, *std::move(buffer)).ok());
+      }
+      ASSERT_TRUE((*writer)->Flush().ok());
+      auto reader = client->Read(blob::SlotsOf(name, layout.all_slots()), {});
+      for (;;) {
+        auto chunk = (*reader)->Next();
+        ASSERT_TRUE(chunk.ok()) << chunk.error().message();
+        if (!chunk->has_value()) break;
+        ++chunks;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(chunks, 3 * 256u);
+  const auto memory = memory::ReadProcessMemory(process.pid());
+  ASSERT_TRUE(memory.ok());
+  RecordProperty("rss_peak", std::to_string(memory->rss_peak));
+  std::printf("peak RSS of tributary-blob-store: %s (budget 8 MiB)\n", FormatBytes(memory->rss_peak).c_str());
+  EXPECT_LE(memory->rss_peak, 33_MiB);
+  EXPECT_EQ(process.Signal(SIGTERM), 0) << Log();
+}
+
+TEST_F(BlobStoreProcess, SurvivesSigkillWithWhatItAcknowledged) {
+  const auto spec = OneTensorSpec(32_MiB, 1_MiB);
+  Client client(endpoint_);
+  auto process = std::make_unique<Process>(Args(), log_);
+  ASSERT_TRUE(client->Create(Object("a"), spec, false).ok());
+  auto writer = client->Write({});
+  for (std::uint64_t slot = 0; slot < 32; ++slot) {
+    if (slot == 11 || slot == 23) {
+      process.reset();
+      process = std::make_unique<Process>(Args(), log_);
+    }
+    const Status put = PutBytes(**writer, Object("a"), slot, blob::testing::Pattern(1_MiB, slot));
+    ASSERT_TRUE(put.ok()) << put.error().message();
+  }
+  ASSERT_TRUE((*writer)->Flush().ok());
+  const auto digest = client->Seal(Object("a"), 0, true);
+  ASSERT_TRUE(digest.ok()) << digest.error().message();
+  process = nullptr;
+  process = std::make_unique<Process>(Args(), log_);
+  EXPECT_EQ(client->Stat(Object("a"))->digest, *digest);
+  EXPECT_LE(client->counters().bytes_resent, 3 * 4_MiB);
+}
+
+TEST_F(BlobStoreProcess, UsageErrorsAreTwoAndFailuresOne) {
+  EXPECT_EQ(Process({"--no-such-flag"}, log_).Wait(), 2);
+  EXPECT_EQ(Process({"--listen", endpoint_}, log_).Wait(), 2);
+  EXPECT_THAT(Log(), ::testing::HasSubstr("data-dir"));
+  EXPECT_EQ(Process({"--data-dir", "/proc/no/such", "--listen", endpoint_, "--metrics-address", "off"}, log_).Wait(), 1);
+  EXPECT_THAT(Log(), ::testing::HasSubstr("/proc/no"));
+}
+
+}  // namespace
+}  // namespace tributary::service::testing

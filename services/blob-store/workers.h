@@ -1,0 +1,45 @@
+// Threads that do what must not block the reactor: hashing and file I/O.
+//
+// Jobs with the same key run in order on one thread, so that two puts of one slot keep their order; the last thread takes
+// only the slow ones (create, seal, remove, list). How many jobs wait is bounded by those who post them: credit, read budget, and a cap of
+// small requests a peer. Post is thread-safe.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace tributary::service {
+
+class Workers {
+ public:
+  using Job = std::function<void()>;
+
+  explicit Workers(std::size_t threads);
+  ~Workers() { Stop(); }
+
+  void Post(std::uint64_t key, Job job) { Enqueue(key % (lanes_.size() - 1), std::move(job)); }
+  void PostSlow(Job job) { Enqueue(lanes_.size() - 1, std::move(job)); }
+  // Finishes the jobs under way and drops those that wait. Idempotent.
+  void Stop();
+
+ private:
+  struct Lane {
+    std::mutex mutex;
+    std::condition_variable wake;
+    std::deque<Job> jobs;  // protected by mutex
+    bool stopping = false;  // protected by mutex
+    std::thread thread;
+  };
+  void Enqueue(std::size_t lane, Job job);
+  static void Run(Lane& lane);
+
+  std::vector<std::unique_ptr<Lane>> lanes_;
+};
+
+}  // namespace tributary::service
