@@ -1,0 +1,90 @@
+// Bytes that no peer of ours sends: every one ends in a value or an error, with memory in proportion to the bytes.
+#include <gtest/gtest.h>
+
+#include "samples.h"
+#include "tributary/base/random.h"
+
+namespace tributary::wire {
+namespace {
+
+template <class F>
+void EveryDecoder(F&& f) {
+  ForEachSample([&](const auto& sample) { f([](const std::string& body) { return DecodeBody<std::decay_t<decltype(sample)>>(AsBytes(body)).ok(); }); });
+  f([](const std::string& body) { return DecodeObjectSpec(AsBytes(body)).ok(); });
+  f([](const std::string& body) { return DecodeManifestRoot(AsBytes(body)).ok(); });
+}
+
+TEST(Hostile, AMessageCutAtAnyByteIsAnError) {
+  ForEachSample([](const auto& sample) {
+    using M = std::decay_t<decltype(sample)>;
+    const std::string body = EncodeBody(sample);
+    for (std::size_t size = 0; size < body.size(); ++size) {
+      EXPECT_FALSE(DecodeBody<M>(AsBytes(body).first(size)).ok()) << TypeName(M::kType) << " cut at " << size;
+    }
+    const std::string frame = EncodeFrame(1, sample);
+    for (std::size_t size = 0; size < frame.size(); ++size) EXPECT_FALSE(ParseFrame(AsBytes(frame).first(size)).ok());
+  });
+}
+
+TEST(Hostile, DeepNestingIsAnError) {
+  EveryDecoder([](auto decode) {
+    EXPECT_FALSE(decode(std::string(60'000, '\x91')));
+    EXPECT_FALSE(decode("\x81\xa5tasks" + std::string(60'000, '\x91')));
+    std::string maps;
+    for (int i = 0; i < 10'000; ++i) maps += "\x81\xa1x";
+    EXPECT_FALSE(decode(maps));
+  });
+}
+
+TEST(Hostile, GiantCountsAreErrors) {
+  for (const std::string& giant : {std::string("\xdd\xff\xff\xff\xff", 5), std::string("\xdf\xff\xff\xff\xff", 5),
+                                   std::string("\xdb\xff\xff\xff\xff", 5), std::string("\xc6\xff\xff\xff\xff", 5),
+                                   std::string("\xc9\xff\xff\xff\xff\x01", 6), std::string("\xdc\xff\xff", 3)}) {
+    EveryDecoder([&](auto decode) {
+      EXPECT_FALSE(decode(giant));
+      EXPECT_FALSE(decode("\x81\xa5tasks" + giant));
+      EXPECT_FALSE(decode("\x81\xa5pages" + giant));
+      EXPECT_FALSE(decode("\x81\xa7tensors" + giant));
+    });
+  }
+}
+
+TEST(Hostile, ValuesThatAreNoMapAreErrors) {
+  for (const std::string& value : {std::string("\x01"), std::string("\x90"), std::string("\xc0"), std::string("\xa1x")}) {
+    EveryDecoder([&](auto decode) { EXPECT_FALSE(decode(value)); });
+  }
+}
+
+TEST(Hostile, RandomBytesDoNoHarm) {
+  SplitMix64 random(2024);
+  for (int round = 0; round < 300; ++round) {
+    std::string bytes(random.NextBelow(200), '\0');
+    for (char& c : bytes) c = static_cast<char>(random.Next());
+    // Half of them begin as a map, lest the first byte decides all.
+    if (!bytes.empty() && round % 2 == 0) bytes[0] = static_cast<char>(0x80 | (bytes[0] & 0x0F));
+    EveryDecoder([&](auto decode) { decode(bytes); });
+    if (const auto view = ParseFrame(AsBytes(bytes)); view.ok()) {
+      EXPECT_LE(view->payload.size(), bytes.size());
+    }
+  }
+}
+
+TEST(Hostile, ChangedBytesDoNoHarm) {
+  SplitMix64 random(7);
+  ForEachSample([&](const auto& sample) {
+    using M = std::decay_t<decltype(sample)>;
+    const std::string frame = EncodeFrame(1, sample);
+    for (int round = 0; round < 300; ++round) {
+      std::string changed = frame;
+      for (int i = 0; i < 3; ++i) changed[random.NextBelow(changed.size())] = static_cast<char>(random.Next());
+      const auto view = ParseFrame(AsBytes(changed));
+      if (!view.ok()) continue;
+      if (const auto decoded = DecodeBody<M>(view->body); decoded.ok()) {
+        EXPECT_LT(EncodeBody(*decoded).size(), 8192u);
+      }
+    }
+  });
+}
+
+}  // namespace
+}  // namespace tributary::wire

@@ -1,0 +1,110 @@
+#include "tributary/wire/object.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "raw.h"
+
+namespace tributary::wire {
+namespace {
+
+using testing::HasSubstr;
+
+ObjectSpec Spec() {
+  ObjectSpec spec;
+  spec.kind = ObjectKind::kUpdate;
+  spec.tensors = {{"a", tensor::DType::kF16, {10, 20}}, {"b", tensor::DType::kF32, {3}}};
+  spec.chunk_bytes = 4096;
+  spec.encoding = tensor::Encoding::kBF16;
+  spec.sample_count = 5;
+  spec.base_digest = std::string(64, '0');
+  spec.info = "{}";
+  return spec;
+}
+
+std::string SpecError(const ObjectSpec& spec) {
+  const auto decoded = DecodeObjectSpec(AsBytes(EncodeObjectSpec(spec)));
+  EXPECT_FALSE(decoded.ok());
+  return decoded.ok() ? "" : decoded.error().message();
+}
+
+TEST(ObjectSpec, ComesBackAsItWas) {
+  const auto decoded = DecodeObjectSpec(AsBytes(EncodeObjectSpec(Spec())));
+  ASSERT_TRUE(decoded.ok()) << decoded.error().message();
+  EXPECT_EQ(*decoded, Spec());
+}
+
+TEST(ObjectSpec, RefusesWhatNoLayoutIsMadeOf) {
+  ObjectSpec spec = Spec();
+  spec.tensors.clear();
+  EXPECT_THAT(SpecError(spec), HasSubstr("at least one tensor"));
+  spec = Spec();
+  spec.tensors[1].name = "a";
+  EXPECT_THAT(SpecError(spec), HasSubstr("'a' stands twice"));
+  spec = Spec();
+  spec.chunk_bytes = 1ull << 40;
+  EXPECT_THAT(SpecError(spec), HasSubstr("chunk_bytes"));
+  spec = Spec();
+  spec.tensors[0].shape = {1ull << 40, 1ull << 40};
+  EXPECT_THAT(SpecError(spec), HasSubstr("too many elements"));
+}
+
+TEST(ObjectSpec, RefusesNumbersItDoesNotKnow) {
+  ObjectSpec spec = Spec();
+  spec.kind = static_cast<ObjectKind>(9);
+  EXPECT_THAT(SpecError(spec), HasSubstr("object kind 9"));
+  spec = Spec();
+  spec.encoding = static_cast<tensor::Encoding>(99);
+  EXPECT_THAT(SpecError(spec), HasSubstr("encoding number 99"));
+  spec = Spec();
+  spec.tensors[0].dtype = static_cast<tensor::DType>(77);
+  EXPECT_THAT(SpecError(spec), HasSubstr("dtype number 77"));
+}
+
+TEST(ObjectSpec, RefusesADigestThatIsNoneAndInfoWithoutEnd) {
+  ObjectSpec spec = Spec();
+  spec.base_digest = "zz";
+  EXPECT_FALSE(SpecError(spec).empty());
+  spec = Spec();
+  spec.info = std::string((64 << 10) + 1, 'x');
+  EXPECT_THAT(SpecError(spec), HasSubstr("over 64 KiB"));
+}
+
+TEST(ManifestRoot, ComesBackAsItWasAndMustFitItsLayout) {
+  ManifestRoot root;
+  root.spec = Spec();
+  root.slots = 2;
+  root.bytes = 412;
+  root.pages.resize(1);
+  root.pages[0].fill(std::byte{7});
+  const auto decoded = DecodeManifestRoot(AsBytes(EncodeManifestRoot(root)));
+  ASSERT_TRUE(decoded.ok()) << decoded.error().message();
+  EXPECT_EQ(decoded->spec, root.spec);
+  EXPECT_EQ(decoded->pages, root.pages);
+  EXPECT_EQ(decoded->bytes, 412u);
+  root.slots = 3;
+  EXPECT_THAT(DecodeManifestRoot(AsBytes(EncodeManifestRoot(root))).error().message(), HasSubstr("3 slots in 1 pages do not fit"));
+  root.slots = 2;
+  root.pages.resize(2);
+  EXPECT_FALSE(DecodeManifestRoot(AsBytes(EncodeManifestRoot(root))).ok());
+}
+
+TEST(ManifestRoot, RefusesAnotherFormat) {
+  const std::string body("\x81\xa6" "format\x02");
+  EXPECT_THAT(DecodeManifestRoot(AsBytes(body)).error().message(), HasSubstr("manifest of format 2"));
+  EXPECT_THAT(DecodeObjectSpec(AsBytes(body)).error().message(), HasSubstr("object spec of format 2"));
+}
+
+TEST(Page, HoldsDigestsOf48Bytes) {
+  std::vector<SlotDigest> digests(kPageDigests);
+  digests[4095].xxh128 = SampleXxh128();
+  const std::string page = EncodePage(digests);
+  EXPECT_EQ(page.size(), kPageDigests * kSlotDigestBytes);
+  EXPECT_EQ(*DecodePage(AsBytes(page)), digests);
+  EXPECT_THAT(DecodePage(AsBytes(page).first(47)).error().message(), HasSubstr("47 bytes"));
+  EXPECT_FALSE(DecodePage(AsBytes(page + std::string(48, '\0'))).ok());
+  EXPECT_TRUE(DecodePage({})->empty());
+}
+
+}  // namespace
+}  // namespace tributary::wire
