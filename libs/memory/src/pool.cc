@@ -1,12 +1,33 @@
 #include "tributary/memory/pool.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <cstdlib>
+#include <iterator>
 
 namespace tributary::memory {
 namespace {
 
 constexpr std::size_t kAlignment = 4096;  // what direct I/O wants of the allocation
+
+// Buffers come from pages of their own, not from malloc: large aligned blocks of malloc's, freed in another order than
+// they were made, leave holes that the next one does not fit, and the heap grows to twice the budget.
+std::byte* MapPages(std::size_t size) {
+#ifdef __SANITIZE_ADDRESS__
+  return static_cast<std::byte*>(std::aligned_alloc(kAlignment, size));  // so that the sanitizer sees use after free
+#else
+  void* base = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  return base == MAP_FAILED ? nullptr : static_cast<std::byte*>(base);
+#endif
+}
+void UnmapPages(std::byte* base, [[maybe_unused]] std::size_t size) {
+#ifdef __SANITIZE_ADDRESS__
+  std::free(base);
+#else
+  munmap(base, size);
+#endif
+}
 
 std::size_t Index(Side side) { return static_cast<std::size_t>(side); }
 
@@ -34,11 +55,44 @@ void Reservation::Release() {
   if (Pool* pool = std::exchange(pool_, nullptr); pool != nullptr) pool->Return(side_, std::exchange(bytes_, 0));
 }
 
-Buffer::~Buffer() { std::free(base_); }
+Buffer::~Buffer() { reservation_.pool_->Recycle(base_, mapped_); }
 
-Pool::Pool(std::uint64_t budget) : budget_(budget), limit_{budget / 2, budget - budget / 2} {}
+Pool::Pool(std::uint64_t budget)
+    : budget_(budget), limit_{budget / 2, budget - budget / 2}, keep_(std::clamp<std::uint64_t>(budget / 8, 2u << 20, 16u << 20)) {}
 
-Pool::~Pool() = default;
+Pool::~Pool() {
+  for (const Pages& pages : kept_) UnmapPages(pages.base, pages.size);
+}
+
+std::byte* Pool::TakePages(std::size_t size) {
+  {
+    const std::lock_guard lock(mutex_);
+    for (auto it = kept_.rbegin(); it != kept_.rend(); ++it) {
+      if (it->size != size) continue;
+      std::byte* base = it->base;
+      kept_bytes_ -= size;
+      kept_.erase(std::next(it).base());
+      return base;
+    }
+  }
+  return MapPages(size);
+}
+
+void Pool::Recycle(std::byte* base, std::size_t size) {
+  std::vector<Pages> surplus;
+  {
+    const std::lock_guard lock(mutex_);
+    kept_.push_back({base, size});
+    kept_bytes_ += size;
+    // The oldest go first: another size than the one that is streamed now.
+    while (kept_bytes_ > keep_) {
+      surplus.push_back(kept_.front());
+      kept_bytes_ -= kept_.front().size;
+      kept_.erase(kept_.begin());
+    }
+  }
+  for (const Pages& pages : surplus) UnmapPages(pages.base, pages.size);
+}
 
 bool Pool::Fits(std::size_t side, std::uint64_t bytes) const {
   if (used_[0] + used_[1] + bytes > budget_) return false;
@@ -90,9 +144,9 @@ Result<BufferPtr> Pool::Allocate(Side side, std::size_t bytes, Duration limit, s
 
 BufferPtr Pool::AllocateFrom(Reservation reservation, std::size_t bytes) {
   const std::size_t size = (kHeadroom + bytes + kAlignment - 1) / kAlignment * kAlignment;
-  auto* base = static_cast<std::byte*>(std::aligned_alloc(kAlignment, size));
+  std::byte* base = TakePages(size);
   if (base == nullptr) std::abort();  // within the operator's own budget: nothing sensible is left to do
-  return BufferPtr(new Buffer(base, bytes, std::move(reservation)));
+  return BufferPtr(new Buffer(base, size, bytes, std::move(reservation)));
 }
 
 void Pool::OnRelease(std::function<void()> callback) { on_release_ = std::move(callback); }

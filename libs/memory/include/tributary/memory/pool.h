@@ -16,6 +16,7 @@
 #include <optional>
 #include <span>
 #include <stop_token>
+#include <vector>
 
 #include "tributary/base/result.h"
 #include "tributary/base/units.h"
@@ -41,6 +42,7 @@ class Reservation {
 
  private:
   friend class Pool;
+  friend class Buffer;
   Reservation(Pool* pool, Side side, std::uint64_t bytes) : pool_(pool), side_(side), bytes_(bytes) {}
   Pool* pool_ = nullptr;
   Side side_ = Side::kRead;
@@ -66,9 +68,10 @@ class Buffer {
 
  private:
   friend class Pool;
-  Buffer(std::byte* base, std::size_t size, Reservation reservation)
-      : base_(base), size_(size), reservation_(std::move(reservation)) {}
+  Buffer(std::byte* base, std::size_t mapped, std::size_t size, Reservation reservation)
+      : base_(base), mapped_(mapped), size_(size), reservation_(std::move(reservation)) {}
   std::byte* base_;
+  std::size_t mapped_;
   std::size_t size_;
   Reservation reservation_;
 };
@@ -107,11 +110,20 @@ class Pool {
 
  private:
   friend class Reservation;
+  friend class Buffer;
+  struct Pages {
+    std::byte* base;
+    std::size_t size;
+  };
+  std::byte* TakePages(std::size_t size);
+  // Keeps a few buffers' pages for the next ones, so that steady streaming does not fault pages in again.
+  void Recycle(std::byte* base, std::size_t size);
   void Return(Side side, std::uint64_t bytes);
   bool Fits(std::size_t side, std::uint64_t bytes) const;
 
   const std::uint64_t budget_;
   const std::array<std::uint64_t, 2> limit_;
+  const std::uint64_t keep_;
   std::function<void()> on_release_;
 
   mutable std::mutex mutex_;
@@ -119,6 +131,8 @@ class Pool {
   // State below is protected by mutex_.
   std::array<std::uint64_t, 2> used_{};
   std::uint64_t peak_ = 0;
+  std::vector<Pages> kept_;  // oldest first
+  std::uint64_t kept_bytes_ = 0;
 };
 
 }  // namespace tributary::memory
