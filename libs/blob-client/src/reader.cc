@@ -21,7 +21,7 @@ RemoteReader::RemoteReader(Session& session, blob::ChunkSequence sequence, const
       sequence_(std::move(sequence)),
       options_(options),
       window_(options.window_bytes > 0 ? options.window_bytes : std::min(kWindow, session.pool().budget() / 2)),
-      deadline_(Clock::Steady(), options.wait.count() > 0 ? options.wait : session.options().request_timeout) {
+      deadline_(Clock::Steady(), options.wait.count() > 0 ? options.wait : session.options().read_timeout) {
   session_.Join(this);
 }
 

@@ -14,7 +14,8 @@ RemoteWriter::RemoteWriter(Session& session, const blob::WriteOptions& options)
     : session_(session),
       options_(options),
       window_(options.window_bytes > 0 ? options.window_bytes : std::min(kWindow, session.pool().budget() / 2)),
-      deadline_(Clock::Steady(), options.timeout) {
+      timeout_(options.timeout.count() > 0 ? options.timeout : session.options().write_timeout),
+      deadline_(Clock::Steady(), timeout_) {
   session_.Join(this);
 }
 
@@ -25,7 +26,7 @@ RemoteWriter::~RemoteWriter() {
 
 Result<memory::BufferPtr> RemoteWriter::Allocate(std::size_t bytes) {
   if (failed_) return *failed_;
-  return session_.Allocate(bytes, options_.timeout, options_.stop, [this] { return Check(); });
+  return session_.Allocate(bytes, timeout_, options_.stop, [this] { return Check(); });
 }
 
 Status RemoteWriter::Put(const ObjectName& object, std::uint64_t slot, memory::BufferPtr chunk) {
@@ -141,7 +142,7 @@ Error RemoteWriter::NoProgress() const {
   return MakeError(Code::kDeadline,
                    "{} acknowledged nothing for {}, slot {} of object '{}' and {} more wait, {} are there; is its disk slow, or its "
                    "--memory-budget too small for its peers?",
-                   session_.options().endpoint, FormatDuration(options_.timeout), item.slot, item.object.str(),
+                   session_.options().endpoint, FormatDuration(timeout_), item.slot, item.object.str(),
                    FormatBytes(item_bytes_ - item.bytes()), FormatBytes(acknowledged_));
 }
 

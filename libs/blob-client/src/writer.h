@@ -48,6 +48,7 @@ class RemoteWriter final : public blob::ChunkWriter, public Participant {
   Session& session_;
   const blob::WriteOptions options_;
   const std::uint64_t window_;
+  const Duration timeout_;
   Deadline deadline_;
   std::deque<Item> items_;  // not acknowledged
   std::uint64_t item_bytes_ = 0;

@@ -106,6 +106,52 @@ TEST_F(BlobStoreProcess, StaysSmallWhileThreeClientsMove256MiBEach) {
   EXPECT_EQ(process.Signal(SIGTERM), 0) << Log();
 }
 
+// Not asserted: figures for whoever changes the data path.
+TEST_F(BlobStoreProcess, TellsTheSpeedOfOneClient) {
+  using Clock = std::chrono::steady_clock;
+  for (const std::string& endpoint : {endpoint_, std::string("tcp://127.0.0.1:0")}) {
+    std::unique_ptr<Server> server;
+    std::unique_ptr<Process> process;
+    std::string where = endpoint;
+    if (endpoint.starts_with("tcp")) {
+      // A port that is free now: the binary gets it from a server that has just let it go.
+      server = std::make_unique<Server>();
+      where = server->endpoint();
+      server->Kill();
+    }
+    auto args = Args();
+    args[1] = where;
+    args[5] = "64MiB";
+    process = std::make_unique<Process>(args, log_);
+    Client client(where, 64_MiB);
+    const auto spec = OneTensorSpec(512_MiB, 1_MiB);
+    const auto layout = LayoutOf(spec);
+    ASSERT_TRUE(client->Create(Object("a"), spec, false).ok());
+    const auto t0 = Clock::now();
+    auto writer = client->Write({});
+    for (std::uint64_t slot = 0; slot < layout.slot_count(); ++slot) {
+      auto buffer = (*writer)->Allocate(1_MiB);
+      ASSERT_TRUE(buffer.ok());
+      ASSERT_TRUE((*writer)->Put(Object("a"), slot, *std::move(buffer)).ok());
+    }
+    ASSERT_TRUE((*writer)->Flush().ok());
+    const auto t1 = Clock::now();
+    const std::uint64_t put_peak = memory::ReadProcessMemory(process->pid())->rss_peak;
+    auto reader = client->Read(blob::SlotsOf(Object("a"), layout.all_slots()), {});
+    for (;;) {
+      auto chunk = (*reader)->Next();
+      ASSERT_TRUE(chunk.ok()) << chunk.error().message();
+      if (!chunk->has_value()) break;
+    }
+    const auto t2 = Clock::now();
+    const auto speed = [](auto duration) { return 512.0 / std::chrono::duration<double>(duration).count(); };
+    std::printf("%s: put %.0f MiB/s, get %.0f MiB/s, peak RSS %s and %s\n", where.substr(0, 3).c_str(), speed(t1 - t0),
+                speed(t2 - t1), FormatBytes(put_peak).c_str(), FormatBytes(memory::ReadProcessMemory(process->pid())->rss_peak).c_str());
+    ASSERT_TRUE(client->Remove(Object("a")).ok());
+    EXPECT_EQ(process->Signal(SIGTERM), 0);
+  }
+}
+
 TEST_F(BlobStoreProcess, SurvivesSigkillWithWhatItAcknowledged) {
   const auto spec = OneTensorSpec(32_MiB, 1_MiB);
   Client client(endpoint_);

@@ -4,6 +4,10 @@
 // every chunk that is here or may arrive. When the connection is lost, a new session begins, and only what was not
 // acknowledged or not received is sent or asked for again. One thread uses a RemoteStore and its readers and writers; at most
 // one reader and one writer are in use at a time, and they may be used in turn (read a chunk, put a chunk).
+//
+// Smallest budget of `pool`, which outlives the context: twice the chunks (and 512 bytes for each) that the caller holds at a
+// time, the one being read or put included. With less, Next and Allocate end with kResourceExhausted after the deadline. Windows
+// are 8 MiB or half the budget, whichever is less; answers without chunks (specs, manifests) do not count.
 #pragma once
 
 #include <memory>
@@ -21,6 +25,8 @@ struct RemoteOptions {
   std::string instance;                 // for the store's log
   Duration request_timeout{60'000};     // no answer to a small request for this long is kDeadline
   Duration connect_timeout{60'000};     // no store at the endpoint for this long is kDeadline
+  Duration read_timeout{300'000};       // of a reader without a wait of its own: no chunk for this long is kDeadline
+  Duration write_timeout{120'000};      // of a writer without a timeout of its own
   std::stop_token stop;                 // ends every wait with kCancelled
 };
 
