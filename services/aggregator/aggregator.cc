@@ -14,6 +14,7 @@
 #include "tributary/metrics/standard.h"
 #include "tributary/session/metered_runner.h"
 #include "tributary/session/worker.h"
+#include "tributary/task_store/task_store.h"
 
 namespace tributary::aggregator {
 
@@ -24,25 +25,12 @@ struct AggregatorService::Impl {
         context(std::make_shared<transport::Context>()),
         received(registry.AddCounter("received", metrics::Unit::kBytes, "Payload bytes read from the blob-store.")),
         sent(registry.AddCounter("sent", metrics::Unit::kBytes, "Payload bytes written to the blob-store.")),
-        tasks([this](const auto& endpoints, std::uint32_t shard, std::stop_token stop) {
-          return OpenRemote(endpoints, shard, std::move(stop));
-        }),
+        tasks([this](const session::TaskContext& task) { return OpenRemote(task); }),
         metered(tasks, registry,
                 {wire::TaskKind::kInit, wire::TaskKind::kAggregate, wire::TaskKind::kSeal, wire::TaskKind::kRemove}) {}
 
-  Result<std::shared_ptr<blob::BlobStore>> OpenRemote(const std::vector<std::string>& endpoints, std::uint32_t shard,
-                                                      std::stop_token stop) {
-    blob_client::RemoteOptions options;
-    options.instance = spec.instance;
-    options.stop = std::move(stop);
-    if (!spec.blob_store.empty()) {
-      options.endpoint = spec.blob_store;
-    } else if (shard < endpoints.size()) {
-      options.endpoint = endpoints[shard];
-    } else {
-      return MakeError(Code::kUnavailable, "the coordinator told no blob-store for shard {}; start it with --blob-store", shard);
-    }
-    TRIBUTARY_ASSIGN(auto remote, blob_client::ConnectStore(context, pool, options));
+  Result<std::shared_ptr<blob::BlobStore>> OpenRemote(const session::TaskContext& task) {
+    TRIBUTARY_ASSIGN(auto remote, task_store::OpenTaskStore(context, pool, {spec.instance, spec.blob_store}, task));
     return std::shared_ptr<blob::BlobStore>(remote.release(), [this](blob::BlobStore* store) {
       const auto counters = static_cast<blob_client::RemoteStore*>(store)->counters();
       received.Add(static_cast<double>(counters.bytes_read));

@@ -83,7 +83,7 @@ Result<TaskResult> Remove(blob::BlobStore& store, const TaskContext& context) {
 
 Result<TaskResult> AggregatorTasks::Run(const TaskContext& context) {
   log::Debug("task begins: {}", context.spec.task);
-  TRIBUTARY_ASSIGN(const auto store, open_store_(context.blob_stores, context.spec.shard, context.stop));
+  TRIBUTARY_ASSIGN(const auto store, open_store_(context));
   switch (static_cast<wire::TaskKind>(context.spec.kind)) {
     case wire::TaskKind::kInit: return Init(*store, context);
     case wire::TaskKind::kAggregate: return Aggregate(*store, context);

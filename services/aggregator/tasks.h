@@ -13,8 +13,7 @@
 
 namespace tributary::aggregator {
 
-using OpenStore = std::function<Result<std::shared_ptr<blob::BlobStore>>(const std::vector<std::string>& endpoints,
-                                                                         std::uint32_t shard, std::stop_token stop)>;
+using OpenStore = std::function<Result<std::shared_ptr<blob::BlobStore>>(const session::TaskContext& task)>;
 
 class AggregatorTasks final : public session::TaskRunner {
  public:

@@ -22,8 +22,7 @@ struct Identity {
   std::uint32_t threads = 0;                // of local training; 0: as the job says
 };
 
-using OpenStore = std::function<Result<std::shared_ptr<blob::BlobStore>>(const std::vector<std::string>& endpoints,
-                                                                         std::uint32_t shard, std::stop_token stop)>;
+using OpenStore = std::function<Result<std::shared_ptr<blob::BlobStore>>(const session::TaskContext& task)>;
 using LoadModule = std::function<Result<train::Module*>()>;
 
 // Bytes moved by a task, told to the coordinator as they move.

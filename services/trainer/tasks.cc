@@ -42,7 +42,7 @@ Result<TaskResult> TrainerTasks::Dispatch(blob::BlobStore& store, const TaskCont
 Result<TaskResult> TrainerTasks::Run(const TaskContext& context) {
   const auto begin = std::chrono::steady_clock::now();
   TRIBUTARY_ASSIGN(const auto job, job::ParseJob(context.job_text, "job " + context.spec.job));
-  TRIBUTARY_ASSIGN(const auto store, open_store_(context.blob_stores, context.spec.shard, context.stop));
+  TRIBUTARY_ASSIGN(const auto store, open_store_(context));
   log::Info("task begins: {}", context.spec.task);
   ByteCount bytes(context.progress);
   TRIBUTARY_ASSIGN(auto result, Dispatch(*store, context, job, bytes));

@@ -38,7 +38,7 @@ class Progress final : public session::TaskProgress {
 class AggregatorTasksTest : public testing::Test {
  protected:
   AggregatorTasksTest()
-      : pool_(64_MiB), store_(blob::MakeMemoryStore(pool_)), tasks_([this](const auto&, std::uint32_t, std::stop_token) {
+      : pool_(64_MiB), store_(blob::MakeMemoryStore(pool_)), tasks_([this](const session::TaskContext&) {
           return Result<std::shared_ptr<blob::BlobStore>>(store_);
         }) {}
 

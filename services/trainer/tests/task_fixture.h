@@ -41,7 +41,7 @@ class TaskFixture : public testing::Test {
         store_(blob::MakeMemoryStore(pool_)),
         directory_(std::filesystem::temp_directory_path() /
                    fmt::format("tributary-trainer-{}-{}", getpid(), testing::UnitTest::GetInstance()->current_test_info()->name())),
-        tasks_(identity_, [this](const auto&, std::uint32_t, std::stop_token) { return Result<std::shared_ptr<blob::BlobStore>>(store_); },
+        tasks_(identity_, [this](const session::TaskContext&) { return Result<std::shared_ptr<blob::BlobStore>>(store_); },
                [this] {
                  ++module_.calls.loads;
                  return Result<train::Module*>(&module_);

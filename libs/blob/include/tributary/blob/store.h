@@ -72,8 +72,8 @@ struct ReadOptions {
 
 struct WriteOptions {
   std::uint64_t generation = 0;
-  // No acknowledgement for this long is kDeadline.
-  Duration timeout{120'000};
+  // No acknowledgement for this long is kDeadline; 0: as the implementation likes.
+  Duration timeout{0};
   std::uint64_t window_bytes = 0;  // of the pool's write side
   std::stop_token stop;
 };
