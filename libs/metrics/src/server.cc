@@ -122,9 +122,11 @@ Result<std::unique_ptr<MetricsServer>> MetricsServer::Start(ServerSpec spec) {
   };
   auto options_copy = options;
   mg_init_data init{&callbacks, state.get(), options_copy.data()};
-  unsigned code = 0;
+  // Field by field: civetweb 1.15 (Debian 12) and 1.16 (Debian 13) order them differently. The code may be left out of the first.
   std::array<char, 256> text{};
-  mg_error_data error{&code, text.data(), text.size()};
+  mg_error_data error{};
+  error.text = text.data();
+  error.text_buffer_size = text.size();
   std::string cause;
   t_complaint = &cause;
   state->context = mg_start2(&init, &error);
