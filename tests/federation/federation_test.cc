@@ -8,10 +8,11 @@
 #include <cstring>
 #include <filesystem>
 #include <mutex>
+#include <thread>
 
 #include "services/aggregator/aggregator.h"
 #include "services/blob-store/blob_store_service.h"
-#include "services/coordinator/coordinator.h"
+#include "services/coordinator/coordinator_service.h"
 #include "tributary/base/random.h"
 #include "tributary/blob_client/remote_store.h"
 #include "tributary/session/worker.h"
@@ -28,7 +29,7 @@ float UpdateElement(std::uint32_t ordinal, std::uint32_t round, std::uint64_t sl
   SplitMix64 random(MixSeed(ordinal, round, slot, element));
   return static_cast<float>(random.NextUnit() * 2 - 1) * (1.0f + static_cast<float>(ordinal));
 }
-double Samples(std::uint32_t ordinal) { return 3.0 + 2.0 * ordinal * ordinal; }
+double SampleCount(std::uint32_t ordinal) { return 3.0 + 2.0 * ordinal * ordinal; }
 
 // Lets a test hold trainers back until it wants them to finish.
 class Gate {
@@ -81,7 +82,7 @@ class KnownTrainer final : public session::TaskRunner {
     TRIBUTARY_ASSIGN(wire::ObjectSpec spec, store->Spec(base));
     TRIBUTARY_ASSIGN(const auto layout, tensor::Layout::Make(spec.tensors, spec.chunk_bytes));
     spec.kind = wire::ObjectKind::kUpdate;
-    spec.sample_count = static_cast<std::uint64_t>(Samples(ordinal_));
+    spec.sample_count = static_cast<std::uint64_t>(SampleCount(ordinal_));
     spec.base_digest = task.spec.base_digest;
     TRIBUTARY_TRY(store->Create(output, spec, true).status());
     TRIBUTARY_ASSIGN(auto writer, store->Write({}));
@@ -96,7 +97,7 @@ class KnownTrainer final : public session::TaskRunner {
     TRIBUTARY_TRY(writer->Flush());
     session::TaskResult result;
     TRIBUTARY_ASSIGN(result.digest, store->Seal(output, 0, false));
-    result.metrics = {{"samples", Samples(ordinal_)}, {"train_loss", 1.0}};
+    result.metrics = {{"samples", SampleCount(ordinal_)}, {"train_loss", 1.0}};
     if (after_) after_();
     return result;
   }
@@ -221,7 +222,7 @@ class FederationTest : public testing::Test {
     auto reader = (*store)->Read(blob::SlotsOf(*object, layout->all_slots()), {});
     ASSERT_TRUE(reader.ok());
     double total = 0;
-    for (const auto ordinal : ordinals) total += Samples(ordinal);
+    for (const auto ordinal : ordinals) total += SampleCount(ordinal);
     std::uint64_t elements = 0;
     for (;;) {
       auto chunk = (*reader)->Next();
@@ -235,8 +236,8 @@ class FederationTest : public testing::Test {
         double scale = 0;
         for (const auto ordinal : ordinals) {
           const double x = UpdateElement(ordinal, round, (*chunk)->slot, i);
-          mean += Samples(ordinal) / total * x;
-          scale += Samples(ordinal) / total * std::fabs(x);
+          mean += SampleCount(ordinal) / total * x;
+          scale += SampleCount(ordinal) / total * std::fabs(x);
         }
         ASSERT_LE(std::fabs(value - mean), 1e-6 * scale) << "slot " << (*chunk)->slot << " element " << i;
       }
