@@ -142,15 +142,17 @@ bool Federation::Machine::TakeTaskReport(Worker& worker, const wire::TaskReport&
   }
   if (report.state != static_cast<std::uint32_t>(wire::TaskState::kRunning)) return false;
   Progress& known = ProgressOf(row);
+  // Compared as it is kept, or a phase without a name would be news each time.
+  wire::TaskReport fresh = report;
+  fresh.message.clear();
+  if (!GoodName(fresh.phase, 32)) fresh.phase = "run";
+  if (!GoodName(fresh.unit, 16)) fresh.unit.clear();
   const wire::TaskReport& last = known.last;
-  if (last.phase != report.phase || last.done != report.done || last.bytes_up != report.bytes_up ||
-      last.bytes_down != report.bytes_down) {
+  if (last.phase != fresh.phase || last.done != fresh.done || last.bytes_up != fresh.bytes_up ||
+      last.bytes_down != fresh.bytes_down) {
     known.renewed = now.steady;
   }
-  known.last = report;
-  known.last.message.clear();
-  if (!GoodName(report.phase, 32)) known.last.phase = "run";
-  if (!GoodName(report.unit, 16)) known.last.unit.clear();
+  known.last = std::move(fresh);
   known.last.metrics = CheckedMetrics(report.metrics);
   return false;
 }
