@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "session.h"
+#include "tributary/tensor/layout.h"
 
 namespace tributary::blob_client {
 

@@ -64,7 +64,8 @@ class LocalWriter final : public ChunkWriter {
   LocalWriter(LocalStore& store, const WriteOptions& options) : store_(store), options_(options) {}
 
   Result<memory::BufferPtr> Allocate(std::size_t bytes) override {
-    auto buffer = store_.pool().Allocate(memory::Side::kWrite, bytes, options_.timeout, options_.stop);
+    auto buffer = store_.pool().Allocate(memory::Side::kWrite, bytes,
+                                         options_.timeout.count() > 0 ? options_.timeout : kMemoryWait, options_.stop);
     if (!buffer.ok()) return ExplainMemory(buffer.error(), store_.pool(), bytes);
     return buffer;
   }

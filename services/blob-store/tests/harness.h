@@ -54,6 +54,8 @@ class Client {
     options.instance = "test";
     options.request_timeout = timeout;
     options.connect_timeout = timeout;
+    options.read_timeout = timeout;
+    options.write_timeout = timeout;
     auto store = blob_client::ConnectStore(context_, pool_, options);
     if (!store.ok()) throw std::runtime_error(store.error().message());
     store_ = *std::move(store);
