@@ -86,9 +86,9 @@ int RunCommand(int argc, char** argv) {
   }
   const auto model_bytes = ModelBytes(*job);
   if (!model_bytes.ok()) return Failed(model_bytes.error());
-  // On disk at once: the round's model, the next one, an update of each seat, and the exported model.
+  // On disk at once: two models and the exported one, and, while a round's updates are being removed, those of two rounds.
   if (!dir->resumed()) {
-    if (const auto room = CheckRoom(dir->path(), *model_bytes * (job->data.count + 3)); !room.ok()) return Failed(room.error());
+    if (const auto room = CheckRoom(dir->path(), *model_bytes * (2 * std::uint64_t{job->data.count} + 3)); !room.ok()) return Failed(room.error());
   }
   return RunJob(spec, *dir);
 }

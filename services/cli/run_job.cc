@@ -7,6 +7,8 @@
 #include <chrono>
 #include <ctime>
 #include <filesystem>
+#include <future>
+#include <stop_token>
 
 #include "services/cli/control_client.h"
 #include "services/cli/memory_log.h"
@@ -207,18 +209,35 @@ class JobRun {
 
   Status Export() {
     memory_.SetPhase("export");
+    TRIBUTARY_ASSIGN(const ObjectName object, ObjectName::Parse(model_object_));
+    view_.Say("writing the model");
+    // On a thread of its own: this one must go on restarting what dies, or an export would wait for a blob-store that
+    // nobody starts again.
+    std::stop_source stop;
+    auto exported = std::async(std::launch::async, [&] { return ExportFromStore(object, stop.get_token()); });
+    Status tended;
+    while (exported.wait_for(std::chrono::milliseconds(20)) != std::future_status::ready) {
+      if (!tended.ok()) continue;
+      tended = Tend();
+      if (!tended.ok()) stop.request_stop();
+    }
+    const Status written = exported.get();
+    if (!tended.ok()) return tended;
+    TRIBUTARY_TRY(written);
+    outcome_.model = "model/model.safetensors";
+    return Ok();
+  }
+
+  Status ExportFromStore(const ObjectName& object, std::stop_token stop) const {
     memory::Pool pool(spec_.memory_budget);
     blob_client::RemoteOptions options;
     options.endpoint = dir_.Endpoint("blob-store.sock");
     options.instance = "cli";
+    options.stop = stop;
     TRIBUTARY_ASSIGN(auto store, blob_client::ConnectStore(context_, pool, options));
-    TRIBUTARY_ASSIGN(const ObjectName object, ObjectName::Parse(model_object_));
-    view_.Say("writing the model");
-    const auto tend = [this] { return Tend(); };
-    TRIBUTARY_TRY(modeldir::ExportModel(*store, object, dir_.File("model"),
-                                        [&](std::uint64_t, std::uint64_t) { return tend(); }));
-    outcome_.model = "model/model.safetensors";
-    return Ok();
+    return modeldir::ExportModel(*store, object, dir_.File("model"), [&](std::uint64_t, std::uint64_t) {
+      return stop.stop_requested() ? Status(MakeError(Code::kCancelled, "the export was stopped")) : Ok();
+    });
   }
 
   const RunSpec& spec_;

@@ -14,6 +14,8 @@ using std::chrono::steady_clock;
 
 constexpr seconds kQuickDeath{5};
 constexpr int kQuickDeathsAllowed = 5;
+// A signal comes from outside (an operator, the kernel's OOM killer) more often than from a defect.
+constexpr int kQuickSignalsAllowed = 30;
 
 }  // namespace
 
@@ -49,7 +51,7 @@ Status Supervisor::Poll() {
     child.pid = 0;
     // A usage error will not mend itself; neither will what fails at each start.
     const bool hopeless = !ending->signalled && (ending->code == 2 || ending->code == 127);
-    if (hopeless || child.quick_deaths >= kQuickDeathsAllowed) {
+    if (hopeless || child.quick_deaths >= (ending->signalled ? kQuickSignalsAllowed : kQuickDeathsAllowed)) {
       return MakeError(Code::kUnavailable, "{} does not stay up ({}); its log {} ends:\n{}", child.process.instance,
                        ending->Text(), child.process.spec.log_path, TailOfFile(child.process.spec.log_path, 5));
     }

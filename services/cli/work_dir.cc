@@ -21,8 +21,9 @@ namespace fs = std::filesystem;
 // sun_path has 108 bytes; the longest socket name and a zero follow the directory.
 constexpr std::size_t kMaxSocketDirectory = 85;
 
-constexpr const char* kOurs[] = {"job.yaml", "run",   "logs",         "sites",      "blob-store", "coordinator",
-                                 "model",    "model.tmp", "summary.json", "memory.csv", "cpu.csv"};
+// job.yaml last: a removal that was interrupted still shows whose files these are, and is refused or repeated.
+constexpr const char* kOurs[] = {"summary.json", "model", "model.tmp", "run",        "logs",    "sites",
+                                 "coordinator",  "blob-store", "memory.csv", "cpu.csv", "job.yaml"};
 
 }  // namespace
 
@@ -38,8 +39,12 @@ Result<WorkDir> WorkDir::Open(const std::string& path, const std::string& job_te
     return MakeError(Code::kUnavailable, "{} is in use by another 'tributary run'; wait for it or choose another --work-dir",
                      dir.path_);
   }
-  if (restart) {
-    for (const char* name : kOurs) fs::remove_all(dir.File(name), ec);
+  // Only where a run began: another directory's model/ or logs/ are somebody else's.
+  if (restart && fs::exists(dir.File("job.yaml"))) {
+    for (const char* name : kOurs) {
+      fs::remove_all(dir.File(name), ec);
+      if (ec) return ErrnoError(ec.value(), "removing " + dir.File(name));
+    }
   }
   if (fs::exists(dir.File("job.yaml"))) {
     TRIBUTARY_ASSIGN(const std::string before, ReadTextFile(dir.File("job.yaml")));

@@ -3,8 +3,10 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
+#include <iterator>
 #include <optional>
 #include <span>
 #include <utility>
@@ -91,16 +93,42 @@ Status WriteWeights(blob::BlobStore& store, const ObjectName& object, const wire
   return file.Sync();
 }
 
+// Files of an earlier export; whatever else lies in a directory is somebody's and stays.
+constexpr const char* kOurs[] = {"model.safetensors", "config.json"};
+
+// Removes an earlier export at `path`; kAlreadyExists, with nothing removed, if it holds anything else.
+Status RemoveEarlier(const fs::path& path) {
+  std::error_code ec;
+  if (!fs::exists(fs::symlink_status(path, ec))) return Ok();
+  if (!fs::is_directory(path, ec)) return MakeError(Code::kAlreadyExists, "{} is no directory; give another place", path.string());
+  for (fs::directory_iterator entry(path, ec), end; entry != end; entry.increment(ec)) {
+    const std::string name = entry->path().filename().string();
+    if (std::find(std::begin(kOurs), std::end(kOurs), name) == std::end(kOurs)) {
+      return MakeError(Code::kAlreadyExists, "{} holds other files ({}); give a new directory", path.string(), name);
+    }
+  }
+  for (const char* name : kOurs) fs::remove(path / name, ec);
+  fs::remove(path, ec);
+  if (ec) return ErrnoError(ec.value(), "replacing " + path.string());
+  return Ok();
+}
+
 }  // namespace
 
 Status ExportModel(blob::BlobStore& store, const ObjectName& object, const std::string& directory,
                    const ExportProgress& progress) {
+  fs::path target = fs::absolute(directory).lexically_normal();
+  if (!target.has_filename()) target = target.parent_path();  // "out/" is "out"
   TRIBUTARY_ASSIGN(const blob::ObjectInfo info, store.Stat(object));
   if (!info.sealed) return MakeError(Code::kUnavailable, "{} is not sealed yet: it has no final content", object.str());
   TRIBUTARY_ASSIGN(const wire::ObjectSpec spec, store.Spec(object));
-  const std::string temporary = directory + ".tmp";
+  const std::string temporary = target.string() + ".tmp";
   std::error_code ec;
-  fs::remove_all(temporary, ec);
+  // Looked at before gigabytes are written, done after.
+  if (fs::exists(target, ec) && !fs::is_empty(target, ec) && !fs::exists(target / kOurs[0], ec)) {
+    return MakeError(Code::kAlreadyExists, "{} holds other files; give a new directory", target.string());
+  }
+  TRIBUTARY_TRY(RemoveEarlier(temporary));
   fs::create_directories(temporary, ec);
   if (ec) return ErrnoError(ec.value(), "making " + temporary);
   TRIBUTARY_TRY(WriteWeights(store, object, spec, temporary + "/model.safetensors", progress));
@@ -110,12 +138,10 @@ Status ExportModel(blob::BlobStore& store, const ObjectName& object, const std::
     TRIBUTARY_TRY(config.Sync());
   }
   TRIBUTARY_TRY(SyncDirectory(temporary));
-  fs::remove_all(directory, ec);
-  if (ec) return ErrnoError(ec.value(), "replacing " + directory);
-  fs::rename(temporary, directory, ec);
+  TRIBUTARY_TRY(RemoveEarlier(target));
+  fs::rename(temporary, target, ec);
   if (ec) return ErrnoError(ec.value(), "renaming " + temporary);
-  const auto parent = fs::absolute(directory).parent_path();
-  return SyncDirectory(parent.string());
+  return SyncDirectory(target.parent_path().string());
 }
 
 }  // namespace tributary::modeldir

@@ -51,6 +51,14 @@ TEST_F(WorkDirTest, RestartRemovesOnlyWhatARunLeaves) {
   EXPECT_TRUE(std::filesystem::exists(path_ + "/notes.txt"));
 }
 
+TEST_F(WorkDirTest, RestartTouchesNothingWhereNoRunBegan) {
+  std::filesystem::create_directories(path_ + "/model");
+  std::ofstream(path_ + "/model/weights") << "mine";
+  const auto dir = WorkDir::Open(path_, "name: a\n", true);
+  ASSERT_TRUE(dir.ok());
+  EXPECT_TRUE(std::filesystem::exists(path_ + "/model/weights"));
+}
+
 TEST_F(WorkDirTest, TheLockKeepsASecondRunOut) {
   const auto first = WorkDir::Open(path_, "name: a\n", false);
   ASSERT_TRUE(first.ok());

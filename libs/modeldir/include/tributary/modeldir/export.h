@@ -1,7 +1,8 @@
 // Writes a sealed model of the blob-store as a Hugging Face directory: model.safetensors and config.json.
 //
 // Streams chunk by chunk: memory is the reader's window, whatever the model's size. Files are written into DIR.tmp, synced, and the
-// directory renamed, so that DIR is whole or absent (an older DIR is replaced at the end). One thread. Bytes.
+// directory renamed, so that DIR is whole or absent (an earlier export there is replaced at the end; a directory that
+// holds anything else is refused, kAlreadyExists). One thread. Bytes.
 #pragma once
 
 #include <cstdint>
