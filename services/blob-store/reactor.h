@@ -26,7 +26,7 @@ struct ReactorOptions {
   std::uint32_t shard = 0;
   std::uint32_t shards = 1;
   std::size_t worker_threads = 2;
-  Duration credit_idle{30'000};
+  Duration credit_idle{10'000};
 };
 
 // Thread-safe.

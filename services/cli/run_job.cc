@@ -228,13 +228,12 @@ class JobRun {
     return Ok();
   }
 
-  Status ExportFromStore(const ObjectName& object, std::stop_token stop) const {
-    memory::Pool pool(spec_.memory_budget);
+  Status ExportFromStore(const ObjectName& object, std::stop_token stop) {
     blob_client::RemoteOptions options;
     options.endpoint = dir_.Endpoint("blob-store.sock");
     options.instance = "cli";
     options.stop = stop;
-    TRIBUTARY_ASSIGN(auto store, blob_client::ConnectStore(context_, pool, options));
+    TRIBUTARY_ASSIGN(auto store, blob_client::ConnectStore(context_, export_pool_, options));
     return modeldir::ExportModel(*store, object, dir_.File("model"), [&](std::uint64_t, std::uint64_t) {
       return stop.stop_requested() ? Status(MakeError(Code::kCancelled, "the export was stopped")) : Ok();
     });
@@ -244,6 +243,7 @@ class JobRun {
   const WorkDir& dir_;
   std::chrono::steady_clock::time_point begun_;
   std::string binaries_;
+  memory::Pool export_pool_{spec_.memory_budget};  // outlives the context, whose threads may hold the last of its buffers
   std::shared_ptr<transport::Context> context_ = std::make_shared<transport::Context>();
   MemoryLog memory_;
   ProgressView view_;

@@ -71,12 +71,11 @@ class KnownTrainer final : public session::TaskRunner {
   Result<session::TaskResult> Run(const session::TaskContext& task) override {
     if (task.spec.kind != static_cast<std::uint32_t>(wire::TaskKind::kTrain)) return session::TaskResult{};
     if (before_ && !before_->Wait(task.stop)) return MakeError(Code::kCancelled, "stopped");
-    memory::Pool pool(kBudget);
     blob_client::RemoteOptions remote;
     remote.endpoint = task.blob_stores.at(0);
     remote.instance = fmt::format("trainer-{}", ordinal_);
     remote.stop = task.stop;
-    TRIBUTARY_ASSIGN(auto store, blob_client::ConnectStore(context_, pool, remote));
+    TRIBUTARY_ASSIGN(auto store, blob_client::ConnectStore(context_, pool_, remote));
     TRIBUTARY_ASSIGN(const ObjectName base, ObjectName::Parse(task.spec.base));
     TRIBUTARY_ASSIGN(const ObjectName output, ObjectName::Parse(task.spec.output));
     TRIBUTARY_ASSIGN(wire::ObjectSpec spec, store->Spec(base));
@@ -106,6 +105,7 @@ class KnownTrainer final : public session::TaskRunner {
   const std::uint32_t ordinal_;
   std::shared_ptr<Gate> before_;
   std::function<void()> after_;
+  memory::Pool pool_{kBudget};  // outlives the context
   std::shared_ptr<transport::Context> context_ = std::make_shared<transport::Context>();
   std::unique_ptr<session::WorkerSession> session_;
 };

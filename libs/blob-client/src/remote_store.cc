@@ -32,7 +32,7 @@ class Remote final : public RemoteStore {
                            if (buffer.use_count() > 1) return transport::OutFrame();
                            return transport::MakeFrame(id, wire::Create{name.str(), replace}, buffer);
                          },
-                         text.size(), "create " + name.str()));
+                         text.size(), "create " + name.str(), /*slow=*/true));
     TRIBUTARY_ASSIGN(const wire::Created created, wire::Expect<wire::Created>(frame.view()));
     return blob::CreateOutcome{created.existed, created.sealed};
   }
