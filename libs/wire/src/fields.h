@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <map>
 #include <msgpack.hpp>
 #include <string>
@@ -17,17 +18,61 @@ namespace tributary::wire {
 
 // Bounds of anything a peer sends. An element takes at least a byte, so an array that claims more elements than the
 // text has bytes is refused before room is made for it.
+constexpr std::size_t kMaxDepth = 8;
+
 inline msgpack::unpack_limit Limits(std::size_t bytes) {
   return msgpack::unpack_limit(/*array=*/std::min<std::size_t>(bytes, 70000), /*map=*/std::min<std::size_t>(bytes, 4096),
-                               /*str=*/bytes, /*bin=*/bytes, /*ext=*/0, /*depth=*/8);
+                               /*str=*/bytes, /*bin=*/bytes, /*ext=*/0, /*depth=*/kMaxDepth);
 }
+
+// A parsed value takes 24 bytes, a legal one as little as one: their number is bounded too. A message that needs more
+// says so as kMaxValues.
+constexpr std::size_t kMaxValues = 200'000;
+
+template <class M>
+constexpr std::size_t MaxValues() {
+  if constexpr (requires { M::kMaxValues; }) {
+    return M::kMaxValues;
+  } else {
+    return kMaxValues;
+  }
+}
+
+// Walks a body without keeping anything, so that one with too many values is refused before any is made.
+class ValueCounter : public msgpack::null_visitor {
+ public:
+  explicit ValueCounter(std::size_t at_most) : left_(at_most) {}
+  bool visit_nil() { return Count(); }
+  bool visit_boolean(bool) { return Count(); }
+  bool visit_positive_integer(std::uint64_t) { return Count(); }
+  bool visit_negative_integer(std::int64_t) { return Count(); }
+  bool visit_float32(float) { return Count(); }
+  bool visit_float64(double) { return Count(); }
+  bool visit_str(const char*, std::uint32_t) { return Count(); }
+  bool visit_bin(const char*, std::uint32_t) { return Count(); }
+  bool visit_ext(const char*, std::uint32_t) { return Count(); }
+  bool start_array(std::uint32_t) { return Open(); }
+  bool end_array() { return Close(); }
+  bool start_map(std::uint32_t) { return Open(); }
+  bool end_map() { return Close(); }
+
+ private:
+  bool Count() { return left_ != 0 && left_-- != 0; }
+  bool Open() { return ++depth_ <= kMaxDepth && Count(); }
+  bool Close() { return depth_-- != 0; }
+
+  std::size_t left_;
+  std::size_t depth_ = 0;
+};
 
 using Packer = msgpack::packer<msgpack::sbuffer>;
 
 class Counter {
  public:
   template <class T>
-  void operator()(const char*, T&) { ++count_; }
+  void operator()(const char*, T&, std::size_t = 0) {
+    ++count_;
+  }
   std::uint32_t count() const { return count_; }
 
  private:
@@ -41,7 +86,7 @@ class Pack {
  public:
   explicit Pack(Packer& packer) : packer_(packer) {}
   template <class T>
-  void operator()(const char* key, T& value) {
+  void operator()(const char* key, T& value, std::size_t = 0) {
     packer_.pack(key);
     Value(value);
   }
@@ -81,14 +126,16 @@ class Unpack {
   explicit Unpack(const msgpack::object& map) : map_(map) {
     if (map.type != msgpack::type::MAP) throw msgpack::type_error();
   }
+  // A list of more than `at_most` elements is refused before room is made for it.
   template <class T>
-  void operator()(const char* key, T& value) {
+  void operator()(const char* key, T& value, std::size_t at_most = SIZE_MAX) {
     field_ = key;
     const std::string_view wanted(key);
     for (std::uint32_t i = 0; i < map_.via.map.size; ++i) {
       const auto& pair = map_.via.map.ptr[i];
       if (pair.key.type == msgpack::type::STR &&
           std::string_view(pair.key.via.str.ptr, pair.key.via.str.size) == wanted) {
+        if (pair.val.type == msgpack::type::ARRAY && pair.val.via.array.size > at_most) throw msgpack::type_error();
         Value(pair.val, value);
         return;
       }
@@ -136,8 +183,10 @@ template <class Message>
 Result<Message> DecodeBody(std::span<const std::byte> body) {
   const char* field = "";
   try {
-    const auto handle = msgpack::unpack(reinterpret_cast<const char*>(body.data()), body.size(), nullptr, nullptr,
-                                        Limits(body.size()));
+    const char* data = reinterpret_cast<const char*>(body.data());
+    ValueCounter counter(MaxValues<Message>());
+    if (!msgpack::parse(data, body.size(), counter)) throw msgpack::parse_error("too many or too deep values, or cut");
+    const auto handle = msgpack::unpack(data, body.size(), nullptr, nullptr, Limits(body.size()));
     Message message;
     Unpack unpack(handle.get());
     try {

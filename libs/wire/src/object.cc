@@ -15,6 +15,8 @@ struct TensorRow {
 };
 struct SpecRow {
   static constexpr Type kType = Type::kSpec;
+  // A tensor is at most 7 values and its 8 dimensions; the rest is for keys to come and the pages of a root.
+  static constexpr std::size_t kMaxValues = tensor::kMaxTensors * 24;
   std::uint32_t format = 1;
   std::uint32_t kind = 0;
   std::vector<TensorRow> tensors;
@@ -26,6 +28,7 @@ struct SpecRow {
 };
 struct RootRow {
   static constexpr Type kType = Type::kRoot;
+  static constexpr std::size_t kMaxValues = SpecRow::kMaxValues;
   std::uint32_t format = 1;
   SpecRow spec;
   std::uint64_t slots = 0;
@@ -37,7 +40,7 @@ template <class V>
 void Fields(V& v, TensorRow& m) {
   v("name", m.name);
   v("dtype", m.dtype);
-  v("shape", m.shape);
+  v("shape", m.shape, tensor::kMaxRank);
 }
 template <class V>
 void Fields(V& v, SpecRow& m) {

@@ -49,6 +49,27 @@ TEST(Hostile, GiantCountsAreErrors) {
   }
 }
 
+// Parsed values take many times the byte that each is on the wire.
+TEST(Hostile, TooManyValuesInAllAreAnError) {
+  const auto lists = [](int count) {
+    std::string body("\x81\xa5later\xdd\0\0", 10);
+    body += static_cast<char>(count >> 8);
+    body += static_cast<char>(count);
+    for (int i = 0; i < count; ++i) {
+      body.append("\xdc\xea\x60", 3);  // 60,000 elements
+      body.append(60'000, '\xc0');
+    }
+    return body;
+  };
+  const std::string few = lists(3);
+  EXPECT_TRUE(DecodeBody<Ping>(AsBytes(few)).ok());
+  const std::string many = lists(4);
+  EXPECT_FALSE(DecodeBody<Ping>(AsBytes(many)).ok());
+  const std::string specs = lists(27);
+  EXPECT_EQ(DecodeObjectSpec(AsBytes(specs)).error().message(), "malformed spec message");
+  EXPECT_EQ(DecodeManifestRoot(AsBytes(specs)).error().message(), "malformed root message");
+}
+
 TEST(Hostile, ValuesThatAreNoMapAreErrors) {
   for (const std::string& value : {std::string("\x01"), std::string("\x90"), std::string("\xc0"), std::string("\xa1x")}) {
     EveryDecoder([&](auto decode) { EXPECT_FALSE(decode(value)); });

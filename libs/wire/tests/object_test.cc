@@ -34,6 +34,27 @@ TEST(ObjectSpec, ComesBackAsItWas) {
   EXPECT_EQ(*decoded, Spec());
 }
 
+TEST(ObjectSpec, RefusesALongShapeBeforeItIsMade) {
+  ObjectSpec spec = Spec();
+  spec.tensors[0].shape.assign(tensor::kMaxRank, 1);
+  EXPECT_TRUE(DecodeObjectSpec(AsBytes(EncodeObjectSpec(spec))).ok());
+  spec.tensors[0].shape.assign(tensor::kMaxRank + 1, 1);
+  EXPECT_THAT(SpecError(spec), HasSubstr("malformed"));
+  spec.tensors[0].shape.assign(69'000, 1);
+  EXPECT_THAT(SpecError(spec), HasSubstr("malformed"));
+}
+
+TEST(ObjectSpec, TheLargestLegalOneIsNotTooManyValues) {
+  ObjectSpec spec = Spec();
+  spec.tensors.clear();
+  for (std::uint64_t i = 0; i < tensor::kMaxTensors; ++i) {
+    spec.tensors.push_back({std::to_string(i), tensor::DType::kF32, std::vector<std::uint64_t>(tensor::kMaxRank, 1)});
+  }
+  const auto decoded = DecodeObjectSpec(AsBytes(EncodeObjectSpec(spec)));
+  ASSERT_TRUE(decoded.ok()) << decoded.error().message();
+  EXPECT_EQ(decoded->tensors.size(), tensor::kMaxTensors);
+}
+
 TEST(ObjectSpec, RefusesWhatNoLayoutIsMadeOf) {
   ObjectSpec spec = Spec();
   spec.tensors.clear();
