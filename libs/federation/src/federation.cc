@@ -12,6 +12,24 @@ constexpr std::size_t kMaxJobText = 48u << 10;
 // A worker silent for this long is forgotten; it says Hello when it comes back.
 constexpr Duration kForget{120'000};
 constexpr std::size_t kMaxWorkers = 20'000;
+// What a Hello may list: kept for as long as the worker is known.
+constexpr std::size_t kMaxDataNames = 64;
+constexpr std::size_t kMaxEncodings = 16;
+// Each waits with its text in memory.
+constexpr std::size_t kMaxQueued = 64;
+
+Status CheckLists(const wire::Hello& hello) {
+  if (hello.data.size() > kMaxDataNames) {
+    return MakeError(Code::kInvalidArgument, "a Hello with {} names of data: at most {}; name fewer with --data",
+                     hello.data.size(), kMaxDataNames);
+  }
+  for (const std::string& name : hello.data) TRIBUTARY_TRY(CheckSegment(name, "name of data"));
+  if (hello.encodings.size() > kMaxEncodings) {
+    return MakeError(Code::kInvalidArgument, "a Hello with {} encodings: at most {}; install the same release of both",
+                     hello.encodings.size(), kMaxEncodings);
+  }
+  return Ok();
+}
 
 }  // namespace
 
@@ -110,6 +128,7 @@ Result<std::string> Federation::Machine::Connect(const wire::Hello& hello, Time 
   } else {
     return MakeError(Code::kInvalidArgument, "a Hello of role {}; expected 1 (trainer) or 2 (aggregator)", hello.role);
   }
+  TRIBUTARY_TRY(CheckLists(hello));
   const auto old = workers.find(worker.key);
   if (old == workers.end() && workers.size() >= kMaxWorkers) {
     return MakeError(Code::kResourceExhausted, "{} workers are connected already; start fewer", workers.size());
@@ -147,6 +166,12 @@ Result<wire::Submitted> Federation::Machine::Submit(const wire::Submit& submit, 
     if (submit.resume && (same || Finished(known->second.state))) return wire::Submitted{submit.name, true};
     return MakeError(Code::kAlreadyExists, "job {} exists ({}){}; submit it under another name", submit.name,
                      JobStateName(known->second.state), submit.resume ? " with another text" : "");
+  }
+  const auto queued = std::count_if(state.jobs.begin(), state.jobs.end(),
+                                    [](const auto& entry) { return entry.second.state == JobState::kQueued; });
+  if (static_cast<std::size_t>(queued) >= kMaxQueued) {
+    return MakeError(Code::kResourceExhausted, "{} jobs are queued already, no more are taken; wait for one to begin, or stop one",
+                     queued);
   }
   TRIBUTARY_ASSIGN(job::Job spec, parser(submit.text, submit.name));
   if (spec.participants.min > spec.data.count || spec.participants.quorum > spec.data.count) {

@@ -228,6 +228,35 @@ TEST_F(Failure, AValidationThatFailsIsLeftOut) {
   EXPECT_DOUBLE_EQ(world.done.at({"job", 1}).metrics.at("val_loss"), 3.0);
 }
 
+TEST_F(Failure, AValidationWithoutTextIsDoneAndLeftOutOfTheMean) {
+  ASSERT_TRUE(world.RunTo("validate", 1, {a, b, agg}));
+  wire::TaskReport empty;
+  empty.task = "job.r1.validate.1";
+  empty.state = static_cast<std::uint32_t>(wire::TaskState::kDone);
+  empty.metrics = {{"val_targets", 0}, {"seconds", 1}};
+  wire::Report report;
+  report.tasks.push_back(empty);
+  world.Send(b, report);
+  const TaskRow& row = world.journal.tasks.at({"job", 1, wire::TaskKind::kValidate, 1});
+  EXPECT_EQ(row.state, RowState::kDone) << row.message;
+  EXPECT_EQ(row.failures, 0u);
+  world.Work(a);
+  EXPECT_EQ(world.Status().state, "completed");
+  EXPECT_DOUBLE_EQ(world.done.at({"job", 1}).metrics.at("val_loss"), 3.0);
+}
+
+TEST_F(Failure, AValidationWithTargetsButNoLossCannotBeUsed) {
+  ASSERT_TRUE(world.RunTo("validate", 1, {a, b, agg}));
+  wire::TaskReport lacking;
+  lacking.task = "job.r1.validate.1";
+  lacking.state = static_cast<std::uint32_t>(wire::TaskState::kDone);
+  lacking.metrics = {{"val_targets", 10}};
+  wire::Report report;
+  report.tasks.push_back(lacking);
+  world.Send(b, report);
+  EXPECT_EQ(world.journal.tasks.at({"job", 1, wire::TaskKind::kValidate, 1}).failures, 1u);
+}
+
 TEST_F(Failure, RemovalsThatAlwaysFailAreGivenUp) {
   world.RunTo("validate", 1, {a, b, agg});
   for (int i = 0; i < 60; ++i) {
@@ -246,6 +275,27 @@ TEST(Hello, OfABadNameOrRoleIsRefused) {
   wire::Hello hello = World::Trainer("a");
   hello.role = 77;
   EXPECT_FALSE(world.federation->Connect(hello, world.now).ok());
+}
+
+TEST(Hello, OfTooManyOrBadNamesOfDataOrTooManyEncodingsIsRefused) {
+  World world(World::TwoSeats());
+  const auto refusal = [&](const wire::Hello& hello) {
+    const auto key = world.federation->Connect(hello, world.now);
+    return key.ok() ? Code::kUnknown : key.error().code();
+  };
+  wire::Hello hello = World::Trainer("a");
+  hello.data.assign(64, "reports");
+  hello.encodings.assign(16, 1);
+  EXPECT_EQ(refusal(hello), Code::kUnknown);  // taken
+  hello.data.push_back("reports");
+  EXPECT_EQ(refusal(hello), Code::kInvalidArgument);
+  for (const std::string& bad : {std::string("../reports"), std::string(), std::string(64, 'x')}) {
+    hello.data = {"reports", bad};
+    EXPECT_EQ(refusal(hello), Code::kInvalidArgument) << bad;
+  }
+  hello.data = {"reports"};
+  hello.encodings.push_back(1);
+  EXPECT_EQ(refusal(hello), Code::kInvalidArgument);
 }
 
 }  // namespace

@@ -188,6 +188,26 @@ TEST(Jobs, SubmitTwiceAttachesOnlyWithResumeAndTheSameText) {
   EXPECT_TRUE(again->resumed);
 }
 
+TEST(Jobs, NoMoreThan64WaitInTheQueue) {
+  World world(World::TwoSeats());
+  ASSERT_TRUE(world.Submit("first").ok());
+  int queued = 0;
+  while (queued < 200 && world.Submit(fmt::format("job-{}", queued)).ok()) ++queued;
+  EXPECT_EQ(std::count_if(world.journal.jobs.begin(), world.journal.jobs.end(),
+                          [](const auto& entry) { return entry.second.state == JobState::kQueued; }),
+            64);
+  const auto refused = world.Submit("late");
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code(), Code::kResourceExhausted);
+  EXPECT_NE(refused.error().message().find("wait for one to begin, or stop one"), std::string::npos);
+  EXPECT_EQ(world.journal.jobs.count("late"), 0u);
+  // A job that is known already may still be attached to.
+  EXPECT_TRUE(world.Submit("job-0", true).ok());
+  ASSERT_TRUE(world.federation->Stop("job-0", world.now).ok());
+  world.Flush();
+  EXPECT_TRUE(world.Submit("late").ok());
+}
+
 TEST(Jobs, ABadJobIsRefusedAndNothingChanges) {
   World world(World::TwoSeats());
   EXPECT_EQ(world.Submit("job", false, "bad").error().message(), "the job is bad");
