@@ -8,14 +8,11 @@
 
 #include "tributary/base/log.h"
 #include "tributary/digest/digest.h"
+#include "complaints.h"
 #include "zmq_frame.h"
 
 namespace tributary::transport {
 namespace {
-
-// Replies wait in libzmq only as the pool allows (chunks) or as the peer asked (the rest): the mark is a last resort
-// against a peer that asks and never reads.
-constexpr int kSendHighWater = 1000;
 
 Error BindError(const std::string& endpoint, const zmq::error_t& e) {
   if (e.num() == EADDRINUSE) {
@@ -51,6 +48,17 @@ struct FrameServer::Impl {
   bool signalled = false;
 
   std::thread thread;
+  Complaints complaints;  // the loop's alone
+
+  void Complain(const PeerId& peer, std::string_view what) {
+    const auto earlier = complaints.Admit(peer.routing_id, std::chrono::steady_clock::now());
+    if (!earlier) return;
+    if (*earlier == 0) {
+      log::Warning("peer {}: {}", peer.str(), what);
+    } else {
+      log::Warning("peer {}: {}; {} warnings before it were not logged", peer.str(), what, *earlier);
+    }
+  }
 
   void Post(std::function<void()> task) {
     bool signal = false;
@@ -77,7 +85,8 @@ struct FrameServer::Impl {
       zmq::message_t id(peer.routing_id.data(), peer.routing_id.size());
       if (!socket.send(id, zmq::send_flags::sndmore | zmq::send_flags::dontwait)) {
         ++unroutable;
-        log::Warning("a frame for peer {} is dropped: it does not read its replies", peer.str());
+        Complain(peer, "a frame for it is dropped, it does not read its replies");
+        handler->OnGone(peer);
         return;
       }
       zmq::message_t body = ToMessage(std::move(frame));
@@ -87,7 +96,7 @@ struct FrameServer::Impl {
       if (e.num() == EHOSTUNREACH) {
         handler->OnGone(peer);
       } else {
-        log::Warning("a frame for peer {} could not be sent: {}", peer.str(), e.what());
+        Complain(peer, fmt::format("a frame for it could not be sent: {}", e.what()));
       }
     }
   }
@@ -110,7 +119,7 @@ struct FrameServer::Impl {
     auto view = wire::ParseFrame({static_cast<const std::byte*>(message->message.data()), message->message.size()});
     if (!view.ok()) {
       ++malformed;
-      log::Warning("peer {}: {}", peer.str(), view.error().message());
+      Complain(peer, view.error().message());
       SendFromLoop(peer, {wire::EncodeError(0, view.error()), nullptr});
       return true;
     }
@@ -162,7 +171,7 @@ Result<std::unique_ptr<FrameServer>> FrameServer::Start(std::shared_ptr<Context>
     impl.socket = zmq::socket_t(Native(*impl.context), zmq::socket_type::router);
     impl.socket.set(zmq::sockopt::linger, 0);
     impl.socket.set(zmq::sockopt::rcvhwm, options.receive_high_water);
-    impl.socket.set(zmq::sockopt::sndhwm, kSendHighWater);
+    impl.socket.set(zmq::sockopt::sndhwm, options.send_high_water);
     impl.socket.set(zmq::sockopt::maxmsgsize, static_cast<std::int64_t>(options.max_frame_bytes));
     impl.socket.set(zmq::sockopt::router_mandatory, 1);
     impl.socket.set(zmq::sockopt::handshake_ivl, 10000);

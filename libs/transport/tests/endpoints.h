@@ -74,11 +74,12 @@ class QueueHandler final : public Handler {
 };
 
 inline std::unique_ptr<FrameServer> Serve(QueueHandler& handler, std::size_t max_frame = wire::kMaxControlFrame,
-                                          const std::string& endpoint = "tcp://127.0.0.1:0") {
+                                          const std::string& endpoint = "tcp://127.0.0.1:0", int send_high_water = 1000) {
   ServerOptions options;
   options.endpoint = endpoint;
   options.max_frame_bytes = max_frame;
   options.tick = Duration(5);
+  options.send_high_water = send_high_water;
   auto server = FrameServer::Start(std::make_shared<Context>(), options, handler);
   EXPECT_TRUE(server.ok()) << server.error().message();
   return std::move(*server);

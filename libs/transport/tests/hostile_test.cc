@@ -3,7 +3,10 @@
 
 #include <zmq.h>
 
+#include <algorithm>
+
 #include "endpoints.h"
+#include "tributary/base/log.h"
 
 namespace tributary::transport {
 namespace {
@@ -11,11 +14,13 @@ namespace {
 // A DEALER that sends whatever it is told to.
 class RawPeer {
  public:
-  explicit RawPeer(const std::string& endpoint) : context_(zmq_ctx_new()), socket_(zmq_socket(context_, ZMQ_DEALER)) {
+  explicit RawPeer(const std::string& endpoint, int receive_high_water = 1000)
+      : context_(zmq_ctx_new()), socket_(zmq_socket(context_, ZMQ_DEALER)) {
     const int none = 0;
     const int patience = static_cast<int>(kPatience.count());
     zmq_setsockopt(socket_, ZMQ_LINGER, &none, sizeof none);
     zmq_setsockopt(socket_, ZMQ_RCVTIMEO, &patience, sizeof patience);
+    zmq_setsockopt(socket_, ZMQ_RCVHWM, &receive_high_water, sizeof receive_high_water);
     EXPECT_EQ(zmq_connect(socket_, endpoint.c_str()), 0);
   }
   ~RawPeer() {
@@ -72,6 +77,38 @@ TEST(HostilePeer, AMalformedFrameIsAnsweredAndTheServerLives) {
   // Even the peer itself may go on with frames that are some.
   peer.Send(wire::EncodeFrame(1, wire::Ping{}));
   EXPECT_EQ(handler.Next()->id, 1u);
+}
+
+TEST(HostilePeer, MalformedFramesAreLoggedOnce) {
+  log::InitLog("test", log::Level::kInfo, log::Format::kText);
+  QueueHandler handler;
+  const auto server = Serve(handler);
+  RawPeer peer(server->endpoint());
+  testing::internal::CaptureStderr();
+  for (int i = 0; i < 50; ++i) {
+    peer.Send("x");
+    EXPECT_EQ(AnswerTo(peer).code(), Code::kProtocol);
+  }
+  const std::string text = testing::internal::GetCapturedStderr();
+  EXPECT_EQ(server->counters().malformed, 50u);
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 1) << text;
+  EXPECT_THAT(text, testing::HasSubstr("malformed frame"));
+}
+
+TEST(HostilePeer, OneThatDoesNotReadIsGoneAtTheSendHighWaterMark) {
+  QueueHandler handler;
+  const auto server = Serve(handler, wire::kMaxControlFrame, "tcp://127.0.0.1:0", 4);
+  const auto client = Dial(server->endpoint());
+  RawPeer peer(server->endpoint(), 1);
+  peer.Send(wire::EncodeFrame(1, wire::Ping{}));
+  const auto got = handler.Next();
+  ASSERT_TRUE(got.has_value());
+  // Far less than what a mark of 1000 and the kernel hold together.
+  const std::string large(60'000, 'x');
+  for (int i = 0; i < 600; ++i) server->Send(got->peer, MakeFrame(1, wire::JobText{"j", large}));
+  EXPECT_TRUE(handler.WaitForGone(1));
+  EXPECT_GT(server->counters().unroutable, 0u);
+  ExpectServerAlive(*server, handler, *client);
 }
 
 TEST(HostilePeer, AFrameThatIsTooLongCostsItsSenderTheConnection) {

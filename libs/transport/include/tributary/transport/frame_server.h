@@ -2,7 +2,9 @@
 //
 // Handler methods run on that thread, one at a time, and must not block. Send and Post may be called from any thread. A frame that
 // does not parse, or is longer than max_frame_bytes (libzmq disconnects the peer), never reaches the handler;
-// multipart messages are dropped. ROUTER_MANDATORY is on: a frame for a peer that went away is dropped and told by OnGone.
+// multipart messages are dropped. ROUTER_MANDATORY is on: a frame for a peer that went away, or
+// that does not read its replies, is dropped and told by OnGone. A peer can not fill the log: what it does wrong is logged once
+// a minute, the rest counted.
 // Destruction stops the thread; frames not yet sent are dropped.
 #pragma once
 
@@ -30,6 +32,8 @@ struct ServerOptions {
   std::string endpoint;  // "tcp://0.0.0.0:7700", "tcp://127.0.0.1:0", "ipc:///run/x.sock"
   std::size_t max_frame_bytes = wire::kMaxControlFrame;
   int receive_high_water = 2;  // messages a connection: more wait in the peer's kernel
+  // Frames that wait for a peer which does not read. Beyond it a frame is dropped, and OnGone called.
+  int send_high_water = 1000;
   Duration tick{100};          // between OnTick calls, about
 };
 
