@@ -24,7 +24,7 @@ class BadInput : public testing::Test {
     words.insert(words.end(), extra.begin(), extra.end());
     return RunProgram(std::move(words), dir_, seconds(60));
   }
-  const TempDir dir_;
+  const TempDirectory dir_;
 };
 
 TEST_F(BadInput, AnUnknownJobKeyIsNamedWithFileAndLine) {
@@ -107,7 +107,7 @@ TEST_F(BadInput, ABudgetTooSmallForItsChunksIsNamedWithWhatIsNeeded) {
 class PortInUse : public testing::TestWithParam<const char*> {};
 
 TEST_P(PortInUse, IsNamedWithTheFlag) {
-  const TempDir dir;
+  const TempDirectory dir;
   const std::string service = GetParam();
   const bool coordinator = service == "coordinator";
   const std::vector<std::string> words{Binary("tributary-" + service), "--listen", "tcp://127.0.0.1:47123", "--metrics-address", "off",

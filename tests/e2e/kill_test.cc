@@ -106,7 +106,7 @@ class Kill : public testing::Test {
     }
   }
 
-  const TempDir dir_;
+  const TempDirectory dir_;
   milliseconds length_{0};
   std::string expected_;
 };

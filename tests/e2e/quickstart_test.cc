@@ -54,7 +54,7 @@ TEST(BigramEntropy, OfTextsWithKnownEntropy) {
 }
 
 TEST(Quickstart, LearnsMoreThanLetterPairsWithinItsMemory) {
-  const TempDir dir;
+  const TempDirectory dir;
   const std::string work = dir.File("run");
   const Outcome outcome = RunProgram({Binary("tributary"), "run", SourceFile("deploy/jobs/quickstart.yaml"), "--memory-budget", "32MiB", "--work-dir",
                                work, "--no-progress"},

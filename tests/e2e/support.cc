@@ -23,21 +23,6 @@ namespace fs = std::filesystem;
 std::string Binary(const std::string& name) { return std::string(TRIBUTARY_BIN) + "/" + name; }
 std::string SourceFile(const std::string& relative) { return std::string(TRIBUTARY_SOURCE) + "/" + relative; }
 
-TempDir::TempDir() {
-  std::string name = (fs::temp_directory_path() / "tributary-e2e-XXXXXX").string();
-  if (mkdtemp(name.data()) == nullptr) std::abort();
-  path_ = name;
-}
-
-TempDir::~TempDir() {
-  if (testing::Test::HasFailure()) {
-    fmt::print(stderr, "kept for a look: {}\n", path_.string());
-    return;
-  }
-  std::error_code ec;
-  fs::remove_all(path_, ec);
-}
-
 std::string Outcome::LastErrorLine() const {
   std::istringstream lines(err);
   std::string last;
@@ -47,7 +32,7 @@ std::string Outcome::LastErrorLine() const {
   return last;
 }
 
-Program::Program(std::vector<std::string> words, const TempDir& dir, std::map<std::string, std::string> environment) {
+Program::Program(std::vector<std::string> words, const TempDirectory& dir, std::map<std::string, std::string> environment) {
   static std::atomic<int> counter{0};
   const int number = ++counter;
   out_path_ = dir.File(fmt::format("out.{}", number));
@@ -101,7 +86,7 @@ Outcome Program::Wait(std::chrono::seconds limit) {
   return outcome;
 }
 
-Outcome RunProgram(std::vector<std::string> words, const TempDir& dir, std::chrono::seconds limit) {
+Outcome RunProgram(std::vector<std::string> words, const TempDirectory& dir, std::chrono::seconds limit) {
   Program program(std::move(words), dir);
   return program.Wait(limit);
 }

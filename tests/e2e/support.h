@@ -13,24 +13,13 @@
 #include <string>
 #include <vector>
 
+#include "libs/base/testing/temp_directory.h"
 #include "tributary/json/json.h"
 
 namespace tributary::e2e {
 
 std::string Binary(const std::string& name);        // build/bin/NAME
 std::string SourceFile(const std::string& relative);  // in the source tree
-
-// A directory that is removed at the end, unless the test failed.
-class TempDir {
- public:
-  TempDir();
-  ~TempDir();
-  std::string path() const { return path_.string(); }
-  std::string File(const std::string& name) const { return (path_ / name).string(); }
-
- private:
-  std::filesystem::path path_;
-};
 
 struct Outcome {
   int exit_code = -1;  // 128 + signal if it was killed
@@ -41,7 +30,7 @@ struct Outcome {
 
 class Program {
  public:
-  Program(std::vector<std::string> words, const TempDir& dir, std::map<std::string, std::string> environment = {});
+  Program(std::vector<std::string> words, const TempDirectory& dir, std::map<std::string, std::string> environment = {});
   ~Program();
   pid_t pid() const { return pid_; }
   bool Running();
@@ -56,7 +45,7 @@ class Program {
   std::optional<int> status_;
 };
 
-Outcome RunProgram(std::vector<std::string> words, const TempDir& dir, std::chrono::seconds limit = std::chrono::seconds(300));
+Outcome RunProgram(std::vector<std::string> words, const TempDirectory& dir, std::chrono::seconds limit = std::chrono::seconds(300));
 
 Json ReadSummary(const std::string& work_dir);
 // Peak of one instance ("blob-store", "trainer-0") in MiB; fails the test if it is not there.

@@ -13,7 +13,7 @@ using std::chrono::seconds;
 
 // The goal of the project in one assertion: 2 GiB pass through processes of at most 96 MiB each.
 TEST(Synthetic, TwoGibibytesThroughServicesOfNinetySixMebibytes) {
-  const TempDir dir;
+  const TempDirectory dir;
   const std::string work = dir.File("run");
   const Outcome outcome = RunProgram({Binary("tributary"), "run", SourceFile("deploy/jobs/synthetic.yaml"), "--set", "model.bytes=2GiB", "--set",
                                "rounds=1", "--work-dir", work},
@@ -33,7 +33,7 @@ TEST(Synthetic, TwoGibibytesThroughServicesOfNinetySixMebibytes) {
 
 // A constant model: every element begins as c and after R rounds is c + R · (w0·1 + w1·2) up to fp32.
 TEST(Synthetic, EveryElementIsTheWeightedMean) {
-  const TempDir dir;
+  const TempDirectory dir;
   const std::string work = dir.File("run");
   const Outcome outcome =
       RunProgram({Binary("tributary"), "run", SourceFile("deploy/jobs/synthetic.yaml"), "--set", "model.bytes=5MiB", "--set", "model.tensors=3",
@@ -58,7 +58,7 @@ TEST(Synthetic, EveryElementIsTheWeightedMean) {
 }
 
 TEST(Synthetic, TheSameSeedGivesTheSameBytesForAnyNumberOfAggregators) {
-  const TempDir dir;
+  const TempDirectory dir;
   std::vector<std::string> digests;
   for (const char* aggregators : {"1", "3"}) {
     const std::string work = dir.File(std::string("run") + aggregators);
@@ -73,7 +73,7 @@ TEST(Synthetic, TheSameSeedGivesTheSameBytesForAnyNumberOfAggregators) {
 
 // libtorch is 152 MB: a synthetic job must not map it. Looked at while the trainers work, and bounded by the peak above.
 TEST(Synthetic, NoProcessMapsLibtorch) {
-  const TempDir dir;
+  const TempDirectory dir;
   const std::string work = dir.File("run");
   Program program({Binary("tributary"), "run", SourceFile("deploy/jobs/synthetic.yaml"), "--set", "model.bytes=64MiB", "--set", "rounds=8",
                    "--work-dir", work, "--no-progress"},

@@ -10,6 +10,7 @@
 #include <mutex>
 #include <thread>
 
+#include "libs/base/testing/temp_directory.h"
 #include "services/aggregator/aggregator.h"
 #include "services/blob-store/blob_store_service.h"
 #include "services/coordinator/coordinator_service.h"
@@ -112,24 +113,18 @@ class KnownTrainer final : public session::TaskRunner {
 
 class FederationTest : public testing::Test {
  protected:
-  void SetUp() override {
-    directory_ = std::filesystem::path(testing::TempDir()) /
-                 fmt::format("federation-{}", testing::UnitTest::GetInstance()->current_test_info()->name());
-    std::filesystem::remove_all(directory_);
-    std::filesystem::create_directories(directory_);
-  }
+  void SetUp() override { directory_ = std::make_unique<TempDirectory>(); }
   void TearDown() override {
     trainers_.clear();
     aggregators_.clear();
     coordinator_.reset();
     blob_store_.reset();
-    std::filesystem::remove_all(directory_);
   }
 
   void StartServices(int aggregators) {
     service::BlobStoreService::Spec store;
     store.listen = "tcp://127.0.0.1:0";
-    store.directory = directory_ / "blobs";
+    store.directory = directory_->path() / "blobs";
     store.memory_budget = kBudget;
     auto started = service::BlobStoreService::Start(store);
     ASSERT_TRUE(started.ok()) << started.error().message();
@@ -137,7 +132,7 @@ class FederationTest : public testing::Test {
 
     service::CoordinatorService::Spec coordinator;
     coordinator.listen = "tcp://127.0.0.1:0";
-    coordinator.state_dir = (directory_ / "coordinator").string();
+    coordinator.state_dir = directory_->File("coordinator");
     coordinator.blob_stores = {blob_store_->endpoint()};
     auto begun = service::CoordinatorService::Start(coordinator);
     ASSERT_TRUE(begun.ok()) << begun.error().message();
@@ -245,7 +240,7 @@ class FederationTest : public testing::Test {
     EXPECT_EQ(elements, 1000u * 1024 / 4);
   }
 
-  std::filesystem::path directory_;
+  std::unique_ptr<TempDirectory> directory_;
   std::shared_ptr<transport::Context> context_ = std::make_shared<transport::Context>();
   std::unique_ptr<service::BlobStoreService> blob_store_;
   std::unique_ptr<service::CoordinatorService> coordinator_;

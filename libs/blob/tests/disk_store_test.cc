@@ -9,7 +9,7 @@
 #include <thread>
 
 #include "libs/blob/testing/store_testing.h"
-#include "libs/blob/testing/temp_directory.h"
+#include "libs/base/testing/temp_directory.h"
 #include "tributary/blob/local_store.h"
 
 namespace tributary::blob::testing {

@@ -1,5 +1,5 @@
 #include "libs/blob/testing/conformance.h"
-#include "libs/blob/testing/temp_directory.h"
+#include "libs/base/testing/temp_directory.h"
 
 namespace tributary::blob::testing {
 namespace {

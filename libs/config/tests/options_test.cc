@@ -7,6 +7,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "libs/base/testing/temp_directory.h"
+
 namespace tributary::config {
 namespace {
 
@@ -30,7 +32,6 @@ class OptionsTest : public testing::Test {
       return MakeError(Code::kInvalidArgument, "NAME=PATH");
     });
   }
-  ~OptionsTest() override { std::filesystem::remove_all(folder_); }
 
   Result<ParseOutcome> Parse(std::vector<const char*> flags, std::vector<const char*> environment = {}) {
     flags.insert(flags.begin(), "tributary-test");
@@ -42,16 +43,10 @@ class OptionsTest : public testing::Test {
     EXPECT_FALSE(outcome.ok());
     return outcome.ok() ? "" : outcome.error().message();
   }
-  std::string WriteIni(const std::string& text) {
-    char pattern[] = "/tmp/tributary-config-XXXXXX";
-    folder_ = mkdtemp(pattern);
-    const std::string path = folder_ + "/test.ini";
-    std::ofstream(path) << text;
-    return path;
-  }
+  std::string WriteIni(const std::string& text) { return folder_.Write("test.ini", text); }
 
   Options options_;
-  std::string folder_ = "/nonexistent";
+  const TempDirectory folder_;
 };
 
 TEST_F(OptionsTest, DefaultsStandWhereNothingIsGiven) {

@@ -7,7 +7,7 @@
 #include <map>
 #include <set>
 
-#include "temp_directory.h"
+#include "libs/base/testing/temp_directory.h"
 #include "tributary/corpus/split.h"
 
 namespace tributary::corpus {

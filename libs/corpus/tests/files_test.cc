@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "temp_directory.h"
+#include "libs/base/testing/temp_directory.h"
 
 namespace tributary::corpus {
 namespace {
@@ -18,10 +18,10 @@ TEST(ListTextFiles, TakesTextByNameAndLeavesOutTheRest) {
   directory.Write("a.dat", std::string("\0\0\0\2", 4));
   directory.Write(".hidden", "x");
   directory.Write("empty", "");
-  std::filesystem::create_directory(directory.path() + "/sub");
-  std::filesystem::create_symlink("b", directory.path() + "/0-link-before-its-file");
-  std::filesystem::create_symlink("a", directory.path() + "/a.u8");
-  std::filesystem::create_symlink("nowhere", directory.path() + "/dangling");
+  std::filesystem::create_directory(directory.File("sub"));
+  std::filesystem::create_symlink("b", directory.File("0-link-before-its-file"));
+  std::filesystem::create_symlink("a", directory.File("a.u8"));
+  std::filesystem::create_symlink("nowhere", directory.File("dangling"));
   auto files = ListTextFiles(directory.path(), "d");
   ASSERT_TRUE(files.ok()) << files.error().message();
   ASSERT_EQ(files->size(), 2u);
@@ -33,7 +33,7 @@ TEST(ListTextFiles, TakesTextByNameAndLeavesOutTheRest) {
 TEST(ListTextFiles, ALinkToAFileElsewhereIsTaken) {
   TempDirectory directory;
   TempDirectory elsewhere;
-  std::filesystem::create_symlink(elsewhere.Write("far", "text"), directory.path() + "/near");
+  std::filesystem::create_symlink(elsewhere.Write("far", "text"), directory.File("near"));
   auto files = ListTextFiles(directory.path(), "d");
   ASSERT_TRUE(files.ok()) << files.error().message();
   EXPECT_EQ(files->size(), 1u);

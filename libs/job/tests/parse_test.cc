@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "libs/base/testing/temp_directory.h"
 #include "jobs.h"
 #include "tributary/job/job.h"
 
@@ -162,11 +163,9 @@ TEST(ReadJobFile, MissingFolderAndTooLargeAreNamed) {
   EXPECT_THAT(ReadJobFile("/nonexistent/job.yaml").error().message(), HasSubstr("/nonexistent/job.yaml"));
   EXPECT_EQ(ReadJobFile("/nonexistent/job.yaml").error().code(), Code::kNotFound);
   EXPECT_FALSE(ReadJobFile("/").ok());
-  char pattern[] = "/tmp/tributary-job-XXXXXX";
-  const std::string path = std::string(mkdtemp(pattern)) + "/large.yaml";
-  std::ofstream(path) << std::string(kMaxJobBytes + 1, '#');
+  const TempDirectory directory;
+  const std::string path = directory.Write("large.yaml", std::string(kMaxJobBytes + 1, '#'));
   EXPECT_THAT(ReadJobFile(path).error().message(), HasSubstr("larger than 1048576 bytes"));
-  std::filesystem::remove_all(pattern);
 }
 
 }  // namespace

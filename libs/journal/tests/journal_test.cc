@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "libs/base/testing/temp_directory.h"
 #include "tributary/base/random.h"
 
 namespace tributary::journal {
@@ -20,21 +21,14 @@ using ::testing::HasSubstr;
 
 class JournalTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    std::string pattern = (std::filesystem::temp_directory_path() / "journal-XXXXXX").string();
-    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-    directory = pattern;
-    path = directory + "/coordinator.db";
-  }
-  void TearDown() override { std::filesystem::remove_all(directory); }
-
   std::unique_ptr<Journal> Open() {
     auto journal = Journal::Open(path);
     EXPECT_TRUE(journal.ok()) << (journal.ok() ? "" : journal.error().message());
     return journal.ok() ? std::move(*journal) : nullptr;
   }
 
-  std::string directory, path;
+  const TempDirectory directory;
+  const std::string path = directory.File("coordinator.db");
 };
 
 JobRow Job(const std::string& id, JobState state = JobState::kRunning) {
@@ -241,9 +235,9 @@ TEST_F(JournalTest, AJournalOfANewerReleaseIsRefused) {
 }
 
 TEST_F(JournalTest, AMissingDirectoryIsNamed) {
-  const auto journal = Journal::Open(directory + "/none/coordinator.db");
+  const auto journal = Journal::Open(directory.File("none/coordinator.db"));
   ASSERT_FALSE(journal.ok());
-  EXPECT_THAT(journal.error().message(), HasSubstr(directory + "/none/coordinator.db"));
+  EXPECT_THAT(journal.error().message(), HasSubstr(directory.File("none/coordinator.db")));
 }
 
 TEST_F(JournalTest, AFullDiskFailsTheAppendAndHarmsNothing) {

@@ -7,6 +7,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "libs/base/testing/temp_directory.h"
+
 namespace tributary {
 namespace {
 
@@ -55,16 +57,11 @@ TEST(GetTyped, IntegersOverTheRangeAreRefused) {
 
 class JsonFileTest : public testing::Test {
  protected:
-  JsonFileTest() {
-    char pattern[] = "/tmp/tributary-json-XXXXXX";
-    folder_ = mkdtemp(pattern);
-  }
-  ~JsonFileTest() override { std::filesystem::remove_all(folder_); }
-  std::string folder_;
+  const TempDirectory folder_;
 };
 
 TEST_F(JsonFileTest, WritesWholeAndReadsBack) {
-  const std::string path = folder_ + "/a.json";
+  const std::string path = folder_.File("a.json");
   OrderedJson value = {{"z", 1}, {"a", "\xff not UTF-8"}};
   ASSERT_TRUE(WriteJsonFile(path, value).ok());
   ASSERT_TRUE(WriteJsonFile(path, {{"z", 2}}).ok());
@@ -73,11 +70,11 @@ TEST_F(JsonFileTest, WritesWholeAndReadsBack) {
 }
 
 TEST_F(JsonFileTest, ErrorsNameThePath) {
-  EXPECT_EQ(ReadJsonFile(folder_ + "/gone.json").error().code(), Code::kNotFound);
-  std::ofstream(folder_ + "/large.json") << "[1,2,3,4,5]";
-  EXPECT_THAT(ReadJsonFile(folder_ + "/large.json", 4).error().message(), HasSubstr("large.json"));
-  EXPECT_FALSE(ReadJsonFile(folder_).ok());
-  EXPECT_THAT(WriteJsonFile(folder_ + "/no/where.json", {}).error().message(), HasSubstr("/no/where.json"));
+  EXPECT_EQ(ReadJsonFile(folder_.File("gone.json")).error().code(), Code::kNotFound);
+  std::ofstream(folder_.File("large.json")) << "[1,2,3,4,5]";
+  EXPECT_THAT(ReadJsonFile(folder_.File("large.json"), 4).error().message(), HasSubstr("large.json"));
+  EXPECT_FALSE(ReadJsonFile(folder_.path()).ok());
+  EXPECT_THAT(WriteJsonFile(folder_.File("no/where.json"), {}).error().message(), HasSubstr("/no/where.json"));
 }
 
 }  // namespace

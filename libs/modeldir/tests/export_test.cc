@@ -8,6 +8,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "libs/base/testing/temp_directory.h"
 #include "tributary/blob/local_store.h"
 #include "tributary/tensor/safetensors.h"
 
@@ -28,8 +29,6 @@ std::string Read(const fs::path& path) {
 class ExportTest : public testing::Test {
  protected:
   void SetUp() override {
-    fs::remove_all(root_);
-    fs::create_directories(root_);
     spec_.tensors = {{"a", tensor::DType::kF32, {3, 1000}}, {"half", tensor::DType::kF16, {5000}}, {"b", tensor::DType::kF32, {777}}};
     spec_.chunk_bytes = 4096;
     spec_.info = "{\"model_type\": \"gpt2\"}\n";
@@ -47,7 +46,6 @@ class ExportTest : public testing::Test {
       }
     }
   }
-  void TearDown() override { fs::remove_all(root_); }
   void SealIt() { ASSERT_TRUE(store_->Seal(name_, 0, false).ok()); }
 
   void ExpectWhole(const fs::path& directory) {
@@ -59,7 +57,8 @@ class ExportTest : public testing::Test {
     EXPECT_EQ(Read(directory / "config.json"), spec_.info);
   }
 
-  const fs::path root_ = fs::path(testing::TempDir()) / "export-test";
+  const TempDirectory temp_;
+  const fs::path root_ = temp_.path();
   memory::Pool pool_{1u << 20};
   std::unique_ptr<blob::SlotStore> store_ = blob::MakeMemoryStore(pool_);
   const ObjectName name_ = ObjectName::Trusted("jobs/x/models/1");

@@ -9,6 +9,8 @@
 #include <fstream>
 #include <vector>
 
+#include "libs/base/testing/temp_directory.h"
+
 namespace tributary::tensor {
 namespace {
 
@@ -105,17 +107,8 @@ TEST(ParseSafetensors, MalformedEntriesAreRefused) {
 
 class SafetensorsFileTest : public testing::Test {
  protected:
-  SafetensorsFileTest() {
-    char pattern[] = "/tmp/tributary-safetensors-XXXXXX";
-    folder_ = mkdtemp(pattern);
-  }
-  ~SafetensorsFileTest() override { std::filesystem::remove_all(folder_); }
-  std::string Write(const std::string& bytes) {
-    const std::string path = folder_ + "/m.safetensors";
-    std::ofstream(path, std::ios::binary) << bytes;
-    return path;
-  }
-  std::string folder_;
+  std::string Write(const std::string& bytes) { return folder_.Write("m.safetensors", bytes); }
+  const TempDirectory folder_;
 };
 
 TEST_F(SafetensorsFileTest, WhatIsWrittenReadsBackAndDataIsAligned) {
@@ -141,8 +134,8 @@ TEST_F(SafetensorsFileTest, EveryTruncationIsAnError) {
 }
 
 TEST_F(SafetensorsFileTest, MissingFileAndFolderAreNamed) {
-  EXPECT_EQ(ReadSafetensorsHeader(folder_ + "/gone").error().code(), Code::kNotFound);
-  EXPECT_FALSE(ReadSafetensorsHeader(folder_).ok());
+  EXPECT_EQ(ReadSafetensorsHeader(folder_.File("gone")).error().code(), Code::kNotFound);
+  EXPECT_FALSE(ReadSafetensorsHeader(folder_.path()).ok());
 }
 
 }  // namespace

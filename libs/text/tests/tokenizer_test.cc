@@ -82,7 +82,7 @@ TEST(BpeTokenizer, RepeatedAndVeryLongPieces) {
 TEST(BpeTokenizer, TokenizerJsonIsTheSame) {
   TempDirectory directory;
   const std::string file = directory.Write("tokenizer.json", TinyTokenizerJson().dump());
-  for (const std::string& path : {file, directory.path()}) {
+  for (const std::string& path : {file, directory.path().string()}) {
     auto tokenizer = OpenTokenizer(path);
     ASSERT_TRUE(tokenizer.ok()) << tokenizer.error().message();
     EXPECT_THAT(EncodeOk(**tokenizer, "low lower"), ElementsAre(257, 259, 258));

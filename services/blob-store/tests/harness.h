@@ -8,7 +8,7 @@
 #include <string>
 
 #include "libs/blob/testing/store_testing.h"
-#include "libs/blob/testing/temp_directory.h"
+#include "libs/base/testing/temp_directory.h"
 #include "services/blob-store/blob_store_service.h"
 #include "tributary/blob_client/remote_store.h"
 

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include "libs/base/testing/temp_directory.h"
+
 namespace tributary::cli {
 namespace {
 
@@ -15,8 +17,8 @@ TEST(Summary, HasTheKeysThatChecksRead) {
   std::vector<Supervisor::Child> children(1);
   children[0].process.service = "aggregator";
   children[0].process.instance = "aggregator-0";
-  const std::string directory = testing::TempDir();
-  ASSERT_TRUE(memory.Open(directory).ok());
+  const TempDirectory directory;
+  ASSERT_TRUE(memory.Open(directory.path()).ok());
   memory.SetPhase("aggregate");
   memory.Sample();
 

@@ -7,6 +7,8 @@
 #include <filesystem>
 #include <thread>
 
+#include "libs/base/testing/temp_directory.h"
+
 namespace tributary::cli {
 namespace {
 
@@ -20,8 +22,7 @@ class SupervisorTest : public testing::Test {
     ServiceProcess process{"test", instance, {}};
     process.spec.binary = "/bin/sh";
     process.spec.arguments = {"-c", script};
-    process.spec.log_path = testing::TempDir() + "/supervisor-" + instance + ".log";
-    std::filesystem::remove(process.spec.log_path);
+    process.spec.log_path = directory_.File(instance + ".log");
     return process;
   }
 
@@ -37,6 +38,7 @@ class SupervisorTest : public testing::Test {
     return Ok();
   }
 
+  const TempDirectory directory_;
   std::vector<std::string> said_;
   MemoryLog memory_;
   Supervisor supervisor_;
@@ -80,9 +82,10 @@ TEST_F(SupervisorTest, StopAllEndsAlsoWhatIgnoresSigterm) {
 }
 
 TEST(Process, AProgramThatIsNotThereEndsWith127) {
+  const TempDirectory directory;
   ProcessSpec spec;
   spec.binary = "/nowhere/program";
-  spec.log_path = testing::TempDir() + "/process.log";
+  spec.log_path = directory.File("process.log");
   const auto pid = Spawn(spec);
   ASSERT_TRUE(pid.ok());
   std::optional<Ending> ending;
@@ -92,12 +95,12 @@ TEST(Process, AProgramThatIsNotThereEndsWith127) {
 }
 
 TEST(Process, TheEnvironmentIsSetOnTopOfOurs) {
+  const TempDirectory directory;
   ProcessSpec spec;
   spec.binary = "/bin/sh";
   spec.arguments = {"-c", "echo $TRIBUTARY_SUPERVISOR_TEST; test -n \"$PATH\""};
   spec.environment = {{"TRIBUTARY_SUPERVISOR_TEST", "seven"}};
-  spec.log_path = testing::TempDir() + "/environment.log";
-  std::filesystem::remove(spec.log_path);
+  spec.log_path = directory.File("environment.log");
   const auto pid = Spawn(spec);
   ASSERT_TRUE(pid.ok());
   std::optional<Ending> ending;

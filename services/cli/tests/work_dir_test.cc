@@ -6,6 +6,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "libs/base/testing/temp_directory.h"
+
 namespace tributary::cli {
 namespace {
 
@@ -13,9 +15,8 @@ using testing::HasSubstr;
 
 class WorkDirTest : public testing::Test {
  protected:
-  void SetUp() override { std::filesystem::remove_all(path_); }
-  void TearDown() override { std::filesystem::remove_all(path_); }
-  const std::string path_ = testing::TempDir() + "/work-dir-test";
+  const TempDirectory temp_;
+  const std::string path_ = temp_.File("work");
 };
 
 TEST_F(WorkDirTest, TheSameJobGoesOn) {

@@ -2,11 +2,11 @@
 #pragma once
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
 
+#include "libs/base/testing/temp_directory.h"
 #include "fake_module.h"
 #include "tributary/tensor/safetensors.h"
 
@@ -14,13 +14,7 @@ namespace tributary::trainer {
 
 class DirectoryFixture : public testing::Test {
  protected:
-  DirectoryFixture()
-      : path_(std::filesystem::temp_directory_path() /
-              fmt::format("tributary-model-{}-{}", getpid(), testing::UnitTest::GetInstance()->current_test_info()->name())) {
-    std::filesystem::create_directories(path_);
-    Write("config.json", R"({"model_type": "gpt2", "vocab_size": 257})");
-  }
-  ~DirectoryFixture() override { std::filesystem::remove_all(path_); }
+  DirectoryFixture() { Write("config.json", R"({"model_type": "gpt2", "vocab_size": 257})"); }
 
   void Write(const std::string& name, const std::string& text) { std::ofstream(path_ / name, std::ios::binary) << text; }
   // Element i of the k-th tensor is k * 10000 + i.
@@ -34,7 +28,8 @@ class DirectoryFixture : public testing::Test {
     Write(name, text);
   }
 
-  std::filesystem::path path_;
+  const TempDirectory temp_;
+  std::filesystem::path path_ = temp_.path();
   FakeModule module_;
 };
 

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "libs/base/testing/temp_directory.h"
 #include "fake_module.h"
 #include "services/trainer/tasks.h"
 #include "tributary/blob/local_store.h"
@@ -39,16 +40,11 @@ class TaskFixture : public testing::Test {
   TaskFixture()
       : pool_(64_MiB),
         store_(blob::MakeMemoryStore(pool_)),
-        directory_(std::filesystem::temp_directory_path() /
-                   fmt::format("tributary-trainer-{}-{}", getpid(), testing::UnitTest::GetInstance()->current_test_info()->name())),
         tasks_(identity_, [this](const session::TaskContext&) { return Result<std::shared_ptr<blob::BlobStore>>(store_); },
                [this] {
                  ++module_.calls.loads;
                  return Result<train::Module*>(&module_);
-               }) {
-    std::filesystem::create_directories(directory_);
-  }
-  ~TaskFixture() override { std::filesystem::remove_all(directory_); }
+               }) {}
 
   static wire::TaskSpec Task(wire::TaskKind kind) {
     wire::TaskSpec spec;
@@ -100,7 +96,8 @@ class TaskFixture : public testing::Test {
 
   memory::Pool pool_;
   std::shared_ptr<blob::SlotStore> store_;
-  std::filesystem::path directory_;
+  const TempDirectory temp_;
+  const std::filesystem::path directory_ = temp_.path();
   Identity identity_;
   FakeModule module_;
   TrainerTasks tasks_;
