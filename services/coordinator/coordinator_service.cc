@@ -13,9 +13,21 @@
 #include "tributary/transport/frame_server.h"
 
 namespace tributary::service {
+namespace {
+
+// A worker is told little; one that lets this much wait does not read.
+constexpr int kSendHighWater = 64;
+
+}  // namespace
 
 // Destroyed from the last to the first: the server's thread ends before what it uses.
 struct CoordinatorService::State {
+  std::mutex mutex;
+  std::condition_variable changed;
+  bool stopping = false;        // protected by mutex
+  bool stopped = false;         // protected by mutex
+  std::optional<Error> failed;  // protected by mutex
+
   metrics::Registry registry;
   std::unique_ptr<Telemetry> telemetry;
   std::unique_ptr<journal::Journal> journal;
@@ -24,11 +36,6 @@ struct CoordinatorService::State {
   std::unique_ptr<transport::FrameServer> server;
   std::unique_ptr<metrics::MetricsServer> metrics_server;
   std::string endpoint;
-
-  std::mutex mutex;
-  std::condition_variable changed;
-  bool stopped = false;         // protected by mutex
-  std::optional<Error> failed;  // protected by mutex
 };
 
 CoordinatorService::CoordinatorService() = default;
@@ -63,6 +70,7 @@ Result<std::unique_ptr<CoordinatorService>> CoordinatorService::Start(Spec spec)
   state.context = std::make_shared<transport::Context>();
   transport::ServerOptions server;
   server.endpoint = spec.listen;
+  server.send_high_water = kSendHighWater;
   auto started = transport::FrameServer::Start(state.context, server, *state.control);
   if (!started.ok()) return started.error().Wrap("--listen");
   state.server = *std::move(started);
@@ -87,12 +95,19 @@ CoordinatorService::~CoordinatorService() {
 }
 
 void CoordinatorService::Stop() {
+  State& state = *state_;
   {
-    const std::lock_guard lock(state_->mutex);
-    if (std::exchange(state_->stopped, true)) return;
+    std::unique_lock lock(state.mutex);
+    if (std::exchange(state.stopping, true)) {
+      state.changed.wait(lock, [&] { return state.stopped; });
+      return;
+    }
   }
-  if (state_->server) state_->server->Stop();
-  state_->changed.notify_all();
+  if (state.server) state.server->Stop();
+  // Last, and told under the lock: who waits may destroy the service at once.
+  const std::lock_guard lock(state.mutex);
+  state.stopped = true;
+  state.changed.notify_all();
 }
 
 Status CoordinatorService::Wait() {

@@ -39,8 +39,8 @@ class CoordinatorService {
   const std::string& endpoint() const;  // with the real port
   std::uint16_t metrics_port() const;   // 0 when off
 
-  void Stop();  // idempotent
-  // Until Stop (Ok) or a failure of the journal.
+  void Stop();  // idempotent; returns when the service has stopped, whoever asked first
+  // Until Stop is done (Ok) or a failure of the journal.
   Status Wait();
 
  private:

@@ -1,6 +1,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <thread>
 
 #include "services/coordinator/coordinator_service.h"
@@ -56,14 +57,19 @@ int Main(int argc, char** argv) {
     log::LogError("{}", service.error().message());
     return config::kExitFailed;
   }
-  std::thread([&signals, &service] {
+  std::atomic<bool> ended{false};
+  std::thread stopper([&signals, &service, &ended] {
     int signal = 0;
     while (sigwait(&signals, &signal) != 0) {
     }
-    log::Info("stopping: {}", signal == SIGTERM ? "SIGTERM" : "SIGINT");
+    if (!ended) log::Info("stopping: {}", signal == SIGTERM ? "SIGTERM" : "SIGINT");
     (*service)->Stop();
-  }).detach();
+  });
   const Status status = (*service)->Wait();
+  // After a failure no signal came: it still waits for one.
+  ended = true;
+  pthread_kill(stopper.native_handle(), SIGTERM);
+  stopper.join();
   if (status.ok()) return config::kExitDone;
   log::LogError("{}", status.error().message());
   return config::kExitFailed;

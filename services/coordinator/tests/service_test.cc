@@ -3,10 +3,13 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <future>
 
+#include "libs/base/testing/temp_directory.h"
 #include "services/coordinator/coordinator_service.h"
 #include "tributary/transport/frame_client.h"
 #include "tributary/wire/codec.h"
@@ -119,21 +122,13 @@ class Peer {
 
 class CoordinatorTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    std::string pattern = (std::filesystem::temp_directory_path() / "coordinator-XXXXXX").string();
-    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-    directory = pattern;
-    Start();
-  }
-  void TearDown() override {
-    service.reset();
-    std::filesystem::remove_all(directory);
-  }
+  void SetUp() override { Start(); }
+  void TearDown() override { service.reset(); }
 
   CoordinatorService::Spec Spec() {
     CoordinatorService::Spec spec;
     spec.listen = "tcp://127.0.0.1:0";
-    spec.state_dir = directory + "/state";
+    spec.state_dir = directory.File("state");
     spec.blob_stores = {"tcp://store:7710"};
     spec.parser = [](const std::string& text, const std::string& file) -> Result<job::Job> {
       if (text == "bad") return MakeError(Code::kInvalidArgument, "{}: line 1: what is this", file);
@@ -179,7 +174,7 @@ class CoordinatorTest : public ::testing::Test {
     FAIL() << "the job never came to " << phase;
   }
 
-  std::string directory;
+  const TempDirectory directory;
   std::unique_ptr<CoordinatorService> service;
 };
 
@@ -286,6 +281,44 @@ TEST_F(CoordinatorTest, AThousandSeatsFitItsFrames) {
   EXPECT_GT(status->seats.size(), 100u);
 }
 
+// Whoever waits destroys the service next: neither call may return while its thread still runs.
+TEST_F(CoordinatorTest, WaitAndASecondStopReturnOnlyWhenItHasStopped) {
+  std::promise<void> entered, release;
+  auto spec = Spec();
+  spec.state_dir = directory.File("other");
+  spec.parser = [&, released = release.get_future().share()](const std::string&, const std::string&) -> Result<job::Job> {
+    entered.set_value();
+    released.wait();
+    return MakeError(Code::kInvalidArgument, "no");
+  };
+  auto slow = CoordinatorService::Start(std::move(spec));
+  ASSERT_TRUE(slow.ok()) << slow.error().message();
+  Peer client((*slow)->endpoint());
+  ASSERT_TRUE(client.client().Send(transport::MakeFrame(1, wire::Submit{"job", "text", false})).ok());
+  entered.get_future().wait();
+
+  std::atomic<bool> busy{true};
+  auto stop = std::async(std::launch::async, [&] { (*slow)->Stop(); });
+  // Some of these begin after the first Stop.
+  std::vector<std::future<bool>> early;
+  for (int i = 0; i < 20; ++i) {
+    early.push_back(std::async(std::launch::async, [&] {
+      EXPECT_TRUE((*slow)->Wait().ok());
+      return busy.load();
+    }));
+    early.back().wait_for(std::chrono::milliseconds(5));
+  }
+  early.push_back(std::async(std::launch::async, [&] {
+    (*slow)->Stop();
+    return busy.load();
+  }));
+  early.back().wait_for(std::chrono::milliseconds(5));
+  busy = false;
+  release.set_value();
+  stop.get();
+  for (auto& one : early) EXPECT_FALSE(one.get());
+}
+
 TEST_F(CoordinatorTest, AnUnknownSessionIsToldToSayHello) {
   Peer peer(service->endpoint());
   const auto answer = peer.Ask<wire::Assignment>(wire::Report{"old-session", {}, {}, false});
@@ -378,7 +411,7 @@ TEST_F(CoordinatorTest, ALeavingTrainerGivesItsSeatToASpare) {
 
 TEST_F(CoordinatorTest, APortInUseIsNamedWithItsFlag) {
   auto spec = Spec();
-  spec.state_dir = directory + "/other";
+  spec.state_dir = directory.File("other");
   spec.listen = service->endpoint();
   const auto second = CoordinatorService::Start(spec);
   ASSERT_FALSE(second.ok());
@@ -394,9 +427,9 @@ TEST_F(CoordinatorTest, ASecondCoordinatorOnTheSameStateIsRefused) {
 }
 
 TEST_F(CoordinatorTest, AStateDirectoryThatCannotBeMadeIsNamed) {
-  std::ofstream(directory + "/file") << "x";
+  std::ofstream(directory.File("file")) << "x";
   auto spec = Spec();
-  spec.state_dir = directory + "/file/state";
+  spec.state_dir = directory.File("file/state");
   const auto second = CoordinatorService::Start(spec);
   ASSERT_FALSE(second.ok());
   EXPECT_THAT(second.error().message(), HasSubstr("--state-dir"));
