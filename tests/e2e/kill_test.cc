@@ -27,7 +27,7 @@ model: {family: gpt2, layers: 2, heads: 2, hidden: 128, positions: 64, seed: 7}
 data: {name: text, format: text, partition: {scheme: by-file, count: 2, seed: 1}}
 train: {mode: step, steps: 25, batch_size: 8, learning_rate: 1e-3, schedule: cosine, max_length: 64}
 strategy: {name: fedavg, weights: samples}
-transfer: {chunk_bytes: 16KiB}
+transfer: {chunk_bytes: 8KiB}
 )";
 
 int Kills() {
@@ -35,25 +35,32 @@ int Kills() {
   return set != nullptr ? std::max(1, std::atoi(set)) : 2;
 }
 
-struct Process {
-  pid_t pid = 0;
-  std::string phase;
+// When to kill: at a line of a log, and a random while after it.
+struct Moment {
+  const char* phase;
+  const char* log;   // in the work directory
+  const char* task;  // "{}" is the round
+  int at_most_ms;    // after the line
+};
+constexpr Moment kMoments[] = {
+    {"download", "sites/local/1/log", "task kill.r{}.validate.1: download", 20},
+    {"training", "sites/local/1/log", "task kill.r{}.train.1: train", 1000},
+    {"upload", "sites/local/1/log", "task kill.r{}.train.1: upload", 40},
+    {"aggregation", "logs/aggregator-0.log", "task kill.r{}.aggregate.0: aggregate", 40},
+    {"seal", "logs/aggregator-0.log", "task kill.r{}.seal.0: seal", 5},
 };
 
-// The newest row of memory.csv about this instance: its process and the phase the job is in.
-Process Newest(const std::string& work, const std::string& instance) {
+// The newest row of memory.csv about this instance: its process.
+pid_t Newest(const std::string& work, const std::string& instance) {
   std::ifstream in(work + "/memory.csv");
-  Process process;
+  pid_t process = 0;
   for (std::string line; std::getline(in, line);) {
     std::istringstream cells(line);
-    std::string time, name, pid, rss, peak, phase;
+    std::string time, name, pid;
     std::getline(cells, time, ',');
     std::getline(cells, name, ',');
     std::getline(cells, pid, ',');
-    std::getline(cells, rss, ',');
-    std::getline(cells, peak, ',');
-    std::getline(cells, phase, ',');
-    if (name == instance) process = {static_cast<pid_t>(std::atoi(pid.c_str())), phase};
+    if (name == instance) process = static_cast<pid_t>(std::atoi(pid.c_str()));
   }
   return process;
 }
@@ -82,27 +89,30 @@ class Kill : public testing::Test {
     expected_ = ModelDigest("reference");
   }
 
-  void KillOften(const std::string& instance, std::uint64_t seed) {
+  // Each moment in turn, in a random round; `first` so that few kills of each service meet all moments together.
+  void KillOften(const std::string& instance, std::uint64_t seed, std::size_t first) {
     RunReference();
     SplitMix64 random(seed);
     for (int i = 0; i < Kills(); ++i) {
+      const Moment& moment = kMoments[(first + static_cast<std::size_t>(i)) % std::size(kMoments)];
+      const std::string line = fmt::format(fmt::runtime(moment.task), 1 + random.NextBelow(4));
+      const milliseconds delay(random.NextBelow(static_cast<std::uint64_t>(moment.at_most_ms)));
+      const std::string when = fmt::format("{} killed in {}, {} ms after '{}'", instance, moment.phase, delay.count(), line);
       const std::string work = instance + "-" + std::to_string(i);
-      // Anywhere between the start and just before the end of an undisturbed run.
-      const milliseconds delay(static_cast<int>(random.NextUnit() * 0.9 * static_cast<double>(length_.count())));
       Program program(Words(work), dir_);
-      const auto begun = steady_clock::now();
-      Process victim;
-      while (program.Running() && (steady_clock::now() - begun < delay || victim.pid == 0)) {
-        std::this_thread::sleep_for(milliseconds(5));
-        victim = Newest(dir_.File(work), instance);
+      while (program.Running() && ReadFile(dir_.File(work + "/" + moment.log)).find(line) == std::string::npos) {
+        std::this_thread::sleep_for(milliseconds(1));
       }
-      ASSERT_NE(victim.pid, 0) << "the run ended before " << instance << " was seen";
-      kill(victim.pid, SIGKILL);
+      const pid_t victim = Newest(dir_.File(work), instance);
+      ASSERT_NE(victim, 0) << when;
+      std::this_thread::sleep_for(delay);
+      ASSERT_TRUE(program.Running()) << "the run ended too early: " << when;
+      kill(victim, SIGKILL);
       const Outcome outcome = program.Wait(seconds(240));
-      ASSERT_EQ(outcome.exit_code, 0) << instance << " killed after " << delay.count() << " ms in phase " << victim.phase << "\n" << outcome.err;
-      EXPECT_EQ(ModelDigest(work), expected_) << instance << " killed after " << delay.count() << " ms in phase " << victim.phase;
+      ASSERT_EQ(outcome.exit_code, 0) << when << "\n" << outcome.err;
+      EXPECT_EQ(ModelDigest(work), expected_) << when;
       EXPECT_NE(outcome.err.find(instance + " restarted"), std::string::npos) << "the restart is not told:\n" << outcome.err;
-      fmt::print("{} killed after {} ms, in phase {}: the same model\n", instance, delay.count(), victim.phase);
+      fmt::print("{}: the same model\n", when);
     }
   }
 
@@ -111,10 +121,10 @@ class Kill : public testing::Test {
   std::string expected_;
 };
 
-TEST_F(Kill, BlobStore) { KillOften("blob-store", 11); }
-TEST_F(Kill, Coordinator) { KillOften("coordinator", 12); }
-TEST_F(Kill, Aggregator) { KillOften("aggregator-0", 13); }
-TEST_F(Kill, Trainer) { KillOften("trainer-1", 14); }
+TEST_F(Kill, BlobStore) { KillOften("blob-store", 11, 2); }
+TEST_F(Kill, Coordinator) { KillOften("coordinator", 12, 4); }
+TEST_F(Kill, Aggregator) { KillOften("aggregator-0", 13, 3); }
+TEST_F(Kill, Trainer) { KillOften("trainer-1", 14, 0); }
 
 TEST_F(Kill, TributaryRunItselfResumes) {
   RunReference();
@@ -129,9 +139,9 @@ TEST_F(Kill, TributaryRunItselfResumes) {
     program.Wait(seconds(10));
     ++killed;
     // Its children must be gone, or the next run would meet them.
-    const Process blob_store = Newest(dir_.File(work), "blob-store");
+    const pid_t blob_store = Newest(dir_.File(work), "blob-store");
     const auto deadline = steady_clock::now() + seconds(5);
-    while (blob_store.pid != 0 && kill(blob_store.pid, 0) == 0 && steady_clock::now() < deadline) {
+    while (blob_store != 0 && kill(blob_store, 0) == 0 && steady_clock::now() < deadline) {
       std::this_thread::sleep_for(milliseconds(10));
     }
   }

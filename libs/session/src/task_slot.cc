@@ -3,6 +3,8 @@
 #include <exception>
 #include <utility>
 
+#include "tributary/base/log.h"
+
 namespace tributary::session {
 namespace {
 
@@ -69,6 +71,7 @@ void TaskSlot::Stop() {
 void TaskSlot::Phase(const std::string& phase, std::uint64_t total, const std::string& unit) {
   {
     const std::lock_guard lock(mutex_);
+    log::Info("task {}: {}", report_.task, phase);
     report_.phase = phase;
     report_.total = total;
     report_.unit = unit;
