@@ -32,25 +32,37 @@ prometheus::Labels ToPrometheus(const Labels& labels) { return {labels.begin(), 
   std::abort();
 }
 
-// Readings of one name become one family, in order of first appearance.
-void Append(std::vector<prometheus::MetricFamily>& families, const std::vector<Reading>& readings) {
-  std::map<std::string, std::size_t> index;
-  for (const Reading& reading : readings) {
-    const auto [it, fresh] = index.emplace(reading.name, families.size());
+// Families by name: a name that came twice would make the whole page invalid.
+class Families {
+ public:
+  explicit Families(std::vector<prometheus::MetricFamily> families) : families_(std::move(families)) {
+    for (std::size_t i = 0; i < families_.size(); ++i) index_.emplace(families_[i].name, i);
+  }
+  // A reading joins the family of its name; one of another type than that is left out.
+  void Add(const Reading& reading) {
+    const auto type = reading.counter ? prometheus::MetricType::Counter : prometheus::MetricType::Gauge;
+    const auto [it, fresh] = index_.emplace(reading.name, families_.size());
     if (fresh) {
       prometheus::MetricFamily family;
       family.name = reading.name;
       family.help = reading.help;
-      family.type = reading.counter ? prometheus::MetricType::Counter : prometheus::MetricType::Gauge;
-      families.push_back(std::move(family));
+      family.type = type;
+      families_.push_back(std::move(family));
     }
+    prometheus::MetricFamily& family = families_[it->second];
+    if (family.type != type) return;
     prometheus::ClientMetric metric;
     for (const auto& [name, value] : reading.labels) metric.label.push_back({name, value});
     metric.counter.value = reading.value;
     metric.gauge.value = reading.value;
-    families[it->second].metric.push_back(std::move(metric));
+    family.metric.push_back(std::move(metric));
   }
-}
+  const std::vector<prometheus::MetricFamily>& all() const { return families_; }
+
+ private:
+  std::vector<prometheus::MetricFamily> families_;
+  std::map<std::string, std::size_t> index_;
+};
 
 }  // namespace
 
@@ -113,12 +125,14 @@ void Registry::AddCollector(std::function<std::vector<Reading>()> collector) {
 }
 
 std::string Registry::Text() const {
-  std::vector<prometheus::MetricFamily> families = state_->registry.Collect();
+  Families families(state_->registry.Collect());
   {
     const std::lock_guard lock(state_->mutex);
-    for (const auto& collector : state_->collectors) Append(families, collector());
+    for (const auto& collector : state_->collectors) {
+      for (const Reading& reading : collector()) families.Add(reading);
+    }
   }
-  return prometheus::TextSerializer().Serialize(families);
+  return prometheus::TextSerializer().Serialize(families.all());
 }
 
 const std::vector<double>& DurationBounds() {

@@ -91,6 +91,21 @@ TEST(Registry, CollectorsAreReadAtEachScrapeAndShareFamilies) {
   EXPECT_EQ(text.find("# TYPE tributary_y gauge"), text.rfind("# TYPE tributary_y gauge"));
 }
 
+TEST(Registry, ANameIsOneFamilyWhoeverTellsIt) {
+  Registry registry;
+  registry.AddGauge("y", Unit::kNone, "Y").Set(1);
+  registry.AddCollector([]() -> std::vector<Reading> { return {{"tributary_y", "other help", false, {{"s", "a"}}, 2}}; });
+  registry.AddCollector([]() -> std::vector<Reading> {
+    return {{"tributary_y", "Y", false, {{"s", "b"}}, 3}, {"tributary_y", "of another type", true, {{"s", "c"}}, 4}};
+  });
+  const std::string text = registry.Text();
+  EXPECT_EQ(text.find("# TYPE tributary_y "), text.rfind("# TYPE tributary_y "));
+  EXPECT_EQ(Value(text, "tributary_y"), 1);
+  EXPECT_EQ(Value(text, "tributary_y{s=\"a\"}"), 2);
+  EXPECT_EQ(Value(text, "tributary_y{s=\"b\"}"), 3);
+  EXPECT_EQ(text.find("s=\"c\""), std::string::npos);
+}
+
 TEST(Registry, CountsFromManyThreads) {
   Registry registry;
   Counter counter = registry.AddCounter("n", Unit::kNone, "N");
