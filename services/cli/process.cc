@@ -24,7 +24,11 @@ Result<pid_t> Spawn(const ProcessSpec& spec) {
   std::vector<std::string> variables;
   for (char** entry = environ; *entry != nullptr; ++entry) {
     const std::string text(*entry);
-    if (!spec.environment.contains(text.substr(0, text.find('=')))) variables.push_back(text);
+    const std::string name = text.substr(0, text.find('='));
+    // Each flag of a service is also a variable, and the user's are meant for this program alone: TRIBUTARY_CONFIG would be
+    // read by all of them. Only where the training module lies has no flag.
+    if (name.starts_with("TRIBUTARY_") && name != "TRIBUTARY_TRAIN_MODULE") continue;
+    if (!spec.environment.contains(name)) variables.push_back(text);
   }
   for (const auto& [key, value] : spec.environment) variables.push_back(key + "=" + value);
   std::vector<char*> envp;

@@ -18,7 +18,7 @@ namespace tributary::cli {
 struct ProcessSpec {
   std::string binary;
   std::vector<std::string> arguments;        // without argv[0]
-  std::map<std::string, std::string> environment;  // on top of ours
+  std::map<std::string, std::string> environment;  // on top of ours, less our TRIBUTARY_ variables
   std::string log_path;
 };
 

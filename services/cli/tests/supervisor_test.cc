@@ -109,5 +109,22 @@ TEST(Process, TheEnvironmentIsSetOnTopOfOurs) {
   EXPECT_EQ(TailOfFile(spec.log_path, 1), "seven\n");
 }
 
+TEST(Process, TheUsersSettingsStayWithTheUsersProgram) {
+  const TempDirectory directory;
+  setenv("TRIBUTARY_CONFIG", "/nowhere/settings.ini", 1);
+  setenv("TRIBUTARY_TRAIN_MODULE", "/opt/module.so", 1);
+  ProcessSpec spec;
+  spec.binary = "/bin/sh";
+  spec.arguments = {"-c", "echo config=$TRIBUTARY_CONFIG module=$TRIBUTARY_TRAIN_MODULE"};
+  spec.log_path = directory.File("settings.log");
+  const auto pid = Spawn(spec);
+  unsetenv("TRIBUTARY_CONFIG");
+  unsetenv("TRIBUTARY_TRAIN_MODULE");
+  ASSERT_TRUE(pid.ok());
+  std::optional<Ending> ending;
+  while (!ending) ending = PollEnding(*pid);
+  EXPECT_EQ(TailOfFile(spec.log_path, 1), "config= module=/opt/module.so\n");
+}
+
 }  // namespace
 }  // namespace tributary::cli
