@@ -76,19 +76,18 @@ int RunCommand(int argc, char** argv) {
   const std::string path = options.Given("work-dir") && !options.String("work-dir").empty()
                                ? options.String("work-dir")
                                : "tributary-run/" + job->name;
-  auto dir = WorkDir::Open(path, *merged, options.Flag("restart"));
+  const auto model_bytes = ModelBytes(*job);
+  if (!model_bytes.ok()) return Failed(model_bytes.error());
+  // On disk at once: two models and the exported one, and, while a round's updates are being removed, those of two rounds.
+  const std::uint64_t staged = *model_bytes * (2 * std::uint64_t{job->data.count} + 3);
+  auto dir = WorkDir::Open(path, *merged, options.Flag("restart"),
+                           [staged](const std::string& directory) { return CheckRoom(directory, staged); });
   if (!dir.ok()) return Failed(dir.error());
   if (dir->Completed()) {
     const auto summary = ReadJsonFile(dir->File("summary.json"));
     fmt::print("{}", summary.ok() ? SummaryText(*summary, dir->path()) : "");
     fmt::print("This run was completed before; --restart runs it anew, --work-dir elsewhere.\n");
     return config::kExitDone;
-  }
-  const auto model_bytes = ModelBytes(*job);
-  if (!model_bytes.ok()) return Failed(model_bytes.error());
-  // On disk at once: two models and the exported one, and, while a round's updates are being removed, those of two rounds.
-  if (!dir->resumed()) {
-    if (const auto room = CheckRoom(dir->path(), *model_bytes * (2 * std::uint64_t{job->data.count} + 3)); !room.ok()) return Failed(room.error());
   }
   return RunJob(spec, *dir);
 }

@@ -25,16 +25,21 @@ constexpr std::size_t kMaxSocketDirectory = 85;
 constexpr const char* kOurs[] = {"summary.json", "model", "model.tmp", "run",        "logs",    "sites",
                                  "coordinator",  "blob-store", "memory.csv", "cpu.csv", "job.yaml"};
 
+Error Unusable(int error, const std::string& directory) {
+  const Error cause = ErrnoError(error, "making the work directory " + directory);
+  return Error(cause.code(), cause.message() + "; choose another --work-dir");
+}
+
 }  // namespace
 
-Result<WorkDir> WorkDir::Open(const std::string& path, const std::string& job_text, bool restart) {
+Result<WorkDir> WorkDir::Open(const std::string& path, const std::string& job_text, bool restart, const Admit& admit) {
   std::error_code ec;
   WorkDir dir;
   dir.path_ = fs::absolute(path, ec).lexically_normal().string();
   fs::create_directories(dir.path_, ec);
-  if (ec) return ErrnoError(ec.value(), "making the work directory " + dir.path_);
+  if (ec) return Unusable(ec.value(), dir.path_);
   dir.lock_ = open(dir.File(".lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-  if (dir.lock_ < 0) return ErrnoError(errno, "the work directory " + dir.path_);
+  if (dir.lock_ < 0) return Unusable(errno, dir.path_);
   if (flock(dir.lock_, LOCK_EX | LOCK_NB) != 0) {
     return MakeError(Code::kUnavailable, "{} is in use by another 'tributary run'; wait for it or choose another --work-dir",
                      dir.path_);
@@ -56,6 +61,8 @@ Result<WorkDir> WorkDir::Open(const std::string& path, const std::string& job_te
     }
     dir.resumed_ = true;
   } else {
+    // job.yaml is what makes a run begun, so nobody is asked after it.
+    if (admit) TRIBUTARY_TRY(admit(dir.path_));
     // Written whole or not at all: a torn job.yaml would look like another job.
     std::ofstream out(dir.File("job.yaml.tmp"), std::ios::binary | std::ios::trunc);
     out << job_text;
@@ -66,7 +73,7 @@ Result<WorkDir> WorkDir::Open(const std::string& path, const std::string& job_te
   }
   for (const char* name : {"run", "logs", "sites"}) {
     fs::create_directories(dir.File(name), ec);
-    if (ec) return ErrnoError(ec.value(), "making " + dir.File(name));
+    if (ec) return Unusable(ec.value(), dir.File(name));
   }
   dir.sockets_ = dir.File("run");
   if (dir.sockets_.size() > kMaxSocketDirectory) {

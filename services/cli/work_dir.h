@@ -5,6 +5,7 @@
 // A WorkDir holds the lock until destroyed. Errors name the directory and the remedy; nothing of another job is touched.
 #pragma once
 
+#include <functional>
 #include <string>
 
 #include "tributary/base/result.h"
@@ -14,8 +15,10 @@ namespace tributary::cli {
 class WorkDir {
  public:
   // Makes the directory if absent and takes its lock. `job_text` must be the text of the job that began here (unless `restart`,
-  // which removes what the earlier run left).
-  static Result<WorkDir> Open(const std::string& path, const std::string& job_text, bool restart);
+  // which removes what the earlier run left). `admit` is asked, with the directory's path, before a run begins here, and not for
+  // one that goes on; its error is passed up, and the next Open asks again.
+  using Admit = std::function<Status(const std::string& directory)>;
+  static Result<WorkDir> Open(const std::string& path, const std::string& job_text, bool restart, const Admit& admit = nullptr);
   WorkDir(WorkDir&& other) noexcept;
   WorkDir& operator=(WorkDir&&) = delete;
   ~WorkDir();

@@ -68,9 +68,34 @@ TEST_F(BadInput, MissingDataNamesThePlaceAndTheFlag) {
 }
 
 TEST_F(BadInput, ADirectoryWithoutRoomIsToldBeforeAnythingStarts) {
-  const Outcome outcome = RunJob({"--set", "model.bytes=64TiB"});
+  for (const char* time : {"first", "second"}) {
+    const Outcome outcome = RunJob({"--set", "model.bytes=64TiB"});
+    EXPECT_EQ(outcome.exit_code, 1) << time;
+    EXPECT_THAT(outcome.LastErrorLine(), AllOf(HasSubstr("has room for"), HasSubstr("--work-dir"))) << time;
+    for (const char* name : {"job.yaml", "logs", "sites", "coordinator", "blob-store", "summary.json"}) {
+      EXPECT_FALSE(std::filesystem::exists(dir_.File("run/") + name)) << name << ": a run was begun";
+    }
+  }
+  const Outcome smaller = RunJob({"--set", "model.bytes=1MiB"});
+  EXPECT_EQ(smaller.exit_code, 0) << "the remedy must work without --restart: " << smaller.err;
+}
+
+TEST_F(BadInput, TheUsersVariablesDoNotReachTheServices) {
+  const std::map<std::string, std::string> environment{{"TRIBUTARY_BLOB_STORE", "tcp://127.0.0.1:1"},
+                                                       {"TRIBUTARY_LISTEN", "nonsense"},
+                                                       {"TRIBUTARY_ORDINAL", "nonsense"}};
+  Program program({Binary("tributary"), "run", SourceFile("deploy/jobs/synthetic.yaml"), "--set", "model.bytes=1MiB", "--work-dir",
+                   dir_.File("run"), "--no-progress"},
+                  dir_, environment);
+  const Outcome outcome = program.Wait(seconds(60));
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+}
+
+TEST_F(BadInput, AWorkDirectoryThatCannotBeMadeNamesTheFlag) {
+  const Outcome outcome =
+      RunProgram({Binary("tributary"), "run", SourceFile("deploy/jobs/synthetic.yaml"), "--work-dir", "/etc/passwd"}, dir_);
   EXPECT_EQ(outcome.exit_code, 1);
-  EXPECT_THAT(outcome.LastErrorLine(), AllOf(HasSubstr("has room for"), HasSubstr("--work-dir")));
+  EXPECT_THAT(outcome.LastErrorLine(), AllOf(HasSubstr("/etc/passwd"), HasSubstr("choose another --work-dir")));
 }
 
 TEST_F(BadInput, TheWorkDirectoryOfAnotherJobIsLeftAlone) {

@@ -11,6 +11,7 @@
 namespace tributary::cli {
 namespace {
 
+using testing::AllOf;
 using testing::HasSubstr;
 
 class WorkDirTest : public testing::Test {
@@ -29,6 +30,33 @@ TEST_F(WorkDirTest, TheSameJobGoesOn) {
   ASSERT_TRUE(again.ok());
   EXPECT_TRUE(again->resumed());
   EXPECT_FALSE(again->Completed());
+}
+
+TEST_F(WorkDirTest, ARunThatIsNotAdmittedHasNotBegun) {
+  int asked = 0;
+  const auto refuse = [&](const std::string& directory) -> Status {
+    EXPECT_EQ(directory, path_);
+    ++asked;
+    return MakeError(Code::kResourceExhausted, "no room");
+  };
+  for (int i = 0; i < 2; ++i) {
+    const auto dir = WorkDir::Open(path_, "name: a\n", false, refuse);
+    ASSERT_FALSE(dir.ok());
+    EXPECT_EQ(dir.error().message(), "no room");
+    EXPECT_FALSE(std::filesystem::exists(path_ + "/job.yaml"));
+  }
+  EXPECT_EQ(asked, 2);
+  EXPECT_TRUE(WorkDir::Open(path_, "name: b\n", false).ok()) << "another job may begin where none did";
+  EXPECT_TRUE(WorkDir::Open(path_, "name: b\n", false, refuse).ok()) << "one that goes on is not asked";
+}
+
+TEST_F(WorkDirTest, APlaceThatCannotBeADirectoryNamesTheFlag) {
+  std::ofstream(temp_.File("file")) << "text";
+  for (const std::string& path : {temp_.File("file"), temp_.File("file") + "/below"}) {
+    const auto dir = WorkDir::Open(path, "name: a\n", false);
+    ASSERT_FALSE(dir.ok());
+    EXPECT_THAT(dir.error().message(), AllOf(HasSubstr(path), HasSubstr("choose another --work-dir")));
+  }
 }
 
 TEST_F(WorkDirTest, AnotherJobIsRefusedAndNothingIsTouched) {
