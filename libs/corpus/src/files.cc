@@ -35,7 +35,8 @@ Result<TextFile> MakeTextFile(const fs::path& path) {
 
 }  // namespace
 
-Result<std::vector<TextFile>> ListTextFiles(const std::string& path, const std::string& name) {
+Result<std::vector<TextFile>> ListTextFiles(const std::string& path, const std::string& name,
+                                            std::size_t at_most) {
   std::error_code ec;
   const auto status = fs::status(path, ec);
   if (path.empty() || !fs::exists(status)) {
@@ -75,6 +76,7 @@ Result<std::vector<TextFile>> ListTextFiles(const std::string& path, const std::
   plain.insert(plain.end(), links.begin(), links.end());
   std::set<fs::path> seen;
   for (const fs::path& candidate : plain) {
+    if (files.size() >= at_most) break;
     const fs::path real = fs::canonical(candidate, ec);
     if (ec) return ErrnoError(ec.value(), candidate.string());
     if (!seen.insert(real).second) continue;

@@ -39,6 +39,15 @@ TEST(ListTextFiles, ALinkToAFileElsewhereIsTaken) {
   EXPECT_EQ(files->size(), 1u);
 }
 
+TEST(ListTextFiles, StopsAtSoManyAsAreAsked) {
+  TempDirectory directory;
+  for (const char* name : {"a", "b", "c"}) directory.Write(name, "text");
+  auto files = ListTextFiles(directory.path(), "d", 1);
+  ASSERT_TRUE(files.ok());
+  ASSERT_EQ(files->size(), 1u);
+  EXPECT_THAT((*files)[0].path, HasSubstr("/a"));
+}
+
 TEST(ListTextFiles, OneFile) {
   TempDirectory directory;
   auto files = ListTextFiles(directory.Write("only", "text"), "d");
