@@ -3,7 +3,9 @@
 #include <cerrno>
 #include <filesystem>
 
+#include "tributary/base/suggest.h"
 #include "tributary/base/units.h"
+#include "tributary/corpus/files.h"
 
 namespace tributary::cli {
 
@@ -19,14 +21,23 @@ Result<std::uint64_t> ModelBytes(const job::Job& job) {
 
 Result<std::map<std::string, std::string>> FindData(const job::Job& job, const std::vector<std::string>& data_flags) {
   std::map<std::string, std::string> data;
-  if (job.synthetic()) return data;
+  if (job.synthetic()) {
+    if (data_flags.empty()) return data;
+    return MakeError(Code::kInvalidArgument, "--data {}: a synthetic job reads no data; leave the flag out", data_flags.front());
+  }
   if (!job.data.path.empty()) data[job.data.name] = job.data.path;
   for (const std::string& flag : data_flags) {
     const auto equals = flag.find('=');
     if (equals == std::string::npos || equals == 0) {
-      return MakeError(Code::kInvalidArgument, "--data '{}': write --data NAME=PATH", flag);
+      return MakeError(Code::kInvalidArgument, "--data '{}': write --data {}=PATH", flag, job.data.name);
     }
-    data[flag.substr(0, equals)] = flag.substr(equals + 1);
+    const std::string name = flag.substr(0, equals);
+    if (name != job.data.name) {
+      const std::string meant = DidYouMean(name, {job.data.name});
+      return MakeError(Code::kInvalidArgument, "--data {}: the job has no data '{}'{}", flag, name,
+                       meant.empty() ? fmt::format("; it reads '{}': --data {}=PATH", job.data.name, job.data.name) : meant);
+    }
+    data[name] = flag.substr(equals + 1);
   }
   const auto it = data.find(job.data.name);
   if (it == data.end()) {
@@ -37,6 +48,8 @@ Result<std::map<std::string, std::string>> FindData(const job::Job& job, const s
     return MakeError(Code::kNotFound, "the job's data '{}' should lie at {}, but nothing is there; install it or say --data {}=PATH",
                      job.data.name, it->second, job.data.name);
   }
+  // One file is enough to know that it is the right directory; the trainers read the others.
+  TRIBUTARY_TRY(corpus::ListTextFiles(it->second, job.data.name, 1).status());
   return data;
 }
 

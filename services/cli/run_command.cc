@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "services/cli/commands.h"
+#include "services/cli/invocation.h"
 #include "services/cli/overrides.h"
 #include "services/cli/preflight.h"
 #include "services/cli/run_job.h"
@@ -70,7 +71,7 @@ int RunCommand(int argc, char** argv) {
                            FormatBytes(spec.memory_budget), FormatBytes(job->transfer.chunk_bytes), FormatBytes(needed)));
   }
   auto data = FindData(*job, options.Strings("data"));
-  if (!data.ok()) return Failed(data.error());
+  if (!data.ok()) return data.error().code() == Code::kInvalidArgument ? Usage(data.error()) : Failed(data.error());
   spec.data = *data;
 
   const std::string path = options.Given("work-dir") && !options.String("work-dir").empty()
@@ -86,6 +87,7 @@ int RunCommand(int argc, char** argv) {
   if (dir->Completed()) {
     const auto summary = ReadJsonFile(dir->File("summary.json"));
     fmt::print("{}", summary.ok() ? SummaryText(*summary, dir->path()) : "");
+    if (!job->synthetic()) fmt::print("try:     {}\n", TryCommand(InvokedAs(), dir->path()));
     fmt::print("This run was completed before; --restart runs it anew, --work-dir elsewhere.\n");
     return config::kExitDone;
   }

@@ -11,6 +11,7 @@
 #include <stop_token>
 
 #include "services/cli/control_client.h"
+#include "services/cli/invocation.h"
 #include "services/cli/memory_log.h"
 #include "services/cli/progress.h"
 #include "services/cli/summary.h"
@@ -59,9 +60,7 @@ class JobRun {
     }
     fmt::print("{}", SummaryText(Json::parse(summary.dump()), dir_.path()));
     if (outcome_.status == "completed") {
-      if (!spec_.job.synthetic()) {
-        fmt::print("try:     tributary generate {}/model --prompt \"The \"\n", dir_.path());
-      }
+      if (!spec_.job.synthetic()) fmt::print("try:     {}\n", TryCommand(InvokedAs(), dir_.path()));
       return 0;
     }
     std::fflush(stdout);

@@ -67,6 +67,31 @@ TEST_F(BadInput, MissingDataNamesThePlaceAndTheFlag) {
   EXPECT_THAT(outcome.LastErrorLine(), AllOf(HasSubstr("/nowhere/text"), HasSubstr("--data fortunes=PATH")));
 }
 
+TEST_F(BadInput, ADataFlagThatTheJobHasNoUseForIsAUsageError) {
+  const auto run = [this](const std::string& data) {
+    return RunProgram({Binary("tributary"), "run", SourceFile("deploy/jobs/quickstart.yaml"), "--data", data, "--work-dir", dir_.File("run")},
+                      dir_);
+  };
+  const Outcome malformed = run("fortunes");
+  EXPECT_EQ(malformed.exit_code, 2);
+  EXPECT_THAT(malformed.LastErrorLine(), HasSubstr("--data fortunes=PATH"));
+  const Outcome mistyped = run("fortunse=/usr/share/games/fortunes");
+  EXPECT_EQ(mistyped.exit_code, 2);
+  EXPECT_THAT(mistyped.LastErrorLine(), HasSubstr("did you mean 'fortunes'?"));
+  EXPECT_FALSE(std::filesystem::exists(dir_.File("run")));
+}
+
+TEST_F(BadInput, ADataDirectoryWithoutTextIsToldBeforeAnythingStarts) {
+  std::filesystem::create_directories(dir_.File("images"));
+  WriteFile(dir_.File("images/cat"), std::string(100, '\0'));
+  const Outcome outcome = RunProgram({Binary("tributary"), "run", SourceFile("deploy/jobs/quickstart.yaml"), "--data",
+                                      "fortunes=" + dir_.File("images"), "--work-dir", dir_.File("run")},
+                                     dir_);
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_THAT(outcome.LastErrorLine(), AllOf(HasSubstr("no text file"), HasSubstr(dir_.File("images"))));
+  EXPECT_FALSE(std::filesystem::exists(dir_.File("run")));
+}
+
 TEST_F(BadInput, ADirectoryWithoutRoomIsToldBeforeAnythingStarts) {
   for (const char* time : {"first", "second"}) {
     const Outcome outcome = RunJob({"--set", "model.bytes=64TiB"});

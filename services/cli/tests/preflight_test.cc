@@ -3,49 +3,83 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
+
+#include "libs/base/testing/temp_directory.h"
+
 namespace tributary::cli {
 namespace {
 
+using testing::AllOf;
 using testing::HasSubstr;
 
-job::Job TextJob() {
-  job::Job job;
-  job.model.family = "gpt2";
-  job.data.name = "texts";
-  job.data.path = "/usr";
-  return job;
+// A directory with one text file, and one without any.
+class PreflightData : public testing::Test {
+ protected:
+  PreflightData() {
+    std::filesystem::create_directories(full_);
+    std::filesystem::create_directories(empty_);
+    std::ofstream(full_ + "/tale") << "Once upon a time.\n";
+    std::ofstream(empty_ + "/image") << std::string(100, '\0');
+    job_.model.family = "gpt2";
+    job_.data.name = "texts";
+    job_.data.path = full_;
+  }
+  const TempDirectory temp_;
+  const std::string full_ = temp_.File("full");
+  const std::string empty_ = temp_.File("empty");
+  job::Job job_;
+};
+
+TEST_F(PreflightData, TheJobsOwnPathIsTheDefault) {
+  const auto data = FindData(job_, {});
+  ASSERT_TRUE(data.ok()) << data.error().message();
+  EXPECT_EQ(data->at("texts"), full_);
 }
 
-TEST(Preflight, TheJobsOwnPathIsTheDefault) {
-  const auto data = FindData(TextJob(), {});
-  ASSERT_TRUE(data.ok());
-  EXPECT_EQ(data->at("texts"), "/usr");
+TEST_F(PreflightData, AFlagWinsOverTheJob) {
+  job_.data.path = "/nowhere/at/all";
+  const auto data = FindData(job_, {"texts=" + full_});
+  ASSERT_TRUE(data.ok()) << data.error().message();
+  EXPECT_EQ(data->at("texts"), full_);
 }
 
-TEST(Preflight, AFlagWinsOverTheJob) {
-  const auto data = FindData(TextJob(), {"texts=/tmp"});
-  ASSERT_TRUE(data.ok());
-  EXPECT_EQ(data->at("texts"), "/tmp");
-}
-
-TEST(Preflight, DataWithoutAPlaceNamesTheFlag) {
-  auto job = TextJob();
-  job.data.path.clear();
-  const auto data = FindData(job, {});
+TEST_F(PreflightData, DataWithoutAPlaceNamesTheFlag) {
+  job_.data.path.clear();
+  const auto data = FindData(job_, {});
   ASSERT_FALSE(data.ok());
   EXPECT_THAT(data.error().message(), HasSubstr("--data texts=PATH"));
 }
 
-TEST(Preflight, DataThatIsNotThereNamesThePlace) {
-  const auto data = FindData(TextJob(), {"texts=/nowhere/at/all"});
+TEST_F(PreflightData, DataThatIsNotThereNamesThePlace) {
+  const auto data = FindData(job_, {"texts=/nowhere/at/all"});
   ASSERT_FALSE(data.ok());
+  EXPECT_EQ(data.error().code(), Code::kNotFound);
   EXPECT_THAT(data.error().message(), HasSubstr("/nowhere/at/all"));
 }
 
-TEST(Preflight, AMalformedFlagIsRefused) {
-  const auto data = FindData(TextJob(), {"texts"});
+TEST_F(PreflightData, ADirectoryWithoutTextNamesItAndTheFlag) {
+  const auto data = FindData(job_, {"texts=" + empty_});
+  ASSERT_FALSE(data.ok());
+  EXPECT_EQ(data.error().code(), Code::kNotFound);
+  EXPECT_THAT(data.error().message(), AllOf(HasSubstr(empty_), HasSubstr("--data texts=PATH")));
+}
+
+TEST_F(PreflightData, AMalformedFlagIsRefused) {
+  const auto data = FindData(job_, {"texts"});
   ASSERT_FALSE(data.ok());
   EXPECT_EQ(data.error().code(), Code::kInvalidArgument);
+}
+
+TEST_F(PreflightData, ANameThatTheJobDoesNotUseIsRefusedWithTheOneItDoes) {
+  const auto mistyped = FindData(job_, {"text=" + full_});
+  ASSERT_FALSE(mistyped.ok());
+  EXPECT_EQ(mistyped.error().code(), Code::kInvalidArgument);
+  EXPECT_THAT(mistyped.error().message(), HasSubstr("did you mean 'texts'?"));
+  const auto other = FindData(job_, {"novels=" + full_});
+  ASSERT_FALSE(other.ok());
+  EXPECT_THAT(other.error().message(), AllOf(HasSubstr("'novels'"), HasSubstr("--data texts=PATH")));
 }
 
 TEST(Preflight, ASyntheticJobNeedsNoData) {
@@ -54,10 +88,12 @@ TEST(Preflight, ASyntheticJobNeedsNoData) {
   const auto data = FindData(job, {});
   ASSERT_TRUE(data.ok());
   EXPECT_TRUE(data->empty());
+  EXPECT_EQ(FindData(job, {"texts=/usr"}).error().code(), Code::kInvalidArgument);
 }
 
 TEST(Preflight, GptParametersAreCounted) {
-  auto job = TextJob();
+  job::Job job;
+  job.model.family = "gpt2";
   job.model.layers = 12;
   job.model.hidden = 768;
   job.model.positions = 1024;

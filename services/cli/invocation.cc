@@ -1,0 +1,30 @@
+#include "services/cli/invocation.h"
+
+#include <algorithm>
+#include <fstream>
+
+namespace tributary::cli {
+
+std::string InvokedAs() {
+  std::ifstream in("/proc/self/cmdline", std::ios::binary);
+  std::string first;
+  std::getline(in, first, '\0');
+  return first.empty() ? "tributary" : first;
+}
+
+std::string ShellWord(std::string_view text) {
+  const auto plain = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::string_view("/._-+=:,@%").find(c) != std::string_view::npos;
+  };
+  if (!text.empty() && std::all_of(text.begin(), text.end(), plain)) return std::string(text);
+  std::string word = "'";
+  for (const char c : text) word += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return word + "'";
+}
+
+std::string TryCommand(const std::string& program, const std::string& work_dir) {
+  return ShellWord(program) + " generate " + ShellWord(work_dir + "/model") + " --prompt \"The \"";
+}
+
+}  // namespace tributary::cli

@@ -1,0 +1,39 @@
+#include "services/cli/invocation.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cstdio>
+#include <memory>
+
+namespace tributary::cli {
+namespace {
+
+// What /bin/sh makes of a word.
+std::string Shell(const std::string& word) {
+  const std::unique_ptr<FILE, int (*)(FILE*)> pipe(popen(("printf %s " + word).c_str(), "r"), pclose);
+  std::array<char, 256> buffer{};
+  return {buffer.data(), fread(buffer.data(), 1, buffer.size(), pipe.get())};
+}
+
+TEST(Invocation, PlainPathsStandAsTheyAre) {
+  EXPECT_EQ(ShellWord("build/bin/tributary"), "build/bin/tributary");
+  EXPECT_EQ(ShellWord("/srv/run_1.2/a-b"), "/srv/run_1.2/a-b");
+}
+
+TEST(Invocation, WhateverTheWordTheShellGivesItBack) {
+  for (const char* word : {"/my runs/a", "it's", "a$HOME`ls`\\x", "~/run", "*", "a;b&c", "\"", "new\nline", "gr\xc3\xbc\xc3\x9f"}) {
+    EXPECT_EQ(Shell(ShellWord(word)), word);
+  }
+  EXPECT_EQ(ShellWord(""), "''");
+}
+
+TEST(Invocation, TheCommandIsTheOneThatWasTyped) {
+  EXPECT_THAT(InvokedAs(), testing::HasSubstr("cli_test"));
+  EXPECT_EQ(TryCommand("tributary", "/work"), "tributary generate /work/model --prompt \"The \"");
+  EXPECT_EQ(TryCommand("./build dir/tributary", "/my work"), "'./build dir/tributary' generate '/my work/model' --prompt \"The \"");
+}
+
+}  // namespace
+}  // namespace tributary::cli
