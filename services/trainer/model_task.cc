@@ -115,7 +115,8 @@ Result<TaskResult> ModelTasks::Init(blob::BlobStore& store, const TaskContext& c
   TaskResult result;
   TRIBUTARY_ASSIGN(result.digest, store.Seal(output, 0, /*durable=*/true));
   result.slots = layout.slot_count();
-  digest_ = result.digest;
+  // What was sealed already may be another trainer's, of other bits: that is downloaded when it is needed.
+  if (!created.sealed) digest_ = result.digest;
   return result;
 }
 

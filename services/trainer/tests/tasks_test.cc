@@ -62,6 +62,24 @@ TEST_F(ModelTask, InitMakesTheFirstModelFromItsSeed) {
   EXPECT_EQ(Init(), digest);
 }
 
+TEST_F(ModelTask, AFirstModelThatAnotherTrainerSealedIsNotTakenForTheOwnWeights) {
+  WriteText();
+  const auto digest = Init();
+  // This trainer's init of the same object gives other bits than those that are sealed, as another processor's may.
+  std::string other = kJob;
+  other.replace(other.find("seed: 9"), 7, "seed: 8");
+  auto init = Task(wire::TaskKind::kInit);
+  init.output = "m0";
+  EXPECT_EQ(Run(init, other)->digest, digest);
+  auto validate = Task(wire::TaskKind::kValidate);
+  validate.base = "m0";
+  validate.base_digest = digest;
+  const auto validated = Run(validate, kJob);
+  ASSERT_TRUE(validated.ok()) << validated.error().message();
+  EXPECT_THAT(progress_.phases, ElementsAre("download", "validate"));
+  EXPECT_EQ(validated->metrics.at("val_loss"), static_cast<double>(Get("m0")[0]));
+}
+
 TEST_F(ModelTask, TrainUploadsAnUpdateWithSamplesAndBase) {
   WriteText();
   const auto digest = Init();
