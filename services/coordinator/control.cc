@@ -1,11 +1,11 @@
 #include "services/coordinator/control.h"
 
 #include <chrono>
-#include <random>
 
 #include "services/coordinator/status_frame.h"
 #include "tributary/base/clock.h"
 #include "tributary/base/log.h"
+#include "tributary/base/random.h"
 #include "tributary/config/options.h"
 #include "tributary/wire/codec.h"
 
@@ -13,6 +13,9 @@ namespace tributary::service {
 namespace {
 
 constexpr std::uint32_t kMaxRoundsRead = 64;
+constexpr std::size_t kMaxLife = 64;
+// A process that was not heard for this long is gone, or out of reach: its name is free.
+constexpr Duration kRivalSilence{10'000};
 constexpr Duration kSessionEnd{300'000};  // silence after which a session is forgotten
 
 federation::Time Now() {
@@ -20,11 +23,6 @@ federation::Time Now() {
   time.steady = std::chrono::duration_cast<Duration>(Clock::Steady().Now().time_since_epoch());
   time.wall_ms = std::chrono::duration_cast<Duration>(std::chrono::system_clock::now().time_since_epoch()).count();
   return time;
-}
-
-std::string NewLife() {
-  std::random_device device;
-  return fmt::format("{:08x}{:08x}", device(), device());
 }
 
 }  // namespace
@@ -188,13 +186,29 @@ Status Control::Dispatch(const transport::PeerId& peer, const wire::FrameView& f
   }
 }
 
+// Whoever was displaced and comes back is alive beside the one that displaced it.
+Status Control::CheckRival(const wire::Hello& hello, federation::Time now) const {
+  const auto current = session_of_.find(federation::WorkerKey(hello));
+  if (current == session_of_.end() || hello.life.empty()) return Ok();
+  const Session& session = sessions_.at(current->second);
+  if (session.displaced != hello.life || now.steady - session.heard >= kRivalSilence) return Ok();
+  return MakeError(Code::kAlreadyExists, "another process works as {}; end one of them or give it another --instance", session.worker);
+}
+
 Status Control::OnHello(const transport::PeerId& peer, std::uint64_t id, const wire::Hello& hello) {
   const auto now = Now();
+  if (hello.life.size() > kMaxLife) return MakeError(Code::kInvalidArgument, "a Hello whose life has {} bytes", hello.life.size());
+  TRIBUTARY_TRY(CheckRival(hello, now));
   TRIBUTARY_ASSIGN(const std::string worker, federation_.Connect(hello, now));
   if (!Commit()) return Ok();
-  if (const auto old = session_of_.find(worker); old != session_of_.end()) EndSession(std::string(old->second));
+  std::string displaced;
+  if (const auto old = session_of_.find(worker); old != session_of_.end()) {
+    const Session& session = sessions_.at(old->second);
+    displaced = session.life == hello.life ? session.displaced : session.life;
+    EndSession(std::string(old->second));
+  }
   const std::string name = fmt::format("{}.{}", life_, ++session_count_);
-  sessions_[name] = {worker, peer, hello.role == static_cast<std::uint32_t>(wire::Role::kTrainer), now.steady};
+  sessions_[name] = {worker, peer, hello.role == static_cast<std::uint32_t>(wire::Role::kTrainer), now.steady, hello.life, displaced};
   session_of_[worker] = name;
   wire::Welcome welcome;
   welcome.session = name;

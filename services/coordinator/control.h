@@ -43,9 +43,12 @@ class Control : public transport::Handler {
     transport::PeerId peer;
     bool trainer = false;
     Duration heard{0};
+    std::string life;
+    std::string displaced;  // life of the process that had the name before
   };
 
   Status Dispatch(const transport::PeerId& peer, const wire::FrameView& frame);
+  Status CheckRival(const wire::Hello& hello, federation::Time now) const;
   Status OnHello(const transport::PeerId& peer, std::uint64_t id, const wire::Hello& hello);
   Status OnReport(const transport::PeerId& peer, std::uint64_t id, const wire::Report& report);
   Status OnSubmit(const transport::PeerId& peer, std::uint64_t id, const wire::Submit& submit);

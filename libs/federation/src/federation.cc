@@ -114,6 +114,10 @@ const TaskRow* Federation::Machine::Find(const std::string& job, std::uint32_t r
   return it == state.tasks.end() ? nullptr : &it->second;
 }
 
+std::string WorkerKey(const wire::Hello& hello) {
+  return hello.role == static_cast<std::uint32_t>(wire::Role::kTrainer) ? hello.site + "/" + hello.instance : hello.instance;
+}
+
 Result<std::string> Federation::Machine::Connect(const wire::Hello& hello, Time t) {
   now = t;
   Worker worker;
@@ -121,10 +125,10 @@ Result<std::string> Federation::Machine::Connect(const wire::Hello& hello, Time 
   if (hello.role == static_cast<std::uint32_t>(wire::Role::kTrainer)) {
     TRIBUTARY_TRY(SiteName::Parse(hello.site).status());
     worker.role = wire::Role::kTrainer;
-    worker.key = hello.site + "/" + hello.instance;
+    worker.key = WorkerKey(hello);
   } else if (hello.role == static_cast<std::uint32_t>(wire::Role::kAggregator)) {
     worker.role = wire::Role::kAggregator;
-    worker.key = hello.instance;
+    worker.key = WorkerKey(hello);
   } else {
     return MakeError(Code::kInvalidArgument, "a Hello of role {}; expected 1 (trainer) or 2 (aggregator)", hello.role);
   }

@@ -10,6 +10,7 @@
 #include "reconciler.h"
 #include "task_slot.h"
 #include "tributary/base/log.h"
+#include "tributary/base/random.h"
 #include "tributary/base/units.h"
 #include "tributary/transport/frame_client.h"
 
@@ -26,10 +27,15 @@ constexpr Duration kLeaveWait{500};
 constexpr std::uint64_t kMinHeartbeatMs = 50;
 constexpr std::uint64_t kMaxHeartbeatMs = 60'000;
 
+SessionOptions WithLife(SessionOptions options) {
+  options.hello.life = NewLife();
+  return options;
+}
+
 class Session final : public WorkerSession {
  public:
   Session(const SessionOptions& options, TaskRunner& runner)
-      : options_(options), runner_(runner), slot_(runner, [this] { Wake(); }), reconciler_(slot_) {}
+      : options_(WithLife(options)), runner_(runner), slot_(runner, [this] { Wake(); }), reconciler_(slot_) {}
   ~Session() override { Stop(); }
 
   Status Begin(std::shared_ptr<transport::Context> context) {
@@ -240,7 +246,9 @@ class Session final : public WorkerSession {
 
   void OnError(const wire::FrameView& frame) {
     const Error error = wire::ErrorOf(frame);
-    if (error.code() == Code::kProtocol || error.code() == Code::kPermission) {
+    // kAlreadyExists: another process has the name, and would lose it at each hello of this one.
+    const bool name_taken = error.code() == Code::kAlreadyExists && frame.id == hello_request_;
+    if (error.code() == Code::kProtocol || error.code() == Code::kPermission || name_taken) {
       Refuse(error.Wrap("the coordinator at " + options_.coordinator + " refuses this worker"));
     } else if (frame.id == job_request_ && !asked_job_.empty()) {
       reconciler_.FailJobText(std::exchange(asked_job_, {}), error.Wrap("fetching the job's text"));

@@ -265,6 +265,15 @@ TEST(WorkerSession, AnAnswerOfAnotherProtocolIsRefusedForGood) {
   EXPECT_THAT(session->Refused()->message(), HasSubstr("speaks protocol 9, this program 1"));
 }
 
+TEST(WorkerSession, ANameThatAnotherProcessHasIsRefusedForGood) {
+  FakeCoordinator coordinator("tcp://127.0.0.1:0");
+  coordinator.RefuseHellos(Error(Code::kAlreadyExists, "another process works as site/trainer-0"));
+  ScriptedRunner runner([](const TaskContext&) -> Result<TaskResult> { return TaskResult{}; });
+  const auto session = Begin(coordinator.endpoint(), runner);
+  ASSERT_TRUE(Eventually([&] { return session->Refused().has_value(); }));
+  EXPECT_THAT(session->Refused()->message(), HasSubstr("another process works"));
+}
+
 TEST(WorkerSession, ANameThatMayNotJoinIsRefusedForGood) {
   FakeCoordinator coordinator("tcp://127.0.0.1:0");
   coordinator.RefuseHellos(Error(Code::kPermission, "site 'site' may not join"));

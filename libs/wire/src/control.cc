@@ -25,6 +25,7 @@ void Fields(V& v, Hello& m) {
   v("version", m.version);
   v("data", m.data);
   v("encodings", m.encodings);
+  v("life", m.life);
 }
 template <class V>
 void Fields(V& v, Welcome& m) {

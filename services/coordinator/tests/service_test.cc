@@ -18,6 +18,7 @@
 namespace tributary::service {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 constexpr Duration kPatience{10'000};
@@ -73,11 +74,12 @@ class Peer {
     }
   }
 
-  Status Hello(wire::Role role, const std::string& instance) {
+  Status Hello(wire::Role role, const std::string& instance, const std::string& life = {}) {
     wire::Hello hello;
     hello.role = static_cast<std::uint32_t>(role);
     hello.site = "site";
     hello.instance = instance;
+    hello.life = life;
     TRIBUTARY_ASSIGN(welcome_, Ask<wire::Welcome>(hello));
     return Ok();
   }
@@ -257,6 +259,9 @@ TEST_F(CoordinatorTest, AThousandSeatsFitItsFrames) {
   for (int i = 0; i < 1000; ++i) {
     ASSERT_TRUE(many.Hello(wire::Role::kTrainer, fmt::format("t{}", i)).ok());
     sessions.push_back(many.welcome().session);
+    if (i % 50 == 0) {
+      ASSERT_TRUE(agg->Report().ok());
+    }
   }
   ASSERT_TRUE(agg->Report().ok());
   ASSERT_TRUE(agg->Work().ok());
@@ -317,6 +322,25 @@ TEST_F(CoordinatorTest, WaitAndASecondStopReturnOnlyWhenItHasStopped) {
   release.set_value();
   stop.get();
   for (auto& one : early) EXPECT_FALSE(one.get());
+}
+
+TEST_F(CoordinatorTest, TheNewestProcessOfANameHasItAndTheOlderIsTold) {
+  Peer older(service->endpoint());
+  Peer newer(service->endpoint());
+  ASSERT_TRUE(older.Hello(wire::Role::kTrainer, "t", "life-1").ok());
+  ASSERT_TRUE(newer.Hello(wire::Role::kTrainer, "t", "life-2").ok());
+  EXPECT_EQ(older.Report().error().code(), Code::kNotFound);
+  const auto refused = older.Hello(wire::Role::kTrainer, "t", "life-1");
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code(), Code::kAlreadyExists);
+  EXPECT_THAT(refused.error().message(), AllOf(HasSubstr("site/t"), HasSubstr("--instance")));
+  EXPECT_TRUE(newer.Report().ok());
+  // A connection that was lost: the same process says hello again.
+  ASSERT_TRUE(newer.Hello(wire::Role::kTrainer, "t", "life-2").ok());
+  EXPECT_FALSE(older.Hello(wire::Role::kTrainer, "t", "life-1").ok());
+  // Another restart.
+  ASSERT_TRUE(older.Hello(wire::Role::kTrainer, "t", "life-3").ok());
+  EXPECT_FALSE(newer.Hello(wire::Role::kTrainer, "t", "life-2").ok());
 }
 
 TEST_F(CoordinatorTest, AnUnknownSessionIsToldToSayHello) {

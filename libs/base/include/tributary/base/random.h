@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 namespace tributary {
 
@@ -38,5 +39,8 @@ std::uint64_t MixSeed(std::uint64_t first, Rest... rest) {
   ((seed = SplitMix64(seed ^ (static_cast<std::uint64_t>(rest) + 0x632BE59BD9B4E019ULL)).Next()), ...);
   return seed;
 }
+
+// 16 hexadecimal digits from the system's entropy: tells one life of a process from the next.
+std::string NewLife();
 
 }  // namespace tributary

@@ -45,6 +45,9 @@ struct Note {
   std::string text;
 };
 
+// How a worker is named from its Hello: "site/instance" of a trainer, "instance" of an aggregator.
+std::string WorkerKey(const wire::Hello& hello);
+
 class Federation {
  public:
   Federation(Limits limits, JobParser parser, State restored, Time now);

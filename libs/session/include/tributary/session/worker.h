@@ -23,7 +23,7 @@ namespace tributary::session {
 
 struct SessionOptions {
   std::string coordinator;  // endpoint
-  wire::Hello hello;
+  wire::Hello hello;        // but for its life, which each session draws
   // No word from the coordinator for this long is logged, with the endpoint and what to check; the session keeps trying.
   Duration silence_warning{30'000};
 };

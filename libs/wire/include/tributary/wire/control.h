@@ -40,6 +40,7 @@ struct Hello {
   std::string version;                  // of the program, for logs
   std::vector<std::string> data;        // names of the data a trainer has
   std::vector<std::uint32_t> encodings; // tensor::Encoding numbers it can send
+  std::string life;                     // of the process, new with each start; empty: not told
 };
 struct Welcome {
   static constexpr Type kType = Type::kWelcome;
