@@ -68,7 +68,13 @@ class Remote final : public RemoteStore {
       if (reply.next > range.end || (reply.next <= begin && begin < range.end) || reply.ranges.size() % 2 != 0) {
         return MakeError(Code::kProtocol, "{} answers with slots that were not asked for", session_->options().endpoint);
       }
+      std::uint64_t last = begin;
       for (std::size_t i = 0; i < reply.ranges.size(); i += 2) {
+        if (reply.ranges[i] < last || reply.ranges[i + 1] <= reply.ranges[i] || reply.ranges[i + 1] > reply.next) {
+          return MakeError(Code::kProtocol, "{} answers that slots {} to {} are missing, of {} to {} that were asked for",
+                           session_->options().endpoint, reply.ranges[i], reply.ranges[i + 1], begin, reply.next);
+        }
+        last = reply.ranges[i + 1];
         if (!missing.empty() && missing.back().end == reply.ranges[i]) {
           missing.back().end = reply.ranges[i + 1];
         } else {
@@ -112,7 +118,7 @@ class Remote final : public RemoteStore {
     std::string from = after;
     while (names.size() < limit) {
       const auto page = std::min<std::uint32_t>(kListPage, limit - static_cast<std::uint32_t>(names.size()));
-      TRIBUTARY_ASSIGN(const wire::ObjectList list, Ask<wire::ObjectList>(wire::List{prefix, from, page}, {}));
+      TRIBUTARY_ASSIGN(const wire::ObjectList list, Ask<wire::ObjectList>(wire::List{prefix, from, page}, {}, /*slow=*/true));
       for (const std::string& text : list.objects) {
         TRIBUTARY_ASSIGN(ObjectName name, ObjectName::Parse(text));
         if (text <= from) {

@@ -1,0 +1,126 @@
+// A remote store against a server that answers as the test says: wrong, or late.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <functional>
+#include <mutex>
+#include <utility>
+
+#include "tributary/blob_client/remote_store.h"
+#include "tributary/transport/frame_server.h"
+#include "tributary/wire/control.h"
+#include "tributary/wire/data.h"
+
+namespace tributary::blob_client {
+namespace {
+
+using testing::HasSubstr;
+using tensor::SlotRange;
+
+class ScriptedStore final : public transport::Handler {
+ public:
+  void OnFrame(const transport::PeerId& peer, transport::InFrame frame) override {
+    const auto& view = frame.view();
+    if (view.type == wire::Type::kStoreHello) return Send(peer, transport::MakeFrame(view.id, wire::StoreWelcome{1, 0, 1}));
+    if (view.type == wire::Type::kGetMissing) {
+      const auto asked = wire::Expect<wire::GetMissing>(view);
+      const std::lock_guard lock(mutex_);
+      return Send(peer, transport::MakeFrame(view.id, missing_(*asked)));
+    }
+    if (view.type == wire::Type::kList) late_ = {peer, view.id};
+  }
+  // A list whose answer takes `pongs_before_list` signs of life.
+  void OnTick() override {
+    if (late_.second == 0) return;
+    if (++pongs_ <= pongs_before_list) return Send(late_.first, transport::MakeFrame(0, wire::Pong{"blob-store", "1"}));
+    Send(late_.first, transport::MakeFrame(std::exchange(late_.second, 0), wire::ObjectList{{"a", "b"}}));
+  }
+
+  using MissingFn = std::function<wire::Missing(const wire::GetMissing&)>;
+  void AnswerMissing(MissingFn missing) {
+    const std::lock_guard lock(mutex_);
+    missing_ = std::move(missing);
+  }
+  std::atomic<int> pongs_before_list = 0;
+  std::atomic<transport::FrameServer*> server = nullptr;
+
+ private:
+  void Send(const transport::PeerId& peer, transport::OutFrame frame) { server.load()->Send(peer, std::move(frame)); }
+  std::pair<transport::PeerId, std::uint64_t> late_;
+  int pongs_ = 0;
+  std::mutex mutex_;
+  MissingFn missing_;  // protected by mutex_
+};
+
+class RemoteStoreTest : public testing::Test {
+ protected:
+  RemoteStoreTest() {
+    transport::ServerOptions serving;
+    serving.endpoint = "tcp://127.0.0.1:0";
+    serving.max_frame_bytes = wire::kMaxDataFrame;
+    serving.tick = Duration(20);
+    auto started = transport::FrameServer::Start(context_, serving, script_);
+    EXPECT_TRUE(started.ok());
+    server_ = std::move(*started);
+    script_.server = server_.get();
+  }
+  ~RemoteStoreTest() override { server_->Stop(); }
+
+  std::unique_ptr<RemoteStore> Connect(Duration request_timeout = Duration(60'000)) {
+    RemoteOptions options;
+    options.endpoint = server_->endpoint();
+    options.instance = "test";
+    options.request_timeout = request_timeout;
+    auto store = ConnectStore(context_, pool_, options);
+    EXPECT_TRUE(store.ok());
+    return std::move(*store);
+  }
+
+  memory::Pool pool_{4_MiB};
+  std::shared_ptr<transport::Context> context_ = std::make_shared<transport::Context>();
+  ScriptedStore script_;
+  std::unique_ptr<transport::FrameServer> server_;
+};
+
+TEST_F(RemoteStoreTest, MissingSlotsComeFromPagesThatMeet) {
+  script_.AnswerMissing([](const wire::GetMissing& asked) {
+    return asked.begin == 2 ? wire::Missing{{2, 3, 4, 6}, 6} : wire::Missing{{6, 7, 9, 10}, 10};
+  });
+  const auto missing = Connect()->Missing(ObjectName::Trusted("o"), {2, 10}, 0);
+  ASSERT_TRUE(missing.ok()) << missing.error().message();
+  EXPECT_EQ(*missing, (std::vector<SlotRange>{{2, 3}, {4, 7}, {9, 10}}));
+}
+
+TEST_F(RemoteStoreTest, MissingSlotsThatWereNotAskedForAreRefused) {
+  const std::vector<wire::Missing> wrong = {
+      {{1, 3}, 10},                // before the range
+      {{8, 11}, 10},               // after it
+      {{8, 1u << 30}, 10},
+      {{5, 5}, 10},                // empty
+      {{6, 5}, 10},                // backwards
+      {{2, 5, 4, 6}, 10},          // one over the other
+      {{6, 8, 2, 4}, 10},          // falling
+      {{2, 7}, 6},                 // beyond what was looked at
+      {{2}, 10},                   // no pair
+      {{}, 11},
+      {{}, 2},                     // no step forward
+  };
+  const auto store = Connect();
+  for (std::size_t i = 0; i < wrong.size(); ++i) {
+    script_.AnswerMissing([&, i](const wire::GetMissing&) { return wrong[i]; });
+    const auto missing = store->Missing(ObjectName::Trusted("o"), {2, 10}, 0);
+    ASSERT_FALSE(missing.ok()) << "case " << i;
+    EXPECT_EQ(missing.error().code(), Code::kProtocol) << missing.error().message();
+  }
+}
+
+TEST_F(RemoteStoreTest, AListThatTakesLongIsWaitedForWhileTheStoreIsAlive) {
+  script_.pongs_before_list = 100;  // two seconds at least
+  const auto names = Connect(Duration(1'000))->List("", "", 10);
+  ASSERT_TRUE(names.ok()) << names.error().message();
+  EXPECT_EQ(names->size(), 2u);
+}
+
+}  // namespace
+}  // namespace tributary::blob_client
