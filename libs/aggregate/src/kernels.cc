@@ -69,24 +69,40 @@ struct F64 {
   static float Widen(double x) { return static_cast<float>(x); }
 };
 
+// Whether a sum is beyond `largest` (as bits), an infinity or no number. OR over a loop, and not its end: the loop vectorises.
+inline std::uint32_t Beyond(float sum, std::int32_t largest) {
+  return std::bit_cast<std::int32_t>(std::bit_cast<std::uint32_t>(sum) & 0x7FFFFFFFu) > largest ? 1u : 0u;
+}
+
 template <class Type>
-void AddLoop(float* __restrict acc, const std::byte* __restrict x, std::size_t count, float weight, bool first_add) {
+bool AddLoop(float* __restrict acc, const std::byte* __restrict x, std::size_t count, float weight, bool first_add,
+             std::int32_t largest) {
+  std::uint32_t beyond = 0;
   if (first_add) {
     // 0 + w·x and not w·x: a sum that begins at +0 never ends at -0 by order alone, and nothing needs clearing.
     for (std::size_t i = 0; i < count; ++i) {
       acc[i] = 0.0f + weight * Type::Widen(Load<typename Type::Stored>(x, i));
+      beyond |= Beyond(acc[i], largest);
     }
   } else {
     for (std::size_t i = 0; i < count; ++i) {
       acc[i] = acc[i] + weight * Type::Widen(Load<typename Type::Stored>(x, i));
+      beyond |= Beyond(acc[i], largest);
     }
   }
+  return beyond == 0;
 }
 
 template <class T>
 inline float Difference(T a, T b) {
-  // Exact for 32 bits and less; of two equal numbers it is zero for every width.
-  return static_cast<float>(static_cast<double>(a) - static_cast<double>(b));
+  if constexpr (sizeof(T) < 8) {
+    return static_cast<float>(static_cast<double>(a) - static_cast<double>(b));  // exact until the one rounding
+  } else {
+    // Of 64 bits a double keeps 53: the difference is taken in integers, where it always fits without its sign.
+    const auto x = static_cast<std::uint64_t>(a);
+    const auto y = static_cast<std::uint64_t>(b);
+    return a >= b ? static_cast<float>(x - y) : -static_cast<float>(y - x);
+  }
 }
 
 template <class T, bool kBoolean>
@@ -105,18 +121,22 @@ void DifferenceLoop(float* __restrict acc, const std::byte* first, const std::by
 
 template <class T, bool kBoolean>
 void StoreIntegers(std::byte* memory, const float* acc, std::size_t count) {
+  constexpr auto kLow = static_cast<std::int64_t>(kBoolean ? 0 : std::numeric_limits<T>::min());
+  constexpr auto kHigh = static_cast<std::int64_t>(kBoolean ? 1 : std::numeric_limits<T>::max());
   for (std::size_t i = 0; i < count; ++i) {
     T value = Load<T>(memory, i);
     if constexpr (kBoolean) value = value != 0;
+    // Weights and differences are finite and so is the step; it is whole, and the addition is one of integers: a double would
+    // lose the low bits of an I64.
     const double step = std::nearbyint(static_cast<double>(acc[i]));
-    if (step != 0) {  // also true for NaN, which weights and differences, both finite, cannot give
-      constexpr double kLow = kBoolean ? 0.0 : static_cast<double>(std::numeric_limits<T>::min());
-      constexpr double kHigh = kBoolean ? 1.0 : static_cast<double>(std::numeric_limits<T>::max());
-      const double mean = static_cast<double>(value) + step;
-      // 2^63 is the double next to the largest I64: >= keeps the conversion defined.
-      value = mean <= kLow    ? static_cast<T>(kBoolean ? 0 : std::numeric_limits<T>::min())
-              : mean >= kHigh ? static_cast<T>(kBoolean ? 1 : std::numeric_limits<T>::max())
-                              : static_cast<T>(mean);
+    if (step != 0) {
+      const auto wide = static_cast<std::int64_t>(value);
+      const std::uint64_t room = step > 0 ? static_cast<std::uint64_t>(kHigh) - static_cast<std::uint64_t>(wide)
+                                          : static_cast<std::uint64_t>(wide) - static_cast<std::uint64_t>(kLow);
+      const double size = std::abs(step);
+      const std::uint64_t whole = size < 0x1.0p64 ? static_cast<std::uint64_t>(size) : ~std::uint64_t{0};
+      const std::uint64_t taken = std::min(whole, room);
+      value = static_cast<T>(step > 0 ? static_cast<std::uint64_t>(wide) + taken : static_cast<std::uint64_t>(wide) - taken);
     }
     Put<T>(memory, i, value);
   }
@@ -138,13 +158,14 @@ void StoreBlocks(std::byte* memory, const float* acc, std::size_t count, Narrow 
 
 }  // namespace
 
-void AddFloats(Kernel kernel, float* acc, const std::byte* x, std::size_t count, float weight, bool first_add) {
+bool AddFloats(Kernel kernel, float* acc, const std::byte* x, std::size_t count, float weight, bool first_add, float largest) {
+  const auto bits = std::bit_cast<std::int32_t>(largest);
   switch (kernel) {
-    case Kernel::kF32: return AddLoop<F32>(acc, x, count, weight, first_add);
-    case Kernel::kF16: return AddLoop<F16>(acc, x, count, weight, first_add);
-    case Kernel::kBF16: return AddLoop<BF16>(acc, x, count, weight, first_add);
-    case Kernel::kF64: return AddLoop<F64>(acc, x, count, weight, first_add);
-    default: return;
+    case Kernel::kF32: return AddLoop<F32>(acc, x, count, weight, first_add, bits);
+    case Kernel::kF16: return AddLoop<F16>(acc, x, count, weight, first_add, bits);
+    case Kernel::kBF16: return AddLoop<BF16>(acc, x, count, weight, first_add, bits);
+    case Kernel::kF64: return AddLoop<F64>(acc, x, count, weight, first_add, bits);
+    default: return true;
   }
 }
 

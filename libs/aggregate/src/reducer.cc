@@ -1,7 +1,9 @@
 #include "tributary/aggregate/reducer.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "kernels.h"
 
@@ -27,6 +29,15 @@ Kernel KernelOf(DType dtype) {
 
 bool IsFloat(DType dtype) {
   return dtype == DType::kF32 || dtype == DType::kF16 || dtype == DType::kBF16 || dtype == DType::kF64;
+}
+
+// The largest sum that the dtype holds, rounding included: the next float would be stored as an infinity.
+float LargestSum(DType dtype) {
+  switch (dtype) {
+    case DType::kF16: return 0x1.FFDFFEp+15f;
+    case DType::kBF16: return 0x1.FEFFFEp+127f;
+    default: return std::numeric_limits<float>::max();
+  }
 }
 
 // Where the accumulator begins. The result is written from the beginning of the memory, element by element in order, so each element's
@@ -78,7 +89,12 @@ Status Reducer::Add(std::span<const std::byte> chunk, Encoding encoding, float w
   }
   float* acc = Accumulator();
   if (IsFloat(dtype_)) {
-    AddFloats(kernel, acc, chunk.data(), elements_, weight, added_ == 0);
+    const float largest = LargestSum(dtype_);
+    if (!AddFloats(kernel, acc, chunk.data(), elements_, weight, added_ == 0, largest)) {
+      const float* bad = std::find_if_not(acc, acc + elements_, [=](float sum) { return std::abs(sum) <= largest; });
+      return MakeError(Code::kInvalidArgument, "its element {} makes the sum {}: a model is of finite numbers that {} can hold",
+                       bad - acc, *bad, tensor::DTypeName(dtype_));
+    }
   } else {
     std::byte* first = memory_.data();
     if (added_ == 0) {

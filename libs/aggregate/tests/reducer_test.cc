@@ -132,10 +132,10 @@ INSTANTIATE_TEST_SUITE_P(
              std::string(tensor::EncodingName(info.param.encoding));
     });
 
-TEST(Reducer, EveryF16ComesBackAsItself) {
+TEST(Reducer, EveryFiniteF16ComesBackAsItself) {
   std::vector<std::uint16_t> all;
   for (std::uint32_t bits = 0; bits < 0x10000; ++bits) {
-    if (!std::isnan(tensor::F16ToFloat(static_cast<std::uint16_t>(bits))) && bits != 0x8000) {
+    if (std::isfinite(tensor::F16ToFloat(static_cast<std::uint16_t>(bits))) && bits != 0x8000) {
       all.push_back(static_cast<std::uint16_t>(bits));
     }
   }
@@ -143,13 +143,62 @@ TEST(Reducer, EveryF16ComesBackAsItself) {
   EXPECT_EQ(Mean(DType::kF16, all.size(), {{chunk, Encoding::kNative, 1.0f}}), chunk);
 }
 
-TEST(Reducer, NaNStaysNaN) {
-  const auto f32 = Bytes<float>({std::numeric_limits<float>::quiet_NaN()});
-  EXPECT_TRUE(std::isnan(Values<float>(Mean(DType::kF32, 1, {{f32, Encoding::kNative, 1.0f}}))[0]));
-  const auto f16 = Bytes<std::uint16_t>({0x7E01});
-  EXPECT_TRUE(std::isnan(tensor::F16ToFloat(Values<std::uint16_t>(Mean(DType::kF16, 1, {{f16, Encoding::kNative, 1.0f}}))[0])));
-  const auto bf16 = Bytes<std::uint16_t>({0x7FC1});
-  EXPECT_TRUE(std::isnan(tensor::BF16ToFloat(Values<std::uint16_t>(Mean(DType::kBF16, 1, {{bf16, Encoding::kNative, 1.0f}}))[0])));
+// What Add says of the second of two chunks.
+Status AddSecond(DType dtype, const std::vector<std::byte>& first, const std::vector<std::byte>& second,
+                 Encoding encoding = Encoding::kNative) {
+  const std::size_t elements = first.size() / tensor::ElementBytes(dtype);
+  Memory memory(AccumulatorBytes(dtype, elements));
+  Reducer reducer(memory.span());
+  EXPECT_TRUE(reducer.Begin(dtype, elements).ok());
+  EXPECT_TRUE(reducer.Add(first, Encoding::kNative, 0.5f).ok());
+  return reducer.Add(second, encoding, 0.5f);
+}
+
+template <class T>
+std::vector<std::byte> OneBad(T bad, std::size_t elements = 1000, std::size_t at = 777) {
+  std::vector<T> values(elements, T{0});
+  values[at] = bad;
+  return Bytes(values);
+}
+
+TEST(Reducer, RefusesWhatIsNotFiniteAndNamesTheElement) {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const float infinity = std::numeric_limits<float>::infinity();
+  for (const float bad : {nan, -nan, infinity, -infinity}) {
+    const Status added = AddSecond(DType::kF32, OneBad(0.0f), OneBad(bad));
+    ASSERT_FALSE(added.ok()) << bad;
+    EXPECT_EQ(added.error().code(), Code::kInvalidArgument);
+    EXPECT_THAT(added.error().message(), HasSubstr("its element 777 makes the sum"));
+    EXPECT_FALSE(AddSecond(DType::kF64, OneBad(0.0), OneBad(static_cast<double>(bad))).ok()) << bad;
+    EXPECT_FALSE(AddSecond(DType::kF16, OneBad<std::uint16_t>(0), OneBad(tensor::FloatToF16(bad))).ok()) << bad;
+    EXPECT_FALSE(AddSecond(DType::kBF16, OneBad<std::uint16_t>(0), OneBad(tensor::FloatToBF16(bad))).ok()) << bad;
+    EXPECT_FALSE(AddSecond(DType::kF32, OneBad(0.0f), OneBad(tensor::FloatToF16(bad)), Encoding::kF16).ok()) << bad;
+  }
+}
+
+TEST(Reducer, RefusesTheFirstChunkToo) {
+  Memory memory(AccumulatorBytes(DType::kF32, 1000));
+  Reducer reducer(memory.span());
+  ASSERT_TRUE(reducer.Begin(DType::kF32, 1000).ok());
+  EXPECT_FALSE(reducer.Add(OneBad(std::numeric_limits<float>::infinity()), Encoding::kNative, 0.0f).ok());
+}
+
+TEST(Reducer, RefusesSumsThatTheDTypeCannotHold) {
+  const std::uint16_t most = 0x7BFF;
+  EXPECT_TRUE(AddSecond(DType::kF16, OneBad(most), OneBad(most)).ok());
+  EXPECT_FALSE(AddSecond(DType::kF16, OneBad(most), OneBad(tensor::FloatToBF16(70'000.0f)), Encoding::kBF16).ok());
+  EXPECT_TRUE(AddSecond(DType::kBF16, OneBad<std::uint16_t>(0x7F7F), OneBad<std::uint16_t>(0x7F7F)).ok());
+  EXPECT_FALSE(AddSecond(DType::kF64, OneBad(0.0), OneBad(1e300)).ok());
+  const float largest = std::numeric_limits<float>::max();
+  EXPECT_TRUE(AddSecond(DType::kF32, OneBad(largest), OneBad(largest)).ok());
+}
+
+TEST(Reducer, TheLargestSumsAreStoredAsTheLargestNumbers) {
+  // The greatest float that still rounds to 65504, and the one that rounds to BF16's largest.
+  const auto f16 = Bytes<std::uint16_t>({0x7BFF, 0xFBFF});
+  EXPECT_EQ(Mean(DType::kF16, 2, {{f16, Encoding::kNative, 1.0002f}}), f16);
+  const auto bf16 = Bytes<std::uint16_t>({0x7F7F, 0xFF7F});
+  EXPECT_EQ(Mean(DType::kBF16, 2, {{bf16, Encoding::kNative, 1.001f}}), bf16);
 }
 
 TEST(Reducer, MultiplyAndAddAreTwoRoundings) {
@@ -178,6 +227,25 @@ TEST(Reducer, IntegersThatDifferAreAveragedAndRounded) {
   const auto b = Bytes<std::int32_t>({20, -20, 1});
   EXPECT_EQ(Values<std::int32_t>(Mean(DType::kI32, 3, {{a, Encoding::kNative, 0.75f}, {b, Encoding::kNative, 0.25f}})),
             (std::vector<std::int32_t>{12, -12, 0}));
+}
+
+TEST(Reducer, IntegersOf64BitsAreAveragedToTheLastBit) {
+  const std::int64_t big = 1LL << 60;
+  const auto a = Bytes<std::int64_t>({big + 1, big + 1, -big - 1, big});
+  const auto b = Bytes<std::int64_t>({big + 5, big - 3, -big - 5, big + 1});
+  EXPECT_EQ(Values<std::int64_t>(Mean(DType::kI64, 4, {{a, Encoding::kNative, 0.25f}, {b, Encoding::kNative, 0.75f}})),
+            (std::vector<std::int64_t>{big + 4, big - 2, -big - 4, big + 1}));
+}
+
+TEST(Reducer, IntegersAreKeptInTheirRange) {
+  const std::int64_t low = std::numeric_limits<std::int64_t>::min();
+  const std::int64_t high = std::numeric_limits<std::int64_t>::max();
+  const auto a = Bytes<std::int64_t>({low, high, low});
+  const auto b = Bytes<std::int64_t>({high, low, high});
+  EXPECT_EQ(Values<std::int64_t>(Mean(DType::kI64, 3, {{a, Encoding::kNative, 0.0f}, {b, Encoding::kNative, 1.0f}})),
+            (std::vector<std::int64_t>{high, low, high}));
+  EXPECT_EQ(Values<std::int64_t>(Mean(DType::kI64, 3, {{a, Encoding::kNative, 0.25f}, {b, Encoding::kNative, 0.75f}})),
+            (std::vector<std::int64_t>{1LL << 62, (-1LL << 62) - 1, 1LL << 62}));
 }
 
 TEST(Reducer, BooleansTakeTheWeightedMajority) {

@@ -27,21 +27,23 @@ float Widen(DType dtype, Encoding encoding, const std::vector<std::byte>& bytes,
   return At<float>(bytes, i);
 }
 
+__extension__ using Wide = __int128;
+
 template <class T>
 T MeanOfIntegers(const std::vector<ReferenceInput>& inputs, std::size_t i) {
   const T first = At<T>(inputs.front().chunk, i);
   volatile float acc = 0;
   for (std::size_t k = 1; k < inputs.size(); ++k) {
     const T x = At<T>(inputs[k].chunk, i);
-    volatile float product = inputs[k].weight * static_cast<float>(static_cast<double>(x) - static_cast<double>(first));
+    // 128 bits hold every difference and every sum of 64.
+    const Wide difference = static_cast<Wide>(x) - static_cast<Wide>(first);
+    volatile float product = inputs[k].weight * static_cast<float>(difference);
     acc = acc + product;
   }
-  const double step = std::nearbyint(static_cast<double>(acc));
-  if (step == 0) return first;
-  const double mean = static_cast<double>(first) + step;
-  if (mean >= static_cast<double>(std::numeric_limits<T>::max())) return std::numeric_limits<T>::max();
-  if (mean <= static_cast<double>(std::numeric_limits<T>::min())) return std::numeric_limits<T>::min();
-  return static_cast<T>(mean);
+  const Wide mean = static_cast<Wide>(first) + static_cast<Wide>(std::nearbyint(static_cast<double>(acc)));
+  const Wide low = std::numeric_limits<T>::min();
+  const Wide high = std::numeric_limits<T>::max();
+  return static_cast<T>(std::clamp(mean, low, high));
 }
 
 }  // namespace

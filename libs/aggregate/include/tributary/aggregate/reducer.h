@@ -13,11 +13,14 @@
 //   F16, BF16    widened exactly to fp32, rounded to nearest even at the end.
 //   F64          each x rounded to fp32 first: sums are as precise as those of F32.
 //   I64, I32, U8 first + round(Σ w · (x - first)), `first` the first participant's element: where all agree the result is exactly
-//                that, else the mean rounded to nearest (ties to even) and kept in the type's range. Differences are fp32.
+//                that, else the mean rounded to nearest (ties to even) and kept in the type's range. Differences are taken in integers and
+//                rounded to fp32; their mean is added in integers.
 //   BOOL         as U8 on 0 and 1: the weighted majority; a tie follows the first participant.
+// Finiteness. A sum that is infinite, no number, or more than the dtype holds is refused by the Add that makes it, so that one
+// participant's broken training cannot end in the model: what Finish gives is finite.
 // Ownership: a Reducer works in memory that the caller gives (a pool's buffer) and owns nothing; the result lies at that memory's
 // beginning, so that the buffer that was the accumulator is what gets sent. One thread. Failures: kInvalidArgument for sizes that do
-// not fit, kResourceExhausted for too little memory.
+// not fit and for sums that are not finite, kResourceExhausted for too little memory.
 #pragma once
 
 #include <cstddef>
@@ -46,6 +49,7 @@ class Reducer {
 
   Status Begin(tensor::DType dtype, std::uint64_t elements);
   // Adds weight · chunk. `encoding` is how the chunk stands: native, or fp16/bf16 of a float dtype. Any alignment.
+  // After an error the slot begins anew with Begin.
   Status Add(std::span<const std::byte> chunk, tensor::Encoding encoding, float weight);
   // The mean in the slot's native dtype, in the first bytes of the memory, where the accumulator was. The next
   // slot begins with Begin. REQUIRES for success: at least one Add since Begin.
