@@ -96,7 +96,9 @@ wire::TaskSpec Federation::Machine::SpecOf(const TaskRow& row) {
   std::vector<double> samples;
   for (const TaskRow* update : updates) samples.push_back(update->metrics.at("samples"));
   const auto weights = Weights(samples, spec.strategy.weights_by_samples);
-  for (std::size_t i = 0; i < updates.size(); ++i) task.inputs.push_back({updates[i]->objects.front(), weights[i]});
+  for (std::size_t i = 0; i < updates.size(); ++i) {
+    task.inputs.push_back({updates[i]->objects.front(), weights[i], updates[i]->digest});
+  }
   return task;
 }
 

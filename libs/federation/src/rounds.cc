@@ -9,7 +9,7 @@ namespace {
 constexpr std::size_t kObjectsPerRemoval = 64;
 // What the list of inputs of one aggregation may take of a control frame; the rest is for the other fields.
 constexpr std::size_t kMaxInputBytes = wire::kMaxControlFrame - 1536;
-constexpr std::size_t kInputOverhead = 26;  // keys, weight and lengths of one input
+constexpr std::size_t kInputOverhead = 99;  // keys, weight, digest and lengths of one input
 
 std::size_t DoneCount(const std::vector<const TaskRow*>& rows) {
   return std::count_if(rows.begin(), rows.end(), [](const TaskRow* row) { return row->state == RowState::kDone; });

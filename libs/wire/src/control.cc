@@ -38,6 +38,7 @@ template <class V>
 void Fields(V& v, Input& m) {
   v("object", m.object);
   v("weight", m.weight);
+  v("digest", m.digest);
 }
 template <class V>
 void Fields(V& v, TaskSpec& m) {

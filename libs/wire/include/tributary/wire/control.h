@@ -63,6 +63,7 @@ enum class TaskState : std::uint32_t { kRunning = 1, kDone = 2, kFailed = 3 };
 struct Input {
   std::string object;
   double weight = 0;
+  std::string digest;  // that its trainer reported; empty: not told
 };
 
 struct TaskSpec {
