@@ -79,7 +79,8 @@ class Federation::Machine {
   bool TakeTaskReport(Worker& worker, const wire::TaskReport& report, bool leaving);
   void TaskDone(TaskRow row, const wire::TaskReport& report);
   void TaskFailed(TaskRow row, Code code, const std::string& message);
-  bool DropLostUpdate(const TaskRow& row, Code code, const std::string& message);
+  // Goes on without the update that `message` names, if that is what failed the aggregation.
+  bool DropUpdate(const TaskRow& row, Code code, const std::string& message);
 
   // transitions.cc
   void Advance();

@@ -52,7 +52,7 @@ std::string Lacks(const TaskRow& row, const wire::TaskReport& report) {
   switch (row.kind) {
     case wire::TaskKind::kTrain:
       if (Get(row.metrics, "samples") <= 0) return "the metric 'samples' must be above 0";
-      if (!report.digest.empty() && !IsSha256(report.digest)) return "its digest is no SHA-256";
+      if (!IsSha256(report.digest)) return "its digest is no SHA-256";
       return "";
     case wire::TaskKind::kValidate:
       // A seat without validation text has no loss to tell; the mean is of the others.
@@ -208,30 +208,34 @@ void Federation::Machine::TaskFailed(TaskRow row, Code code, const std::string& 
     Record(std::move(row));
     return;
   }
-  if (code == Code::kNotFound && DropLostUpdate(row, code, message)) return;
+  if (code == Code::kNotFound && DropUpdate(row, code, message)) return;
   if (MayRetry(row.kind, code) && row.failures < limits.task_failures) {
     row.holder.clear();
     not_before[KeyOf(row)] = now.steady + delay;
     Record(std::move(row));
     return;
   }
-  if (DropLostUpdate(row, code, message)) return;
+  if (DropUpdate(row, code, message)) return;
   EndJob(JobState::kFailed, fmt::format("{} of round {} failed on {} ({}): {}", KindName(row.kind), row.round, holder,
                                         row.failures == 1 ? "not worth a retry"
                                                           : fmt::format("{} attempts", row.failures),
                                         message));
 }
 
-bool Federation::Machine::DropLostUpdate(const TaskRow& row, Code code, const std::string& message) {
-  if (row.kind != wire::TaskKind::kAggregate || (code != Code::kNotFound && code != Code::kDataLoss)) return false;
+bool Federation::Machine::DropUpdate(const TaskRow& row, Code code, const std::string& message) {
+  // An update that is gone or damaged, or that the aggregator refuses for what it is.
+  if (row.kind != wire::TaskKind::kAggregate ||
+      (code != Code::kNotFound && code != Code::kDataLoss && code != Code::kInvalidArgument)) {
+    return false;
+  }
   for (const TaskRow* train : Tasks(row.job, row.round, wire::TaskKind::kTrain)) {
     if (train->state != RowState::kDone || train->objects.empty() || !Names(message, train->objects.front())) continue;
-    TaskRow lost = *train;
-    lost.state = RowState::kDropped;
-    lost.message = "its update is lost: " + message;
+    TaskRow dropped = *train;
+    dropped.state = RowState::kDropped;
+    dropped.message = "its update cannot be used: " + message;
     Say(Note::Level::kWarning, fmt::format("job {} round {}: seat {} is left out: {}", row.job, row.round,
-                                           SeatOfRow(lost), lost.message));
-    Record(lost);
+                                           SeatOfRow(dropped), dropped.message));
+    Record(dropped);
     BeginAggregate(*Current(row.job));
     return true;
   }

@@ -191,6 +191,47 @@ TEST_F(QuorumOne, ALostUpdateIsDroppedAndTheRestAggregatedAsANewGeneration) {
   EXPECT_EQ(world.done.at({"job", 1}).dropped, (std::vector<std::string>{"site/1"}));
 }
 
+TEST_F(QuorumOne, ARefusedUpdateIsDroppedAtOnceByNameAndReason) {
+  world.Work(a);
+  world.Work(b);
+  const auto old = world.Tasks(agg)[0];
+  EXPECT_EQ(old.inputs[1].digest, world.store.sealed.at("jobs/job/rounds/1/updates/site/1"));
+  world.Fail(agg, old.task, Code::kInvalidArgument, "slot 3 of jobs/job/rounds/1/updates/site/1: its element 7 makes the sum nan");
+  const auto tasks = world.Tasks(agg);
+  ASSERT_EQ(tasks.size(), 1u) << world.Status().message;
+  EXPECT_EQ(tasks[0].generation, 2u);
+  ASSERT_EQ(tasks[0].inputs.size(), 1u);
+  EXPECT_EQ(tasks[0].inputs[0].object, "jobs/job/rounds/1/updates/site/0");
+  EXPECT_TRUE(world.Noted("seat site/1 is left out: its update cannot be used: slot 3 of"));
+  world.RunAll({agg, a, b});
+  EXPECT_EQ(world.Status().state, "completed");
+  EXPECT_EQ(world.done.at({"job", 1}).participants, (std::vector<std::string>{"site/0"}));
+  EXPECT_EQ(world.done.at({"job", 1}).dropped, (std::vector<std::string>{"site/1"}));
+}
+
+TEST_F(Failure, ARefusedUpdateBelowTheQuorumFailsTheJobWithItsReason) {
+  world.Work(a);
+  world.Work(b);
+  world.Fail(agg, world.Tasks(agg)[0].task, Code::kInvalidArgument,
+             "update jobs/job/rounds/1/updates/site/1 was made from another base");
+  EXPECT_EQ(world.Status().state, "failed");
+  EXPECT_NE(world.Status().message.find("1 of the 2 updates"), std::string::npos) << world.Status().message;
+  EXPECT_NE(world.Status().message.find("was made from another base"), std::string::npos) << world.Status().message;
+}
+
+TEST_F(Failure, AnUpdateWithoutADigestCannotBeUsed) {
+  wire::Report report;
+  wire::TaskReport done;
+  done.task = "job.r1.train.1";
+  done.state = static_cast<std::uint32_t>(wire::TaskState::kDone);
+  done.metrics["samples"] = 10;
+  report.tasks.push_back(done);
+  world.Send(b, report);
+  const TaskRow& row = world.journal.tasks.at({"job", 1, wire::TaskKind::kTrain, 1});
+  EXPECT_EQ(row.failures, 1u);
+  EXPECT_NE(row.message.find("SHA-256"), std::string::npos) << row.message;
+}
+
 TEST_F(Failure, ReportsOfUnknownTasksAreIgnored) {
   wire::Report report;
   wire::TaskReport done;
