@@ -14,7 +14,37 @@ struct Inputs {
   std::vector<float> weights;
 };
 
-Result<Inputs> CheckInputs(blob::BlobStore& store, const wire::TaskSpec& task, const wire::ObjectSpec& base) {
+// The digest of the model that this round's updates must be made from.
+Result<std::string> BaseDigest(blob::BlobStore& store, const ObjectName& base, const std::string& told) {
+  TRIBUTARY_ASSIGN(const auto info, store.Stat(base));
+  if (!info.sealed) return MakeError(Code::kUnavailable, "{} is not sealed: a round begins from sealed models only", base.str());
+  if (!told.empty() && info.digest != told) {
+    return MakeError(Code::kConflict, "{} has digest {}, the coordinator means {}: the blob-store is another one's", base.str(),
+                     info.digest, told);
+  }
+  return info.digest;
+}
+
+// An update that may not be averaged is named, so that the round can go on without it.
+Status CheckUpdate(blob::BlobStore& store, const ObjectName& name, const wire::ObjectSpec& spec, const wire::Input& input,
+                   const std::string& base_digest) {
+  TRIBUTARY_ASSIGN(const auto info, store.Stat(name));
+  if (!info.sealed) {
+    return MakeError(Code::kInvalidArgument, "update {} is not sealed: it could change while it is averaged", input.object);
+  }
+  if (!input.digest.empty() && info.digest != input.digest) {
+    return MakeError(Code::kInvalidArgument, "update {} has digest {}, its trainer reported {}: somebody else wrote it",
+                     input.object, info.digest, input.digest);
+  }
+  if (spec.base_digest != base_digest) {
+    return MakeError(Code::kInvalidArgument, "update {} was made from a model of digest '{:.64}', this round's is {}", input.object,
+                     spec.base_digest, base_digest);
+  }
+  return Ok();
+}
+
+Result<Inputs> CheckInputs(blob::BlobStore& store, const wire::TaskSpec& task, const wire::ObjectSpec& base,
+                           const std::string& base_digest) {
   Inputs inputs;
   std::vector<double> shares;
   for (const auto& input : task.inputs) {
@@ -24,6 +54,7 @@ Result<Inputs> CheckInputs(blob::BlobStore& store, const wire::TaskSpec& task, c
       return MakeError(Code::kInvalidArgument, "update {} has another layout than the model {}: its trainer ran another job",
                        input.object, task.base);
     }
+    TRIBUTARY_TRY(CheckUpdate(store, name, spec, input, base_digest));
     inputs.names.push_back(name);
     inputs.encodings.push_back(spec.encoding);
     shares.push_back(input.weight);
@@ -55,6 +86,7 @@ blob::ChunkSequence SlotMajor(std::vector<tensor::SlotRange> ranges, std::vector
 Status Reduce(blob::BlobStore& store, const wire::TaskSpec& task, session::TaskProgress& progress, std::stop_token stop) {
   TRIBUTARY_ASSIGN(const auto base, ObjectName::Parse(task.base));
   TRIBUTARY_ASSIGN(const auto output, ObjectName::Parse(task.output));
+  TRIBUTARY_ASSIGN(const std::string base_digest, BaseDigest(store, base, task.base_digest));
   TRIBUTARY_ASSIGN(auto spec, store.Spec(base));
   TRIBUTARY_ASSIGN(const auto layout, tensor::Layout::Make(spec.tensors, spec.chunk_bytes));
   const tensor::SlotRange range{task.first_slot, task.end_slot == 0 ? layout.slot_count() : task.end_slot};
@@ -62,7 +94,7 @@ Status Reduce(blob::BlobStore& store, const wire::TaskSpec& task, session::TaskP
     return MakeError(Code::kInvalidArgument, "slots {} to {} are asked of {}, which has {}", range.begin, range.end,
                      task.base, layout.slot_count());
   }
-  TRIBUTARY_ASSIGN(const Inputs inputs, CheckInputs(store, task, spec));
+  TRIBUTARY_ASSIGN(const Inputs inputs, CheckInputs(store, task, spec, base_digest));
 
   wire::ObjectSpec result;
   result.kind = wire::ObjectKind::kModel;
@@ -96,7 +128,7 @@ Status Reduce(blob::BlobStore& store, const wire::TaskSpec& task, session::TaskP
     for (std::uint64_t slot = part.begin; slot < part.end; ++slot) {
       if (stop.stop_requested()) return MakeError(Code::kCancelled, "aggregation was stopped");
       const auto place = layout.Place(slot);
-      TRIBUTARY_ASSIGN(const auto buffer, writer->Allocate(aggregate::AccumulatorBytes(place.dtype, place.elements)));
+      TRIBUTARY_ASSIGN(auto buffer, writer->Allocate(aggregate::AccumulatorBytes(place.dtype, place.elements)));
       aggregate::Reducer reducer(buffer->payload());
       TRIBUTARY_TRY(reducer.Begin(place.dtype, place.elements));
       for (std::size_t i = 0; i < inputs.names.size(); ++i) {
@@ -112,7 +144,7 @@ Status Reduce(blob::BlobStore& store, const wire::TaskSpec& task, session::TaskP
       TRIBUTARY_ASSIGN(const auto mean, reducer.Finish());
       buffer->Truncate(mean.size());
       bytes_out += mean.size();
-      TRIBUTARY_TRY(writer->Put(output, slot, buffer));
+      TRIBUTARY_TRY(writer->Put(output, slot, std::move(buffer)));
       progress.Bytes(bytes_out, bytes_in);
       progress.Done(range.size() - --left);
     }

@@ -1,7 +1,9 @@
 // One aggregation task: the weighted mean of a range of slots over all updates, slot by slot.
 //
 // Memory: one accumulator and the chunks under way, all out of the pool. Slots that the output has already (an earlier worker died
-// after writing them) are left as they are. Runs on the caller's thread; kCancelled when `stop` is requested.
+// after writing them) are left as they are. Runs on the caller's thread; kCancelled when `stop` is requested. An update that is not
+// sealed, not of the digest that its trainer reported, not made from the base, laid out otherwise or not finite is kInvalidArgument,
+// and the message names it.
 #pragma once
 
 #include "tributary/blob/store.h"

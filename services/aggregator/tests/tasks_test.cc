@@ -5,7 +5,10 @@
 
 #include <cmath>
 #include <cstring>
+#include <functional>
+#include <limits>
 
+#include "services/aggregator/reduce_task.h"
 #include "tributary/base/random.h"
 #include "tributary/blob/local_store.h"
 
@@ -104,6 +107,7 @@ class AggregatorTasksTest : public testing::Test {
     Put("base", spec_, std::vector<float>(elements, 0.0f));
     wire::ObjectSpec update = spec_;
     update.kind = wire::ObjectKind::kUpdate;
+    update.base_digest = DigestOf("base");
     SplitMix64 random(5);
     for (int k = 0; k < 3; ++k) {
       std::vector<float> values(elements);
@@ -116,7 +120,29 @@ class AggregatorTasksTest : public testing::Test {
     aggregate_.base = "base";
     aggregate_.output = "model";
     aggregate_.generation = 3;
-    aggregate_.inputs = {{"u0", 1.0 / 6}, {"u1", 2.0 / 6}, {"u2", 3.0 / 6}};
+    aggregate_.base_digest = DigestOf("base");
+    aggregate_.inputs = {{"u0", 1.0 / 6, DigestOf("u0")}, {"u1", 2.0 / 6, DigestOf("u1")}, {"u2", 3.0 / 6, DigestOf("u2")}};
+  }
+
+  std::string DigestOf(const std::string& name) { return store_->Stat(ObjectName::Trusted(name))->digest; }
+
+  // An update of the base that differs from a good one only by what `change` does to it, in place of u1.
+  void ReplaceSecond(const std::function<void(wire::ObjectSpec&, std::vector<float>&)>& change, bool seal = true) {
+    wire::ObjectSpec update = spec_;
+    update.kind = wire::ObjectKind::kUpdate;
+    update.base_digest = aggregate_.base_digest;
+    std::vector<float> values(5000, 0.5f);
+    change(update, values);
+    Put("bad", update, values, seal);
+    aggregate_.inputs[1] = {"bad", 2.0 / 6, DigestOf("bad")};
+  }
+  // Why the aggregation is refused for good.
+  std::string Refusal() {
+    const auto result = Run(aggregate_);
+    EXPECT_FALSE(result.ok());
+    if (result.ok()) return "";
+    EXPECT_EQ(result.error().code(), Code::kInvalidArgument);
+    return result.error().message();
   }
 
   memory::Pool pool_;
@@ -200,7 +226,7 @@ TEST_F(AggregatorTasksTest, ANewGenerationReplacesTheOldResult) {
   MakeRound();
   ASSERT_TRUE(Run(aggregate_).ok());
   aggregate_.generation = 4;
-  aggregate_.inputs = {{"u1", 1.0}};
+  aggregate_.inputs = {{"u1", 1.0, DigestOf("u1")}};
   ASSERT_TRUE(Run(aggregate_).ok());
   auto seal = Task(wire::TaskKind::kSeal);
   seal.output = "model";
@@ -215,10 +241,106 @@ TEST_F(AggregatorTasksTest, RefusesAnUpdateOfAnotherLayout) {
   other.kind = wire::ObjectKind::kUpdate;
   other.tensors[0].name = "another";
   Put("foreign", other, std::vector<float>(5000, 1.0f));
-  aggregate_.inputs.push_back({"foreign", 0.0});
+  aggregate_.inputs.push_back({"foreign", 0.0, DigestOf("foreign")});
   const auto result = Run(aggregate_);
   ASSERT_FALSE(result.ok());
   EXPECT_THAT(result.error().message(), HasSubstr("update foreign has another layout than the model base"));
+}
+
+TEST_F(AggregatorTasksTest, RefusesAnUpdateThatIsNotSealed) {
+  MakeRound();
+  ReplaceSecond([](auto&, auto&) {}, /*seal=*/false);
+  EXPECT_THAT(Refusal(), HasSubstr("update bad is not sealed"));
+}
+
+TEST_F(AggregatorTasksTest, RefusesAnUpdateOfAnotherDigestThanItsTrainerReported) {
+  MakeRound();
+  ReplaceSecond([](auto&, auto&) {});
+  aggregate_.inputs[1].digest = DigestOf("u0");
+  EXPECT_THAT(Refusal(), HasSubstr("update bad has digest " + DigestOf("bad") + ", its trainer reported " + DigestOf("u0")));
+}
+
+TEST_F(AggregatorTasksTest, RefusesAnUpdateMadeFromAnotherModel) {
+  MakeRound();
+  ReplaceSecond([this](auto& spec, auto&) { spec.base_digest = DigestOf("u0"); });
+  EXPECT_THAT(Refusal(), HasSubstr("update bad was made from a model of digest '" + DigestOf("u0") + "'"));
+}
+
+TEST_F(AggregatorTasksTest, RefusesABaseThatIsNotTheCoordinators) {
+  MakeRound();
+  aggregate_.base_digest = std::string(64, '0');
+  EXPECT_EQ(Run(aggregate_).error().code(), Code::kConflict);
+}
+
+TEST_F(AggregatorTasksTest, AnUpdateThatIsNotFiniteIsNamedWithItsSlot) {
+  MakeRound();
+  for (const float bad : {std::numeric_limits<float>::quiet_NaN(), -std::numeric_limits<float>::infinity()}) {
+    ReplaceSecond([bad](auto&, auto& values) { values[1500] = bad; });
+    EXPECT_THAT(Refusal(), HasSubstr("slot 1 of bad: its element 476 makes the sum"));
+    ASSERT_TRUE(store_->Remove(ObjectName::Trusted("bad")).ok());
+  }
+  // Without it the round goes on.
+  aggregate_.generation = 4;
+  aggregate_.inputs = {{"u1", 1.0, DigestOf("u1")}};
+  ASSERT_TRUE(Run(aggregate_).ok());
+  EXPECT_EQ(Get("model"), updates_[1]);
+}
+
+// Puts that leave a second owner of the buffer are counted: a remote writer could never send it again.
+class SoleOwnerStore final : public blob::BlobStore {
+ public:
+  explicit SoleOwnerStore(std::shared_ptr<blob::BlobStore> inner) : inner_(std::move(inner)) {}
+  class Writer final : public blob::ChunkWriter {
+   public:
+    Writer(SoleOwnerStore& store, std::unique_ptr<blob::ChunkWriter> inner) : store_(store), inner_(std::move(inner)) {}
+    Result<memory::BufferPtr> Allocate(std::size_t bytes) override { return inner_->Allocate(bytes); }
+    Status Put(const ObjectName& object, std::uint64_t slot, memory::BufferPtr chunk) override {
+      ++store_.puts;
+      store_.shared_puts += chunk.use_count() > 1;
+      return inner_->Put(object, slot, std::move(chunk));
+    }
+    Status Flush() override { return inner_->Flush(); }
+
+   private:
+    SoleOwnerStore& store_;
+    std::unique_ptr<blob::ChunkWriter> inner_;
+  };
+  Result<std::unique_ptr<blob::ChunkWriter>> Write(const blob::WriteOptions& options) override {
+    TRIBUTARY_ASSIGN(auto inner, inner_->Write(options));
+    return std::unique_ptr<blob::ChunkWriter>(new Writer(*this, std::move(inner)));
+  }
+  Result<blob::CreateOutcome> Create(const ObjectName& name, const wire::ObjectSpec& spec, bool replace) override {
+    return inner_->Create(name, spec, replace);
+  }
+  Result<blob::ObjectInfo> Stat(const ObjectName& name) override { return inner_->Stat(name); }
+  Result<wire::ObjectSpec> Spec(const ObjectName& name) override { return inner_->Spec(name); }
+  Result<std::vector<tensor::SlotRange>> Missing(const ObjectName& name, tensor::SlotRange range, std::uint64_t generation) override {
+    return inner_->Missing(name, range, generation);
+  }
+  Result<std::unique_ptr<blob::ChunkReader>> Read(blob::ChunkSequence sequence, const blob::ReadOptions& options) override {
+    return inner_->Read(std::move(sequence), options);
+  }
+  Result<std::string> Seal(const ObjectName& name, std::uint64_t generation, bool durable) override {
+    return inner_->Seal(name, generation, durable);
+  }
+  Result<wire::ManifestRoot> Root(const ObjectName& name) override { return inner_->Root(name); }
+  Result<std::vector<wire::SlotDigest>> Page(const ObjectName& name, std::uint64_t page) override { return inner_->Page(name, page); }
+  Status Remove(const ObjectName& name) override { return inner_->Remove(name); }
+  Result<std::vector<ObjectName>> List(const std::string& prefix, const std::string& after, std::uint32_t limit) override {
+    return inner_->List(prefix, after, limit);
+  }
+  int puts = 0, shared_puts = 0;
+
+ private:
+  std::shared_ptr<blob::BlobStore> inner_;
+};
+
+TEST_F(AggregatorTasksTest, ResultsArePutBySoleOwnership) {
+  MakeRound();
+  SoleOwnerStore watched(store_);
+  ASSERT_TRUE(Reduce(watched, aggregate_, progress_, {}).ok());
+  EXPECT_EQ(watched.puts, 5);
+  EXPECT_EQ(watched.shared_puts, 0);
 }
 
 TEST_F(AggregatorTasksTest, RefusesWeightsThatDoNotAddUp) {

@@ -95,7 +95,8 @@ class ChunkWriter {
   virtual ~ChunkWriter() = default;
   // A buffer for one chunk, waits until the budget has room.
   virtual Result<memory::BufferPtr> Allocate(std::size_t bytes) = 0;
-  // Takes the buffer; may return before the store has the bytes. REQUIRES payload size == the slot's encoded size.
+  // Takes the buffer, of which the caller keeps no other pointer: a remote writer sends it again only once it is the sole owner. May
+  // return before the store has the bytes. REQUIRES payload size == the slot's encoded size.
   virtual Status Put(const ObjectName& object, std::uint64_t slot, memory::BufferPtr chunk) = 0;
   // Waits until everything put is staged. Must be called before a writer is dropped, else what was under way may be lost.
   virtual Status Flush() = 0;
