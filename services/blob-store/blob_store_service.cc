@@ -71,11 +71,14 @@ Result<std::unique_ptr<BlobStoreService>> BlobStoreService::Start(Spec spec) {
   if (!store.ok()) return store.error().Wrap("--data-dir");
   state.store = *std::move(store);
   state.reactor = std::make_unique<Reactor>(
-      *state.store, state.pool, ReactorOptions{spec.shard, spec.shards, spec.worker_threads, spec.credit_idle});
+      *state.store, state.pool, ReactorOptions{spec.shard, spec.shards, spec.worker_threads, spec.credit_idle, spec.unread_limit});
   state.context = std::make_shared<transport::Context>();
   transport::ServerOptions options;
   options.endpoint = spec.listen;
   options.max_frame_bytes = wire::kMaxDataFrame;
+  // Chunks and lists are bounded by the budget, other replies have a few hundred bytes each. A peer that keeps to the rules has less
+  // than half of so many on their way: libzmq counts what was read in steps of half the mark.
+  options.send_high_water = 256;
   TRIBUTARY_ASSIGN(state.server, transport::FrameServer::Start(state.context, options, *state.reactor));
   state.reactor->Attach(*state.server);
   state.endpoint = state.server->endpoint();

@@ -26,6 +26,7 @@ class BlobStoreService {
     std::uint32_t shards = 1;
     std::size_t worker_threads = 2;
     Duration credit_idle{10'000};  // credit that is not used for so long is taken back, with its session
+    Duration unread_limit{60'000};  // a peer that takes no reply for so long loses its session
   };
   struct Stats {
     std::uint64_t bytes_in = 0;

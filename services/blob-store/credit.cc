@@ -12,7 +12,8 @@ constexpr std::uint64_t kWindowChunks = 8;
 
 }  // namespace
 
-Status CreditLedger::Request(const transport::PeerId& peer, std::uint64_t id, std::uint64_t bytes, std::uint64_t unit) {
+Status CreditLedger::Request(const transport::PeerId& peer, std::shared_ptr<Held> held, std::uint64_t id, std::uint64_t bytes,
+                             std::uint64_t unit, TimePoint now) {
   if (unit == 0) unit = tensor::kDefaultChunkBytes;
   if (unit > wire::kMaxPayload || unit > pool_.budget()) {
     return MakeError(Code::kResourceExhausted,
@@ -21,10 +22,12 @@ Status CreditLedger::Request(const transport::PeerId& peer, std::uint64_t id, st
                      unit, pool_.budget(), wire::kMaxPayload);
   }
   Account& account = peers_[peer];
+  account.held = std::move(held);
   account.request_id = id;
   account.wanted = bytes;
   account.unit = unit;
-  account.last_use = std::chrono::steady_clock::now();
+  // Asking is no use: else a peer keeps what it was granted for ever by asking for more.
+  if (account.unspent == 0) account.last_use = now;
   if (bytes == 0) {
     account.unspent = 0;
     account.reserved.clear();
@@ -39,44 +42,43 @@ void CreditLedger::Enqueue(const transport::PeerId& peer, Account& account) {
   queue_.push_back(peer);
 }
 
-CreditLedger::Reservations CreditLedger::Spend(const transport::PeerId& peer, std::uint64_t bytes) {
+std::optional<CreditLedger::Spent> CreditLedger::Spend(const transport::PeerId& peer, std::uint64_t bytes, TimePoint now) {
   const auto it = peers_.find(peer);
-  if (it == peers_.end() || it->second.unspent < bytes || bytes == 0) return {};
+  if (it == peers_.end() || it->second.unspent < bytes || bytes == 0) return std::nullopt;
   Account& account = it->second;
   account.unspent -= bytes;
-  account.staging += bytes;
-  account.last_use = std::chrono::steady_clock::now();
-  Reservations spent;
+  account.last_use = now;
+  Spent spent{{}, Hold(account.held, &Held::staging_bytes, bytes), Hold(account.held, &Held::puts, 1)};
   for (std::uint64_t left = bytes; left > 0;) {
     memory::Reservation& front = account.reserved.front();
     if (front.bytes() <= left) {
       left -= front.bytes();
-      spent.push_back(std::move(front));
+      spent.reservations.push_back(std::move(front));
       account.reserved.pop_front();
     } else {
-      spent.push_back(front.Split(left));
+      spent.reservations.push_back(front.Split(left));
       left = 0;
     }
   }
   return spent;
 }
 
-void CreditLedger::Staged(const transport::PeerId& peer, std::uint64_t bytes) {
+void CreditLedger::Staged(const transport::PeerId& peer, TimePoint now) {
   const auto it = peers_.find(peer);
   if (it == peers_.end()) return;
-  it->second.staging -= std::min(bytes, it->second.staging);
-  it->second.last_use = std::chrono::steady_clock::now();
+  it->second.last_use = now;
   Enqueue(peer, it->second);
 }
 
 std::uint64_t CreditLedger::Window(const Account& account, std::uint64_t active) const {
-  const std::uint64_t share = pool_.budget() / 2 / std::max<std::uint64_t>(active, 1);
+  // Never all of it, even for a peer that is alone.
+  const std::uint64_t share = pool_.budget() / 2 / std::max<std::uint64_t>(active, 2);
   return std::max(account.unit, std::min(kWindowChunks * account.unit, share / account.unit * account.unit));
 }
 
-void CreditLedger::Grant() {
+void CreditLedger::Grant(TimePoint now) {
   std::uint64_t active = 0;
-  for (const auto& [peer, account] : peers_) active += account.wanted + account.unspent + account.staging > 0 ? 1 : 0;
+  for (const auto& [peer, account] : peers_) active += account.wanted + account.InUse() > 0 ? 1 : 0;
   while (!queue_.empty()) {
     const transport::PeerId peer = queue_.front();
     const auto it = peers_.find(peer);
@@ -86,7 +88,7 @@ void CreditLedger::Grant() {
     }
     Account& account = it->second;
     const std::uint64_t window = Window(account, active);
-    const std::uint64_t held = account.unspent + account.staging;
+    const std::uint64_t held = account.InUse();
     // Comes back when it asks again or something of its own is staged.
     if (account.wanted == 0 || held >= window) {
       account.queued = false;
@@ -104,9 +106,9 @@ void CreditLedger::Grant() {
     queue_.pop_front();
     account.queued = false;
     account.wanted -= bytes;
+    if (account.unspent == 0) account.last_use = now;
     account.unspent += bytes;
     account.reserved.push_back(*std::move(reservation));
-    account.last_use = std::chrono::steady_clock::now();
     send_(peer, account.request_id, bytes);
     Enqueue(peer, account);
   }
@@ -115,7 +117,7 @@ void CreditLedger::Grant() {
 std::vector<transport::PeerId> CreditLedger::Idle(TimePoint now, Duration limit) const {
   std::vector<transport::PeerId> idle;
   for (const auto& [peer, account] : peers_) {
-    if (account.unspent > 0 && account.staging == 0 && now - account.last_use >= limit) idle.push_back(peer);
+    if (account.unspent > 0 && account.held->staging_bytes == 0 && now - account.last_use >= limit) idle.push_back(peer);
   }
   return idle;
 }

@@ -1,8 +1,9 @@
 // Write credit: who may send how many bytes. Bytes are reserved in the pool before they are granted.
 //
 // Peers that want credit stand in one queue; the first takes what it may have (its window) or waits until the pool has it, so that
-// nobody is overtaken for ever. A window is 8 chunks of the peer's, or its share of the write side if that is less, and at
-// least one chunk; it counts what is granted and what is being staged. Used by the reactor's thread alone. Bytes.
+// nobody is overtaken for ever. A window is 8 chunks of the peer's, or its share of the write side if that is less (never more than half:
+// the next one to come must find room), and at least one chunk; it counts what is granted and what is being staged. Used by the
+// reactor's thread alone. Bytes.
 #pragma once
 
 #include <chrono>
@@ -10,8 +11,11 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <memory>
+#include <optional>
 #include <vector>
 
+#include "services/blob-store/held.h"
 #include "tributary/memory/pool.h"
 #include "tributary/transport/frame_server.h"
 
@@ -20,34 +24,44 @@ namespace tributary::service {
 class CreditLedger {
  public:
   using TimePoint = std::chrono::steady_clock::time_point;
-  using Reservations = std::vector<memory::Reservation>;
   using SendGrant = std::function<void(const transport::PeerId&, std::uint64_t request_id, std::uint64_t bytes)>;
+  // What covers an arrived payload until it is staged.
+  struct Spent {
+    std::vector<memory::Reservation> reservations;
+    Hold bytes;
+    Hold put;
+  };
 
   CreditLedger(memory::Pool& pool, SendGrant send) : pool_(pool), send_(std::move(send)) {}
 
   // Replaces what the peer wanted. 0 bytes: gives back what it has not spent.
   // kResourceExhausted when `unit` is more than the whole budget.
-  Status Request(const transport::PeerId& peer, std::uint64_t id, std::uint64_t bytes, std::uint64_t unit);
-  // The reservations that cover an arrived payload; empty when the peer has not that much credit.
-  Reservations Spend(const transport::PeerId& peer, std::uint64_t bytes);
-  // A payload of Spend is staged (its reservations are gone).
-  void Staged(const transport::PeerId& peer, std::uint64_t bytes);
+  Status Request(const transport::PeerId& peer, std::shared_ptr<Held> held, std::uint64_t id, std::uint64_t bytes,
+                 std::uint64_t unit, TimePoint now);
+  // Empty when the peer has not that much credit.
+  std::optional<Spent> Spend(const transport::PeerId& peer, std::uint64_t bytes, TimePoint now);
+  // A payload of Spend is staged, what covered it is gone.
+  void Staged(const transport::PeerId& peer, TimePoint now);
   void Forget(const transport::PeerId& peer) { peers_.erase(peer); }
+  // Of all peers: the reservations go back to the pool.
+  void Clear() { peers_.clear(); }
   // Grants what can be granted now.
-  void Grant();
+  void Grant(TimePoint now);
   // Peers that hold credit and did not use it for `limit`.
   std::vector<transport::PeerId> Idle(TimePoint now, Duration limit) const;
 
  private:
   struct Account {
+    std::shared_ptr<Held> held;
     std::uint64_t request_id = 0;
     std::uint64_t wanted = 0;
     std::uint64_t unit = 0;
     std::uint64_t unspent = 0;
-    std::uint64_t staging = 0;
     std::deque<memory::Reservation> reserved;  // unspent bytes in all
     TimePoint last_use;
     bool queued = false;
+
+    std::uint64_t InUse() const { return unspent + held->staging_bytes; }
   };
   std::uint64_t Window(const Account& account, std::uint64_t active) const;
   void Enqueue(const transport::PeerId& peer, Account& account);

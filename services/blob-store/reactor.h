@@ -13,6 +13,7 @@
 #include <string>
 
 #include "services/blob-store/credit.h"
+#include "services/blob-store/held.h"
 #include "services/blob-store/reads.h"
 #include "services/blob-store/workers.h"
 #include "tributary/blob/local_store.h"
@@ -27,6 +28,7 @@ struct ReactorOptions {
   std::uint32_t shards = 1;
   std::size_t worker_threads = 2;
   Duration credit_idle{10'000};
+  Duration unread_limit{60'000};
 };
 
 // Thread-safe.
@@ -59,33 +61,43 @@ class Reactor final : public transport::Handler {
 
  private:
   using PeerId = transport::PeerId;
+  using Clock = std::chrono::steady_clock;
   struct Peer {
     std::string instance;
-    std::uint64_t serial = 0;  // of the session: answers of an earlier one are not counted against it
-    std::uint32_t requests = 0;  // small ones under way
-    std::uint32_t violations = 0;
-    std::chrono::steady_clock::time_point last_frame;
+    std::shared_ptr<Held> held;  // outlives the session
+    Clock::time_point last_frame;
   };
 
-  void Dispatch(const PeerId& id, Peer& peer, transport::InFrame frame);
+  // Sessions (reactor.cc).
   void Hello(const PeerId& id, const wire::FrameView& frame);
-  void Put(const PeerId& id, Peer& peer, transport::InFrame frame);
-  void Create(const PeerId& id, Peer& peer, transport::InFrame frame);
-  void Violation(const PeerId& id, Peer& peer, const wire::FrameView& frame);
-  void Credit(const PeerId& id, const wire::FrameView& frame);
+  void ForgetPeer(const PeerId& id);
+  // The peer is told to begin a new one.
+  void EndSession(const PeerId& id, const Error& why);
+  // A payload that may not be here. The peer's frames are dropped after the third.
+  void Violation(const PeerId& id, Peer& peer, std::uint64_t request, const Error& error);
+  void Shun(const PeerId& id);
+
+  // Requests (requests.cc).
+  void Dispatch(const PeerId& id, Peer& peer, transport::InFrame frame);
   template <class M>
-  void Get(const PeerId& id, const wire::FrameView& frame);
+  void Get(const PeerId& id, Peer& peer, const wire::FrameView& frame);
   // Decodes M, runs `work(message)` on a worker and sends the frame it gives, or its error.
   template <class M, class Work>
   void Ask(const PeerId& id, Peer& peer, const wire::FrameView& frame, bool slow, Work work);
 
-  // On a worker.
+  // What comes with a payload (writes.cc).
+  void Credit(const PeerId& id, Peer& peer, const wire::FrameView& frame);
+  void Put(const PeerId& id, Peer& peer, transport::InFrame frame);
+  void Create(const PeerId& id, Peer& peer, transport::InFrame frame);
+  // Whether a frame with a payload may be staged; if not, the peer is told why.
+  bool Admit(const PeerId& id, Peer& peer, const transport::InFrame& frame);
+
+  // On a worker (replies.cc).
   void RunRead(const ReadPtr& read, ReadGrant grant);
   Result<transport::OutFrame> ReplyTo(const ReadPtr& read, ReadGrant& grant, std::uint64_t* needs);
+  Result<transport::OutFrame> ChunkReply(const ReadPtr& read, ReadGrant& grant, std::uint64_t* needs);
 
   void SendError(const PeerId& id, std::uint64_t request, const Error& error);
-  void ForgetPeer(const PeerId& id);
-  void EndRequest(const PeerId& id, std::uint64_t serial);
   // Runs `task` on the server's thread, then grants and starts what became possible.
   void Post(std::function<void()> task);
   void Kick();
@@ -98,9 +110,10 @@ class Reactor final : public transport::Handler {
   StoreCounters counters_;
   CreditLedger credit_;
   ReadScheduler reads_;
+  HeldBook held_;
+  std::shared_ptr<Held> all_ = std::make_shared<Held>();  // requests of all peers, of those that are gone, too
   std::map<PeerId, Peer> peers_;
-  std::map<PeerId, std::chrono::steady_clock::time_point> shunned_;
-  std::uint64_t serial_ = 0;
+  std::map<PeerId, Clock::time_point> shunned_;
 
   std::latch attached_{1};
   std::atomic<bool> kicked_{false};

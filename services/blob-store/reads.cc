@@ -25,20 +25,27 @@ Error Cancelled() { return Error(Code::kCancelled, "the read was cancelled"); }
 
 }  // namespace
 
-void ReadScheduler::Add(const transport::PeerId& id, ReadRequest request) {
-  Peer& peer = peers_[id];
+void ReadScheduler::Add(const transport::PeerId& id, const std::shared_ptr<Held>& held, ReadRequest request) {
+  const auto [it, added] = peers_.try_emplace(id);
+  Peer& peer = it->second;
+  if (added) {
+    peer.held = held;
+    peer.session = ++sessions_;
+    peer.taken = held->taken;
+    peer.taken_at = std::chrono::steady_clock::now();
+  }
   auto read = std::make_shared<Read>();
   read->peer = id;
-  read->usage = peer.usage;
+  read->session = peer.session;
   read->expires = std::chrono::steady_clock::now() + request.wait;
   read->request = std::move(request);
   if (peer.outstanding >= max_outstanding_) {
-    fail_(*read, MakeError(Code::kProtocol, "peer {} asks for more than {} chunks at a time", id.str(), max_outstanding_));
+    fail_(*read, MakeError(Code::kProtocol, "peer {} has more than {} reads under way", id.str(), max_outstanding_));
     return;
   }
   read->need = FirstGuess(read->request.type);
   if (read->request.type == wire::Type::kGetChunk) {
-    if (const auto it = chunk_bytes_.find(read->request.object); it != chunk_bytes_.end()) read->need = it->second;
+    if (const auto hint = chunk_bytes_.find(read->request.object); hint != chunk_bytes_.end()) read->need = hint->second;
     if (read->request.wait.count() > 0) waiters_.emplace(Key{read->request.object, read->request.slot}, read);
   }
   read->need = std::min(read->need, pool_.budget() - memory::kHeadroom);
@@ -59,7 +66,7 @@ void ReadScheduler::Enqueue(const ReadPtr& read) {
 
 std::uint64_t ReadScheduler::Share() const {
   std::uint64_t active = 0;
-  for (const auto& [id, peer] : peers_) active += !peer.queue.empty() || peer.usage->bytes > 0 ? 1 : 0;
+  for (const auto& [id, peer] : peers_) active += !peer.queue.empty() || peer.held->reply_bytes > 0 ? 1 : 0;
   // Never all of it, even for a peer that is alone: the next one to come must find room.
   return pool_.budget() / 2 / std::max<std::uint64_t>(active, 2);
 }
@@ -79,7 +86,7 @@ void ReadScheduler::Schedule() {
     }
     ReadPtr read = peer.queue.front();
     const std::uint64_t bytes = read->need + memory::kHeadroom;
-    const std::uint64_t used = peer.usage->bytes;
+    const std::uint64_t used = peer.held->reply_bytes;
     if (used > 0 && used + bytes > std::min(share, kShareChunks * bytes)) {
       turns_.push_back(id);
       ++blocked;
@@ -99,7 +106,7 @@ void ReadScheduler::Schedule() {
     }
     blocked = 0;
     read->state = Read::State::kRunning;
-    ReadGrant grant{*std::move(reservation), UsageHold(peer.usage, bytes)};
+    ReadGrant grant{*std::move(reservation), Hold(peer.held, &Held::reply_bytes, bytes)};
     start_(std::move(read), std::move(grant));
   }
 }
@@ -107,7 +114,7 @@ void ReadScheduler::Schedule() {
 bool ReadScheduler::Pending(const ReadPtr& read) const {
   if (read->state == Read::State::kFinished) return false;
   const auto it = peers_.find(read->peer);
-  return it != peers_.end() && it->second.usage == read->usage;
+  return it != peers_.end() && it->second.session == read->session;
 }
 
 void ReadScheduler::Finish(const ReadPtr& read) {
@@ -218,6 +225,20 @@ void ReadScheduler::Expire(TimePoint now) {
     Failed(read, MakeError(Code::kDeadline, "slot {} of object '{}' did not come within {}", read->request.slot,
                            read->request.object.str(), FormatDuration(read->request.wait)));
   }
+}
+
+std::vector<transport::PeerId> ReadScheduler::Stalled(TimePoint now, Duration limit) {
+  std::vector<transport::PeerId> stalled;
+  for (auto& [id, peer] : peers_) {
+    const std::uint64_t taken = peer.held->taken;
+    if (taken != peer.taken || peer.held->unread == 0) {
+      peer.taken = taken;
+      peer.taken_at = now;
+    } else if (now - peer.taken_at >= limit) {
+      stalled.push_back(id);
+    }
+  }
+  return stalled;
 }
 
 std::size_t ReadScheduler::parked() const {

@@ -1,11 +1,11 @@
 // Reads under way: queued at their peer, running in a worker, or parked until their slot comes.
 //
 // A read holds memory only from the moment its turn comes (round-robin over peers) until libzmq has sent the reply. No peer
-// has more than its share of the read side in that state, so one that does not read its replies stops itself alone. Each
-// read is answered exactly once. Used by the reactor's thread alone, but for Usage. Bytes.
+// has more than its share of the read side in that state, so one that does not read its replies stops itself alone. All replies of
+// more than a few hundred bytes are reads: chunks, specs, manifests, what is missing, lists. Each read is answered exactly once.
+// Used by the reactor's thread alone. Bytes.
 #pragma once
 
-#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <deque>
@@ -14,43 +14,25 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
+#include "services/blob-store/held.h"
 #include "tributary/base/names.h"
 #include "tributary/memory/pool.h"
 #include "tributary/transport/frame_server.h"
+#include "tributary/wire/data.h"
 
 namespace tributary::service {
 
-// Bytes of a peer's replies that are being read from disk or sent. Thread-safe.
-struct Usage {
-  std::atomic<std::uint64_t> bytes{0};
-};
-
-// A share of a Usage, given back when destroyed.
-class UsageHold {
- public:
-  UsageHold() = default;
-  UsageHold(std::shared_ptr<Usage> usage, std::uint64_t bytes) : usage_(std::move(usage)), bytes_(bytes) {
-    usage_->bytes += bytes_;
-  }
-  UsageHold(UsageHold&&) noexcept = default;
-  UsageHold& operator=(UsageHold&&) = delete;
-  ~UsageHold() {
-    if (usage_) usage_->bytes -= bytes_;
-  }
-
- private:
-  std::shared_ptr<Usage> usage_;
-  std::uint64_t bytes_ = 0;
-};
-
 struct ReadRequest {
-  wire::Type type = wire::Type::kGetChunk;  // or kGetSpec, kGetRoot, kGetPage
+  wire::Type type = wire::Type::kGetChunk;  // or kGetSpec, kGetRoot, kGetPage, kGetMissing, kList
   std::uint64_t id = 0;
   ObjectName object;
-  std::uint64_t slot = 0;  // or page
+  std::uint64_t slot = 0;  // or page, or the first of a range
   std::uint64_t min_generation = 0;
   Duration wait{0};
+  std::uint64_t end = 0;  // of the range
+  wire::List list;
 };
 
 struct Read {
@@ -61,14 +43,14 @@ struct Read {
   enum class State { kQueued, kRunning, kParked, kFinished } state = State::kQueued;
   bool again = false;      // running: its slot changed meanwhile
   bool cancelled = false;  // running: answered if it can be now, else as cancelled
-  std::shared_ptr<Usage> usage;  // its peer's; another one after the peer began a new session
+  std::uint64_t session = 0;  // of its peer
 };
 using ReadPtr = std::shared_ptr<Read>;
 
 // What a worker takes along; the reservation covers need + headroom.
 struct ReadGrant {
   memory::Reservation reservation;
-  UsageHold usage;
+  Hold bytes;
 };
 
 class ReadScheduler {
@@ -81,7 +63,7 @@ class ReadScheduler {
   ReadScheduler(memory::Pool& pool, std::uint32_t max_outstanding, Start start, Fail fail)
       : pool_(pool), max_outstanding_(max_outstanding), start_(std::move(start)), fail_(std::move(fail)) {}
 
-  void Add(const transport::PeerId& peer, ReadRequest request);
+  void Add(const transport::PeerId& peer, const std::shared_ptr<Held>& held, ReadRequest request);
   // Starts what fits the pool now.
   void Schedule();
 
@@ -96,6 +78,8 @@ class ReadScheduler {
   void Cancel(const transport::PeerId& peer);
   void Forget(const transport::PeerId& peer);
   void Expire(TimePoint now);
+  // Peers that let no reply go for `limit` while there were some. Call about as often as the limit is to be exact.
+  std::vector<transport::PeerId> Stalled(TimePoint now, Duration limit);
 
   std::size_t parked() const;
 
@@ -104,7 +88,10 @@ class ReadScheduler {
     std::deque<ReadPtr> queue;
     std::uint32_t outstanding = 0;
     bool in_turn = false;
-    std::shared_ptr<Usage> usage = std::make_shared<Usage>();
+    std::shared_ptr<Held> held;
+    std::uint64_t session = 0;
+    std::uint64_t taken = 0;   // held->taken when it was last seen to rise
+    TimePoint taken_at;
   };
   using Key = std::pair<ObjectName, std::uint64_t>;
   using Waiters = std::multimap<Key, ReadPtr>;
@@ -121,6 +108,7 @@ class ReadScheduler {
   Start start_;
   Fail fail_;
   std::map<transport::PeerId, Peer> peers_;
+  std::uint64_t sessions_ = 0;
   std::list<transport::PeerId> turns_;  // peers with a queue, next first
   Waiters waiters_;                     // reads that may wait, running or parked
   std::map<ObjectName, std::uint64_t> chunk_bytes_;  // what the last read of an object needed; bounded

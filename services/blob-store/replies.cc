@@ -7,15 +7,25 @@
 namespace tributary::service {
 namespace {
 
+// A page of Missing: so many slots are looked at in one go, and so many ranges told in one frame.
+constexpr std::uint64_t kMissingStep = 4096;
+constexpr std::size_t kMissingRanges = 2048;
+// A reply that tells less than was asked for is better than none: slots may have to be read again after power loss.
+constexpr std::chrono::seconds kMissingTime{2};
+constexpr std::uint32_t kListLimit = 200;
+
 // A buffer together with the share of its peer that it holds until libzmq lets go of it.
-memory::BufferPtr Hold(memory::BufferPtr buffer, UsageHold usage) {
-  struct Held {
-    memory::BufferPtr buffer;  // destroyed last: its release wakes the reactor, which looks at the usage
-    UsageHold usage;
+memory::BufferPtr Keep(memory::BufferPtr buffer, Hold bytes) {
+  struct Kept {
+    Kept(memory::BufferPtr b, Hold h) : buffer(std::move(b)), bytes(std::move(h)), unread(bytes.held(), &Held::unread, 1) {}
+    ~Kept() { ++bytes.held()->taken; }
+    memory::BufferPtr buffer;  // destroyed last: its release wakes the reactor, which looks at the others
+    Hold bytes;
+    Hold unread;
   };
-  auto held = std::make_shared<Held>(Held{std::move(buffer), std::move(usage)});
-  memory::Buffer* raw = held->buffer.get();
-  return memory::BufferPtr(std::move(held), raw);
+  auto kept = std::make_shared<Kept>(std::move(buffer), std::move(bytes));
+  memory::Buffer* raw = kept->buffer.get();
+  return memory::BufferPtr(std::move(kept), raw);
 }
 
 memory::BufferPtr ToBuffer(memory::Pool& pool, memory::Reservation reservation, std::span<const std::byte> bytes) {
@@ -24,40 +34,82 @@ memory::BufferPtr ToBuffer(memory::Pool& pool, memory::Reservation reservation, 
   return buffer;
 }
 
+Result<wire::Missing> FindMissing(blob::SlotStore& store, const ReadRequest& request) {
+  const auto until = std::chrono::steady_clock::now() + kMissingTime;
+  wire::Missing reply;
+  reply.next = request.slot;
+  do {
+    const std::uint64_t end = request.end - reply.next > kMissingStep ? reply.next + kMissingStep : request.end;
+    TRIBUTARY_ASSIGN(const auto ranges, store.Missing(request.object, {reply.next, end}, request.min_generation));
+    for (const auto& range : ranges) {
+      if (!reply.ranges.empty() && reply.ranges.back() == range.begin) {
+        reply.ranges.back() = range.end;
+      } else {
+        reply.ranges.insert(reply.ranges.end(), {range.begin, range.end});
+      }
+    }
+    reply.next = end;
+  } while (reply.next < request.end && reply.ranges.size() < kMissingRanges && std::chrono::steady_clock::now() < until);
+  return reply;
+}
+
+Result<wire::ObjectList> FindNames(blob::SlotStore& store, const wire::List& m) {
+  TRIBUTARY_ASSIGN(const auto names, store.List(m.prefix, m.after, std::clamp(m.limit, 1u, kListLimit)));
+  wire::ObjectList list;
+  for (const ObjectName& name : names) list.objects.push_back(name.str());
+  return list;
+}
+
+// Takes the grant for a payload of `bytes`; false when it is too small.
+bool Fits(const ReadGrant& grant, std::uint64_t bytes, std::uint64_t* needs) {
+  if (bytes + memory::kHeadroom <= grant.reservation.bytes()) return true;
+  *needs = bytes;
+  return false;
+}
+
 }  // namespace
 
 Result<transport::OutFrame> Reactor::ReplyTo(const ReadPtr& read, ReadGrant& grant, std::uint64_t* needs) {
   const ReadRequest& request = read->request;
-  // Takes the grant for a payload of `bytes`; false when it is too small.
-  const auto fits = [&](std::uint64_t bytes) {
-    if (bytes + memory::kHeadroom > grant.reservation.bytes()) {
-      *needs = bytes;
-      return false;
-    }
-    return true;
-  };
-  const auto text_frame = [&](const auto& message, const std::string& text) -> Result<transport::OutFrame> {
-    if (!fits(text.size())) return transport::OutFrame();
+  const auto buffer_of = [&](const std::string& text) -> memory::BufferPtr {
+    if (!Fits(grant, text.size(), needs)) return nullptr;
     auto buffer = ToBuffer(pool_, std::move(grant.reservation), std::as_bytes(std::span(text)));
-    return transport::MakeFrame(request.id, message, Hold(std::move(buffer), std::move(grant.usage)));
+    return Keep(std::move(buffer), std::move(grant.bytes));
+  };
+  const auto payload = [&](const auto& message, const std::string& text) -> Result<transport::OutFrame> {
+    auto buffer = buffer_of(text);
+    if (!buffer) return transport::OutFrame();
+    return transport::MakeFrame(request.id, message, std::move(buffer));
   };
   switch (request.type) {
+    case wire::Type::kGetMissing: {
+      TRIBUTARY_ASSIGN(const wire::Missing missing, FindMissing(store_, request));
+      return transport::OutFrame{{}, buffer_of(wire::EncodeFrame(request.id, missing))};
+    }
+    case wire::Type::kList: {
+      TRIBUTARY_ASSIGN(const wire::ObjectList list, FindNames(store_, request.list));
+      return transport::OutFrame{{}, buffer_of(wire::EncodeFrame(request.id, list))};
+    }
     case wire::Type::kGetSpec: {
       TRIBUTARY_ASSIGN(const wire::ObjectSpec spec, store_.Spec(request.object));
-      return text_frame(wire::SpecBody{request.object.str()}, wire::EncodeObjectSpec(spec));
+      return payload(wire::SpecBody{request.object.str()}, wire::EncodeObjectSpec(spec));
     }
     case wire::Type::kGetRoot: {
       TRIBUTARY_ASSIGN(const wire::ManifestRoot root, store_.Root(request.object));
-      return text_frame(wire::RootBody{request.object.str()}, wire::EncodeManifestRoot(root));
+      return payload(wire::RootBody{request.object.str()}, wire::EncodeManifestRoot(root));
     }
     case wire::Type::kGetPage: {
       TRIBUTARY_ASSIGN(const auto page, store_.Page(request.object, request.slot));
-      return text_frame(wire::PageBody{request.slot}, wire::EncodePage(page));
+      return payload(wire::PageBody{request.slot}, wire::EncodePage(page));
     }
-    default: break;
+    default: return ChunkReply(read, grant, needs);
   }
+}
+
+Result<transport::OutFrame> Reactor::ChunkReply(const ReadPtr& read, ReadGrant& grant, std::uint64_t* needs) {
+  const ReadRequest& request = read->request;
   TRIBUTARY_ASSIGN(const blob::SlotMeta there, store_.StatSlot(request.object, request.slot, request.min_generation));
-  if (!fits(there.bytes)) return transport::OutFrame();
+  if (!Fits(grant, there.bytes, needs)) return transport::OutFrame();
   const std::uint64_t excess = grant.reservation.bytes() - (there.bytes + memory::kHeadroom);
   if (excess > 0) grant.reservation.Split(excess).Release();
   read->need = there.bytes;
@@ -66,7 +118,7 @@ Result<transport::OutFrame> Reactor::ReplyTo(const ReadPtr& read, ReadGrant& gra
   ++counters_.chunks_out;
   counters_.bytes_out += meta.bytes;
   const wire::Chunk chunk{request.slot, meta.generation, 0, meta.digest.xxh128};
-  return transport::MakeFrame(request.id, chunk, Hold(std::move(buffer), std::move(grant.usage)));
+  return transport::MakeFrame(request.id, chunk, Keep(std::move(buffer), std::move(grant.bytes)));
 }
 
 void Reactor::RunRead(const ReadPtr& read, ReadGrant grant) {

@@ -1,8 +1,8 @@
 // Threads that do what must not block the reactor: hashing and file I/O.
 //
 // Jobs with the same key run in order on one thread, so that two puts of one slot keep their order; the last thread takes
-// only the slow ones (create, seal, remove, list). How many jobs wait is bounded by those who post them: credit, read budget, and a cap of
-// small requests a peer. Post is thread-safe.
+// only the slow ones (create, seal, remove, list). How many jobs wait is bounded by those who post them: credit and a cap of puts a peer,
+// read budget, and caps of small requests of a peer and of all. Post is thread-safe.
 #pragma once
 
 #include <condition_variable>
@@ -11,8 +11,11 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <string_view>
 #include <thread>
 #include <vector>
+
+#include "tributary/base/names.h"
 
 namespace tributary::service {
 
@@ -22,6 +25,11 @@ class Workers {
 
   explicit Workers(std::size_t threads);
   ~Workers() { Stop(); }
+
+  // The key of a slot: neighbours on different lanes, and no object's slots on the same ones as every other's.
+  static std::uint64_t KeyOf(const ObjectName& object, std::uint64_t slot) {
+    return std::hash<std::string_view>()(object.str()) + slot;
+  }
 
   void Post(std::uint64_t key, Job job) { Enqueue(key % (lanes_.size() - 1), std::move(job)); }
   void PostSlow(Job job) { Enqueue(lanes_.size() - 1, std::move(job)); }

@@ -87,6 +87,30 @@ TEST(BlobStoreService, APeerThatDoesNotReadItsRepliesStopsItselfAlone) {
   EXPECT_LE(server->stats().pool.peak, 8_MiB);
 }
 
+TEST(BlobStoreService, APeerThatTakesNoReplyForLongLosesItsSession) {
+  Server server(8_MiB);
+  server.Kill();
+  server.spec().unread_limit = Duration(50);
+  server.Start();
+  Client client(server.endpoint());
+  const auto spec = OneTensorSpec(32_MiB, 1_MiB);
+  ASSERT_TRUE(client->Create(Object("a"), spec, false).ok());
+  ASSERT_TRUE(PutAll(*client, Object("a"), LayoutOf(spec)).ok());
+  auto context = std::make_shared<transport::Context>();
+  auto stalled = transport::FrameClient::Connect(context, {server.endpoint(), wire::kMaxDataFrame});
+  ASSERT_TRUE((*stalled)->Send(transport::MakeFrame(1, wire::StoreHello{"stalled", 0})).ok());
+  for (std::uint64_t i = 0; i < 32; ++i) {
+    ASSERT_TRUE((*stalled)->Send(transport::MakeFrame(2 + i, wire::GetChunk{"a", i, 0, 0})).ok());
+  }
+  while (server->stats().peers != 2) std::this_thread::yield();
+  while (server->stats().peers != 1) std::this_thread::yield();
+  // Not counted any more: others have the read side to themselves as soon as its replies are gone.
+  stalled->reset();
+  context.reset();
+  EXPECT_EQ(ReadAll(*client, Object("a"), LayoutOf(spec)), 32u);
+  EXPECT_EQ(client->counters().sessions, 1u);
+}
+
 TEST(BlobStoreService, AReaderAndAWriterOfOneClientPassAModelThrough) {
   Server server(8_MiB);
   Client client(server.endpoint(), 4_MiB);

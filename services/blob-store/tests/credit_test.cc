@@ -1,0 +1,69 @@
+#include "services/blob-store/credit.h"
+
+#include <gtest/gtest.h>
+
+#include "tributary/base/units.h"
+
+namespace tributary::service {
+namespace {
+
+using std::chrono::seconds;
+
+class CreditTest : public ::testing::Test {
+ protected:
+  void Ask(const transport::PeerId& peer, std::uint64_t bytes, std::uint64_t unit) {
+    ASSERT_TRUE(ledger_.Request(peer, book_.Of(peer), 1, bytes, unit, now_).ok());
+    ledger_.Grant(now_);
+  }
+
+  memory::Pool pool_{16_MiB};
+  HeldBook book_;
+  std::map<transport::PeerId, std::uint64_t> granted_;
+  CreditLedger ledger_{pool_, [this](const transport::PeerId& peer, std::uint64_t, std::uint64_t bytes) { granted_[peer] += bytes; }};
+  CreditLedger::TimePoint now_;
+  const transport::PeerId a_{"a"};
+  const transport::PeerId b_{"b"};
+};
+
+TEST_F(CreditTest, APeerThatIsAloneLeavesHalfOfTheWriteSide) {
+  Ask(a_, 64_MiB, 1_MiB);
+  EXPECT_EQ(granted_[a_], 4_MiB);
+  Ask(b_, 1_MiB, 1_MiB);
+  EXPECT_EQ(granted_[b_], 1_MiB);
+}
+
+TEST_F(CreditTest, AskingForMoreDoesNotKeepCreditThatIsNotUsed) {
+  Ask(a_, 64_MiB, 4_MiB);
+  for (int i = 0; i < 5; ++i) {
+    now_ += seconds(2);
+    Ask(a_, 64_MiB, 4_MiB);
+  }
+  EXPECT_EQ(ledger_.Idle(now_, Duration(10'000)), std::vector<transport::PeerId>{a_});
+  EXPECT_TRUE(ledger_.Spend(a_, 1_MiB, now_).has_value());
+  EXPECT_TRUE(ledger_.Idle(now_, Duration(10'000)).empty());
+}
+
+TEST_F(CreditTest, WhatIsBeingStagedCountsInTheNextSessionToo) {
+  Ask(a_, 64_MiB, 4_MiB);
+  auto spent = ledger_.Spend(a_, 4_MiB, now_);
+  ASSERT_TRUE(spent);
+  EXPECT_EQ(book_.Of(a_)->puts, 1u);
+  ledger_.Forget(a_);
+  Ask(a_, 64_MiB, 4_MiB);
+  EXPECT_EQ(granted_[a_], 4_MiB);
+  spent.reset();
+  EXPECT_EQ(book_.Of(a_)->puts, 0u);
+  ledger_.Staged(a_, now_);
+  ledger_.Grant(now_);
+  EXPECT_EQ(granted_[a_], 8_MiB);
+}
+
+TEST_F(CreditTest, NothingIsLeftInThePoolWhenAllIsCleared) {
+  Ask(a_, 1_MiB, 1_MiB);
+  EXPECT_EQ(pool_.Use().used[1], 1_MiB);
+  ledger_.Clear();
+  EXPECT_EQ(pool_.Use().used[1], 0u);
+}
+
+}  // namespace
+}  // namespace tributary::service

@@ -1,0 +1,122 @@
+// Frames with a payload: the Reactor's methods that check them against credit and stage them on a worker.
+#include "services/blob-store/reactor.h"
+#include "tributary/wire/object.h"
+
+namespace tributary::service {
+namespace {
+
+// Credit counts payloads; what comes with each of them is bounded by their number.
+constexpr std::uint64_t kMaxPuts = 32;
+
+struct Job {
+  std::optional<CreditLedger::Spent> spent;
+  transport::InFrame frame;
+  void Release() {
+    frame = transport::InFrame();
+    spent.reset();
+  }
+};
+
+Error WithoutCredit(const transport::PeerId& id, const std::string& instance, std::uint64_t bytes) {
+  return MakeError(Code::kProtocol, "peer {} ({}) sent a payload of {} bytes without credit for it", id.str(), instance, bytes);
+}
+
+}  // namespace
+
+bool Reactor::Admit(const PeerId& id, Peer& peer, const transport::InFrame& frame) {
+  const wire::FrameView& view = frame.view();
+  const std::uint64_t header = frame.size() - view.payload.size();
+  if (view.type != wire::Type::kPutChunk && view.type != wire::Type::kCreate) {
+    Violation(id, peer, view.id, MakeError(Code::kProtocol, "a {} message takes no payload", wire::TypeName(view.type)));
+    return false;
+  }
+  if (header > wire::kMaxHeaderWithPayload) {
+    Violation(id, peer, view.id, MakeError(Code::kProtocol, "a header in front of a payload has at most {} bytes, not {}",
+                                           wire::kMaxHeaderWithPayload, header));
+    return false;
+  }
+  if (peer.held->puts >= kMaxPuts) {
+    EndSession(id, MakeError(Code::kUnavailable, "{} chunks of this peer wait to be staged: it sends many small ones at a time", kMaxPuts));
+    return false;
+  }
+  return true;
+}
+
+void Reactor::Credit(const PeerId& id, Peer& peer, const wire::FrameView& view) {
+  const auto request = wire::Expect<wire::CreditRequest>(view);
+  if (!request.ok()) return SendError(id, view.id, request.error());
+  const Status taken = credit_.Request(id, peer.held, view.id, request->bytes, request->unit, Clock::now());
+  if (!taken.ok()) SendError(id, view.id, taken.error());
+}
+
+void Reactor::Put(const PeerId& id, Peer& peer, transport::InFrame frame) {
+  const wire::FrameView& view = frame.view();
+  const std::uint64_t bytes = view.payload.size();
+  auto spent = credit_.Spend(id, bytes, Clock::now());
+  if (!spent) return Violation(id, peer, view.id, WithoutCredit(id, peer.instance, bytes));
+  const auto refuse = [&](const Error& error) {
+    spent.reset();
+    credit_.Staged(id, Clock::now());
+    SendError(id, view.id, error);
+  };
+  const auto put = wire::Expect<wire::PutChunk>(view);
+  if (!put.ok()) return refuse(put.error());
+  auto name = ObjectName::Parse(put->object);
+  if (!name.ok()) return refuse(name.error());
+  if (put->encoding != static_cast<std::uint32_t>(tensor::Encoding::kNative)) {
+    return refuse(MakeError(Code::kInvalidArgument, "chunks of encoding {} are not stored by this version", put->encoding));
+  }
+  auto job = std::make_shared<Job>(Job{std::move(spent), std::move(frame)});
+  const std::uint64_t key = Workers::KeyOf(*name, put->slot);
+  workers_.Post(key, [this, id, job, bytes, put = *put, name = *std::move(name)]() mutable {
+    const std::uint64_t request = job->frame.view().id;
+    const auto staged =
+        store_.PutSlot(name, put.slot, put.generation, job->frame.view().payload, &put.xxh128);
+    if (staged.ok()) {
+      ++counters_.chunks_in;
+      counters_.bytes_in += bytes;
+    }
+    job->Release();
+    std::string reply = staged.ok() ? wire::EncodeFrame(request, wire::PutAck{put.slot})
+                                    : wire::EncodeError(request, staged.error());
+    Post([this, id, ok = staged.ok(), slot = put.slot, name = std::move(name), reply = std::move(reply)]() mutable {
+      credit_.Staged(id, Clock::now());
+      server_->Send(id, {std::move(reply), nullptr});
+      if (ok) reads_.SlotChanged(name, slot);
+    });
+  });
+}
+
+void Reactor::Create(const PeerId& id, Peer& peer, transport::InFrame frame) {
+  const wire::FrameView& view = frame.view();
+  const std::uint64_t bytes = view.payload.size();
+  auto spent = credit_.Spend(id, bytes, Clock::now());
+  if (!spent) return Violation(id, peer, view.id, WithoutCredit(id, peer.instance, bytes));
+  auto job = std::make_shared<Job>(Job{std::move(spent), std::move(frame)});
+  const auto create = wire::Expect<wire::Create>(job->frame.view());
+  const auto name = create.ok() ? ObjectName::Parse(create->object) : Result<ObjectName>(create.error());
+  if (!name.ok()) {
+    const std::uint64_t request = job->frame.view().id;
+    job->Release();
+    credit_.Staged(id, Clock::now());
+    return SendError(id, request, name.error());
+  }
+  workers_.PostSlow([this, id, job, name = *name, replace = create->replace] {
+    const std::uint64_t request = job->frame.view().id;
+    const auto outcome = [&]() -> Result<blob::CreateOutcome> {
+      TRIBUTARY_ASSIGN(const wire::ObjectSpec spec, wire::DecodeObjectSpec(job->frame.view().payload));
+      return store_.Create(name, spec, replace);
+    }();
+    job->Release();
+    std::string reply =
+        outcome.ok() ? wire::EncodeFrame(request, wire::Created{name.str(), outcome->existed, outcome->sealed})
+                     : wire::EncodeError(request, outcome.error());
+    Post([this, id, name, reply = std::move(reply)]() mutable {
+      credit_.Staged(id, Clock::now());
+      server_->Send(id, {std::move(reply), nullptr});
+      reads_.ObjectChanged(name);
+    });
+  });
+}
+
+}  // namespace tributary::service
