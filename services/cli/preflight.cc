@@ -8,6 +8,12 @@
 #include "tributary/corpus/files.h"
 
 namespace tributary::cli {
+namespace {
+
+// Less than a log, a journal and a table of memory need to go on.
+constexpr std::uint64_t kNothing = 1u << 20;
+
+}  // namespace
 
 Result<std::uint64_t> ModelBytes(const job::Job& job) {
   if (job.synthetic()) return job.model.synthetic.bytes;
@@ -51,6 +57,12 @@ Result<std::map<std::string, std::string>> FindData(const job::Job& job, const s
   // One file is enough to know that it is the right directory; the trainers read the others.
   TRIBUTARY_TRY(corpus::ListTextFiles(it->second, job.data.name, 1).status());
   return data;
+}
+
+bool DiskIsFull(const std::string& directory) {
+  std::error_code ec;
+  const auto space = std::filesystem::space(directory, ec);
+  return !ec && space.available < kNothing;
 }
 
 Status CheckRoom(const std::string& directory, std::uint64_t bytes) {

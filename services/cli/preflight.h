@@ -15,6 +15,8 @@ Result<std::uint64_t> ModelBytes(const job::Job& job);
 // Name of data -> path, for the trainers: --data NAME=PATH wins over the job file's own path. kInvalidArgument for flags that
 // the job has no use for, kNotFound where no text lies.
 Result<std::map<std::string, std::string>> FindData(const job::Job& job, const std::vector<std::string>& data_flags);
+// Whether next to nothing can be written below `directory`: why services that are in order end.
+bool DiskIsFull(const std::string& directory);
 // kResourceExhausted, with needed and free bytes, if `directory` has no room for `bytes`.
 Status CheckRoom(const std::string& directory, std::uint64_t bytes);
 

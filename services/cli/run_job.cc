@@ -13,6 +13,7 @@
 #include "services/cli/control_client.h"
 #include "services/cli/invocation.h"
 #include "services/cli/memory_log.h"
+#include "services/cli/preflight.h"
 #include "services/cli/progress.h"
 #include "services/cli/summary.h"
 #include "services/cli/supervisor.h"
@@ -46,6 +47,10 @@ class JobRun {
     if (!status.ok()) {
       if (outcome_.status.empty()) outcome_.status = status.error().code() == Code::kCancelled ? "stopped" : "failed";
       outcome_.message = status.error().message();
+      // Whoever ran into it first: its own words may not even have fitted its log.
+      if (DiskIsFull(dir_.path())) {
+        outcome_.message = fmt::format("the disk of {} is full; free some room: {}", dir_.path(), outcome_.message);
+      }
     } else {
       outcome_.status = "completed";
     }
@@ -54,10 +59,9 @@ class JobRun {
     outcome_.seconds = Seconds(begun_);
     supervisor_.StopAll();
     const OrderedJson summary = MakeSummary(outcome_, supervisor_.children(), memory_);
-    if (const auto written = WriteJsonFile(dir_.File("summary.json"), summary); !written.ok()) {
-      fmt::print(stderr, "tributary run: {}\n", written.error().message());
-      return 1;
-    }
+    const Status written = WriteJsonFile(dir_.File("summary.json"), summary);
+    if (!written.ok()) fmt::print(stderr, "tributary run: {}\n", written.error().message());
+    if (!written.ok() && outcome_.status == "completed") return 1;
     fmt::print("{}", SummaryText(Json::parse(summary.dump()), dir_.path()));
     if (outcome_.status == "completed") {
       if (!spec_.job.synthetic()) fmt::print("try:     {}\n", TryCommand(InvokedAs(), dir_.path()));

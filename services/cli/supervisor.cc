@@ -3,6 +3,7 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <sstream>
 #include <thread>
 
 namespace tributary::cli {
@@ -52,8 +53,11 @@ Status Supervisor::Poll() {
     // A usage error will not mend itself; neither will what fails at each start.
     const bool hopeless = !ending->signalled && (ending->code == 2 || ending->code == 127);
     if (hopeless || child.quick_deaths >= (ending->signalled ? kQuickSignalsAllowed : kQuickDeathsAllowed)) {
-      return MakeError(Code::kUnavailable, "{} does not stay up ({}); its log {} ends:\n{}", child.process.instance,
-                       ending->Text(), child.process.spec.log_path, TailOfFile(child.process.spec.log_path, 5));
+      // The log's end is said before, so that the error stays one line: the last one that people see.
+      std::istringstream tail(TailOfFile(child.process.spec.log_path, 5));
+      for (std::string line; std::getline(tail, line);) say_(fmt::format("{}: {}", child.process.instance, line));
+      return MakeError(Code::kUnavailable, "{} does not stay up ({}); once what its log tells is mended, the same command goes on from here: {}",
+                       child.process.instance, ending->Text(), child.process.spec.log_path);
     }
     child.restart_at = steady_clock::now() + milliseconds(100) * (1 << std::min(child.quick_deaths, 5));
   }

@@ -1,7 +1,7 @@
 // Starts the services of a run, restarts what dies and says so, stops them in reverse order.
 //
 // One thread (the one that lives as long as the process). A child that keeps ending within seconds of its start is given up: Poll
-// then returns an error with the end of its log. Children end with this process, however it ends.
+// then says the end of its log and returns an error of one line that names the log. Children end with this process, however it ends.
 #pragma once
 
 #include <chrono>

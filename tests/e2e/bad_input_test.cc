@@ -5,6 +5,10 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <fstream>
 #include <thread>
 
 #include "tests/e2e/support.h"
@@ -159,24 +163,35 @@ class PortInUse : public testing::TestWithParam<const char*> {};
 TEST_P(PortInUse, IsNamedWithTheFlag) {
   const TempDirectory dir;
   const std::string service = GetParam();
-  const bool coordinator = service == "coordinator";
-  const std::vector<std::string> words{Binary("tributary-" + service), "--listen", "tcp://127.0.0.1:47123", "--metrics-address", "off",
-                                       coordinator ? "--state-dir" : "--data-dir", dir.File("data")};
-  auto first_words = words;
-  if (coordinator) first_words.insert(first_words.end(), {"--blob-store", "tcp://127.0.0.1:47124"});
-  Program first(first_words, dir);
-  Outcome ping;
-  for (int i = 0; i < 50 && ping.exit_code != 0; ++i) {
-    ping = RunProgram({Binary("tributary"), "ping", "tcp://127.0.0.1:47123", "--timeout", "200ms"}, dir);
+  const auto words = [&](const std::string& endpoint, const std::string& data) {
+    std::vector<std::string> all{Binary("tributary-" + service), "--listen", endpoint, "--metrics-address", "off"};
+    if (service == "coordinator") {
+      all.insert(all.end(), {"--state-dir", dir.File(data), "--blob-store", "ipc://" + dir.File("store.sock")});
+    } else {
+      all.insert(all.end(), {"--data-dir", dir.File(data)});
+    }
+    return all;
+  };
+  // The first chooses a free port and tells it in its log.
+  Program first(words("tcp://127.0.0.1:0", "first"), dir);
+  const std::string kScheme = "tcp://127.0.0.1:";
+  std::string port;
+  while (port.empty() && first.Running()) {
+    const std::string log = first.ErrorSoFar();
+    const auto at = log.find(kScheme);
+    if (log.find('\n', at) != std::string::npos && at != std::string::npos) {
+      const auto begin = at + kScheme.size();
+      port = log.substr(begin, log.find_first_not_of("0123456789", begin) - begin);
+    }
+    usleep(10000);
   }
+  ASSERT_FALSE(port.empty()) << first.ErrorSoFar();
+  const Outcome ping = RunProgram({Binary("tributary"), "ping", kScheme + port}, dir);
   ASSERT_EQ(ping.exit_code, 0) << ping.err;
   EXPECT_THAT(ping.out, HasSubstr(service));
-  auto second_words = first_words;
-  second_words.back() = coordinator ? second_words.back() : dir.File("other");
-  if (coordinator) second_words[6] = dir.File("other");
-  const Outcome second = RunProgram(second_words, dir, seconds(20));
+  const Outcome second = RunProgram(words(kScheme + port, "second"), dir, seconds(20));
   EXPECT_EQ(second.exit_code, 1);
-  EXPECT_THAT(second.err, AllOf(HasSubstr("127.0.0.1:47123"), HasSubstr("in use"), HasSubstr("--listen")));
+  EXPECT_THAT(second.err, AllOf(HasSubstr("127.0.0.1:" + port), HasSubstr("in use"), HasSubstr("--listen")));
   first.Kill(SIGTERM);
   EXPECT_EQ(first.Wait(seconds(20)).exit_code, 0) << "SIGTERM is a clean stop";
 }
@@ -184,24 +199,72 @@ INSTANTIATE_TEST_SUITE_P(Services, PortInUse, testing::Values("coordinator", "bl
   return std::string(info.param) == "coordinator" ? "Coordinator" : "BlobStore";
 });
 
-// Disk full in the middle: a small tmpfs gives real ENOSPC. Needs root to mount.
-TEST_F(BadInput, ADiskThatFillsUpFailsTheJobWithItsName) {
-  if (geteuid() != 0) GTEST_SKIP() << "mounting a tmpfs needs root";
-  const std::string mount_point = dir_.File("small");
-  std::filesystem::create_directories(mount_point);
-  if (mount("tmpfs", mount_point.c_str(), "tmpfs", 0, "size=24m") != 0) GTEST_SKIP() << "tmpfs cannot be mounted here";
-  const Outcome outcome = RunProgram({Binary("tributary-blob-store"), "--listen", "ipc://" + dir_.File("s.sock"), "--metrics-address", "off",
-                               "--data-dir", mount_point + "/sub/" + std::string(300, 'x')},
-                              dir_, seconds(20));
-  EXPECT_EQ(outcome.exit_code, 1) << "a directory that cannot be made";
-  // 8 MiB pass the check of room (5 models), 4 of them do not fit beside the journal when something else fills the disk.
-  WriteFile(mount_point + "/filler", std::string(20 << 20, 'x'));
-  const Outcome full = RunProgram({Binary("tributary"), "run", SourceFile("deploy/jobs/synthetic.yaml"), "--set", "model.bytes=4MiB", "--work-dir",
-                            mount_point + "/run", "--no-progress"},
-                           dir_, seconds(60));
-  umount2(mount_point.c_str(), MNT_DETACH);
+// A file system of its own, small enough to fill.
+class SmallDisk {
+ public:
+  SmallDisk(std::string path, const char* size) : path_(std::move(path)) {
+    std::filesystem::create_directories(path_);
+    if (mount("tmpfs", path_.c_str(), "tmpfs", 0, size) != 0) why_not_ = std::strerror(errno);
+  }
+  ~SmallDisk() {
+    if (why_not_.empty()) umount2(path_.c_str(), MNT_DETACH);
+  }
+  const std::string& why_not() const { return why_not_; }
+  void Fill() const {
+    std::ofstream filler(path_ + "/filler", std::ios::binary | std::ios::app);
+    const std::string block(4096, 'x');
+    while (filler << block << std::flush) continue;
+  }
+  void Free() const { std::filesystem::remove(path_ + "/filler"); }
+
+ private:
+  const std::string path_;
+  std::string why_not_;
+};
+
+// Something else fills the disk in the middle of a run: each service may be the one to notice.
+TEST_F(BadInput, ADiskThatFillsUpIsNamedAndHarmsNothingSealed) {
+  const SmallDisk disk(dir_.File("small"), "size=48m");
+  if (!disk.why_not().empty()) GTEST_SKIP() << "a disk to fill needs the right to mount a tmpfs: " << disk.why_not();
+  const std::string work = dir_.File("small/run");
+  std::vector<std::string> words{Binary("tributary"), "run", SourceFile("deploy/jobs/synthetic.yaml"), "--set", "model.bytes=4MiB", "--set",
+                                 "model.fill=constant", "--set", "rounds=60", "--work-dir", work, "--no-progress"};
+  Program program(words, dir_);
+  while (program.Running() && program.ErrorSoFar().find("round 2 of 60 done") == std::string::npos) usleep(1000);
+  ASSERT_TRUE(program.Running()) << program.ErrorSoFar();
+  // Again and again: a round's updates that are removed leave room.
+  for (const auto end = std::chrono::steady_clock::now() + seconds(60); program.Running() && std::chrono::steady_clock::now() < end;) {
+    disk.Fill();
+    usleep(1000);
+  }
+  const Outcome full = program.Wait(seconds(1));
   EXPECT_EQ(full.exit_code, 1);
-  EXPECT_THAT(full.LastErrorLine(), HasSubstr("room"));
+  EXPECT_THAT(full.LastErrorLine(), AllOf(HasSubstr("tributary run: "), HasSubstr("the disk of " + work + " is full"), HasSubstr("free some")))
+      << full.err;
+
+  // Model N is 0.5 + N · (1 + 2) / 2 in every element.
+  int sealed = 0;
+  for (const auto& object : std::filesystem::directory_iterator(work + "/blob-store/objects")) {
+    const std::string name = object.path().filename().string();
+    const std::string kModels = "jobs+synthetic+models+";
+    if (name.rfind(kModels, 0) != 0 || !std::filesystem::exists(object.path() / "root")) continue;
+    ++sealed;
+    const float expected = 0.5f + 1.5f * std::stof(name.substr(kModels.size()));
+    const std::string data = ReadFile((object.path() / "data").string());
+    ASSERT_EQ(data.size(), 4u << 20);
+    for (std::size_t i = 0; i < data.size(); i += sizeof(float)) {
+      float value;
+      std::memcpy(&value, data.data() + i, sizeof value);
+      ASSERT_EQ(value, expected) << name << " at byte " << i;
+    }
+  }
+  EXPECT_GT(sealed, 0) << "a round was done, so there is a model";
+
+  // The remedy that was printed works.
+  disk.Free();
+  if (full.LastErrorLine().find("'--restart'") != std::string::npos) words.push_back("--restart");
+  const Outcome again = RunProgram(words, dir_, seconds(120));
+  EXPECT_EQ(again.exit_code, 0) << full.LastErrorLine() << "\n" << again.err;
 }
 
 TEST_F(BadInput, GenerateRefusesATruncatedModelFile) {

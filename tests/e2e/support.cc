@@ -73,6 +73,8 @@ void Program::Kill(int signal) {
   if (Running()) kill(pid_, signal);
 }
 
+std::string Program::ErrorSoFar() const { return ReadFile(err_path_); }
+
 Outcome Program::Wait(std::chrono::seconds limit) {
   const auto deadline = std::chrono::steady_clock::now() + limit;
   while (Running()) {

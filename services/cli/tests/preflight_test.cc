@@ -103,6 +103,12 @@ TEST(Preflight, GptParametersAreCounted) {
   EXPECT_EQ(*bytes, 124'439'808ull * 4) << "GPT-2 small, as published";
 }
 
+TEST(Preflight, ADiskWithRoomIsNotFull) {
+  EXPECT_FALSE(DiskIsFull("/tmp"));
+  EXPECT_TRUE(DiskIsFull("/proc")) << "nothing can be stored there";
+  EXPECT_FALSE(DiskIsFull("/nowhere/at/all")) << "what cannot be asked is not called full";
+}
+
 TEST(Preflight, NoRoomTellsNeededAndFree) {
   const auto room = CheckRoom("/tmp", 1ull << 60);
   ASSERT_FALSE(room.ok());

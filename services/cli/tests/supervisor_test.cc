@@ -12,7 +12,9 @@
 namespace tributary::cli {
 namespace {
 
+using testing::AllOf;
 using testing::HasSubstr;
+using testing::Not;
 
 class SupervisorTest : public testing::Test {
  protected:
@@ -61,7 +63,10 @@ TEST_F(SupervisorTest, WhatFailsAtEachStartIsGivenUpWithTheEndOfItsLog) {
   const Status status = PollUntil([] { return false; });
   ASSERT_FALSE(status.ok());
   EXPECT_EQ(status.error().code(), Code::kUnavailable);
-  EXPECT_THAT(status.error().message(), HasSubstr("the disk is on fire"));
+  ASSERT_FALSE(said_.empty());
+  EXPECT_EQ(said_.back(), "broken: the disk is on fire");
+  EXPECT_THAT(status.error().message(), AllOf(HasSubstr("broken"), HasSubstr(directory_.File("broken.log")), HasSubstr("the same command")));
+  EXPECT_THAT(status.error().message(), Not(HasSubstr("\n"))) << "it is the last line that people see";
 }
 
 TEST_F(SupervisorTest, AUsageErrorIsNotTriedAgain) {
