@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <functional>
+#include <map>
 
 #include "tributary/base/units.h"
 
@@ -21,21 +23,62 @@ std::size_t TerminalWidth() {
   return 100;
 }
 
-std::string Amount(std::uint64_t done, std::uint64_t total, const std::string& unit) {
-  if (unit == "bytes") return fmt::format("{} of {}", FormatBytes(done), FormatBytes(total));
-  return fmt::format("{} {} of {}", unit.empty() ? "step" : unit, done, total);
+std::string Amount(const wire::SeatStatus& seat) {
+  if (seat.unit == "bytes") return fmt::format("{} of {}", FormatBytes(seat.done), FormatBytes(seat.total));
+  return fmt::format("{} {} of {}", seat.unit.empty() || seat.unit == "steps" ? "step" : seat.unit, seat.done, seat.total);
+}
+
+// The words of the protocol as people say them; one that is not known stands as it is.
+std::string Doing(const std::string& state) {
+  static const std::map<std::string, std::string, std::less<>> kWords = {
+      {"init", "making the model"}, {"download", "downloading"}, {"train", "training"},
+      {"upload", "uploading"},      {"seal", "sealing"},         {"validate", "validating"}};
+  const auto word = kWords.find(state);
+  return word == kWords.end() ? state : word->second;
+}
+
+bool HasTrainer(const wire::SeatStatus& seat) { return seat.state != "free" && seat.state != "lost"; }
+
+// ", loss 2.345, 5100 tokens/s", what there is of it.
+std::string Metrics(const wire::SeatStatus& seat) {
+  std::string text;
+  if (const auto loss = seat.metrics.find("train_loss"); loss != seat.metrics.end()) text += fmt::format(", loss {:.3f}", loss->second);
+  if (const auto speed = seat.metrics.find("tokens_per_second"); speed != seat.metrics.end()) {
+    text += fmt::format(", {:.0f} tokens/s", speed->second);
+  }
+  return text;
 }
 
 std::string SeatLine(const wire::SeatStatus& seat) {
-  std::string line = fmt::format("  {:<12} {:<9}", seat.seat, seat.state);
-  if (seat.total > 0) line += fmt::format(" {} {}", Bar(seat.done, seat.total, 20), Amount(seat.done, seat.total, seat.unit));
-  for (const char* name : {"loss", "train_loss", "tokens_per_second"}) {
-    const auto it = seat.metrics.find(name);
-    if (it == seat.metrics.end()) continue;
-    line += std::string_view(name) == "tokens_per_second" ? fmt::format("  {:.0f} tokens/s", it->second)
-                                                          : fmt::format("  {} {:.3f}", name, it->second);
+  if (seat.state == "free") return "  (waits for a trainer)";
+  std::string line = fmt::format("  {:<12} {:<11}", seat.seat, Doing(seat.state));
+  if (seat.total > 0) line += fmt::format(" {} {}", Bar(seat.done, seat.total, 20), Amount(seat));
+  return line + Metrics(seat);
+}
+
+// What the job as a whole does.
+std::string Headline(const wire::JobStatus& status) {
+  const std::string round = fmt::format("round {} of {}", status.round, status.rounds);
+  std::string text;
+  if (status.phase == "wait") {
+    const auto here = std::count_if(status.seats.begin(), status.seats.end(), HasTrainer);
+    if (static_cast<std::size_t>(here) < status.seats.size()) {
+      text = fmt::format("waiting for trainers: {} of {}", here, status.seats.size());
+    } else {
+      text = "waiting to begin";
+    }
+    if (status.round > 0) text = round + " done, " + text;
+  } else if (status.phase == "init") {
+    text = "making the first model";
+  } else if (status.phase == "aggregate") {
+    text = round + ": averaging the updates";
+    if (status.slots_total > 0) text += fmt::format(", slot {} of {}", status.slots_done, status.slots_total);
+  } else if (status.phase == "seal") {
+    text = round + ": sealing the model";
+  } else {
+    text = round + ": " + Doing(status.phase);
   }
-  return line;
+  return status.message.empty() ? text : text + "; " + status.message;
 }
 
 }  // namespace
@@ -61,14 +104,10 @@ void ProgressView::Clear() {
   lines_drawn_ = 0;
 }
 
-std::vector<std::string> ProgressView::Block(const wire::JobStatus& status, const MemoryLog& memory) const {
-  std::vector<std::string> lines;
-  std::string head = fmt::format("{}  round {} of {}  {}", status.job, status.round, status.rounds, status.phase);
-  if (status.slots_total > 0 && status.phase == "aggregate") {
-    head += fmt::format("  {} slots {} of {}", Bar(status.slots_done, status.slots_total, 20), status.slots_done, status.slots_total);
-  }
-  if (!status.message.empty()) head += "  " + status.message;
-  lines.push_back(head);
+std::vector<std::string> ProgressBlock(const wire::JobStatus& status, const MemoryLog& memory) {
+  std::string head = fmt::format("{}  {}", status.job, Headline(status));
+  if (status.slots_total > 0 && status.phase == "aggregate") head += "  " + Bar(status.slots_done, status.slots_total, 20);
+  std::vector<std::string> lines{head};
   for (std::size_t i = 0; i < status.seats.size() && i < kMaxSeatLines; ++i) lines.push_back(SeatLine(status.seats[i]));
   if (status.seats.size() > kMaxSeatLines) {
     lines.push_back(fmt::format("  … and {} more trainers", status.seats.size() - kMaxSeatLines));
@@ -81,13 +120,26 @@ std::vector<std::string> ProgressView::Block(const wire::JobStatus& status, cons
   return lines;
 }
 
+std::string ProgressLine(const wire::JobStatus& status) {
+  std::string line = Headline(status);
+  for (const auto& seat : status.seats) {
+    // A seat that nobody holds has been counted; an idle one has nothing to tell.
+    if (seat.state == "free" || seat.state == "idle") continue;
+    line += fmt::format(" | {} {}", seat.seat, Doing(seat.state));
+    if (seat.total > 0) line += ", " + Amount(seat);
+    line += Metrics(seat);
+  }
+  return line;
+}
+
 void ProgressView::Update(const wire::JobStatus& status, const MemoryLog& memory) {
   if (!enabled_) return;
   if (terminal_) {
     Clear();
     const std::size_t width = TerminalWidth();
-    for (const std::string& line : Block(status, memory)) fmt::print(stderr, "{}\n", line.substr(0, width - 1));
-    lines_drawn_ = Block(status, memory).size();
+    const auto block = ProgressBlock(status, memory);
+    for (const std::string& line : block) fmt::print(stderr, "{}\n", line.substr(0, width - 1));
+    lines_drawn_ = block.size();
     std::fflush(stderr);
     return;
   }
@@ -96,14 +148,7 @@ void ProgressView::Update(const wire::JobStatus& status, const MemoryLog& memory
   if (key == last_key_ && now - last_line_ < kQuietLine) return;
   last_key_ = key;
   last_line_ = now;
-  std::string line = fmt::format("round {} of {}  {}", status.round, status.rounds, status.phase);
-  if (!status.message.empty()) line += "  " + status.message;
-  for (const auto& seat : status.seats) {
-    line += fmt::format("  | {} {}", seat.seat, seat.state);
-    if (seat.total > 0) line += " " + Amount(seat.done, seat.total, seat.unit);
-    if (const auto loss = seat.metrics.find("loss"); loss != seat.metrics.end()) line += fmt::format(" loss {:.3f}", loss->second);
-  }
-  fmt::print(stderr, "{}\n", line);
+  fmt::print(stderr, "{}\n", ProgressLine(status));
   std::fflush(stderr);
 }
 

@@ -24,8 +24,6 @@ class ProgressView {
   void Clear();  // takes the block off the screen
 
  private:
-  std::vector<std::string> Block(const wire::JobStatus& status, const MemoryLog& memory) const;
-
   const bool enabled_;
   const bool terminal_;
   std::size_t lines_drawn_ = 0;
@@ -33,6 +31,9 @@ class ProgressView {
   std::chrono::steady_clock::time_point last_line_{};
 };
 
+// What a terminal shows, line by line, and the one line for elsewhere.
+std::vector<std::string> ProgressBlock(const wire::JobStatus& status, const MemoryLog& memory);
+std::string ProgressLine(const wire::JobStatus& status);
 // "[#####-----]", `width` cells.
 std::string Bar(std::uint64_t done, std::uint64_t total, int width);
 

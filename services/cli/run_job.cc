@@ -68,7 +68,8 @@ class JobRun {
       return 0;
     }
     std::fflush(stdout);
-    fmt::print(stderr, "tributary run: {}: {}\n", outcome_.status, outcome_.message);
+    const bool told = outcome_.message.rfind(outcome_.status, 0) == 0;  // "stopped by signal 15"
+    fmt::print(stderr, "tributary run: {}{}\n", told ? "" : outcome_.status + ": ", outcome_.message);
     return 1;
   }
 

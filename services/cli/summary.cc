@@ -31,6 +31,16 @@ std::string Table(const std::vector<std::vector<std::string>>& rows) {
   return text;
 }
 
+// Without the columns that no row has anything in: a synthetic job has no losses.
+std::vector<std::vector<std::string>> WithoutEmptyColumns(const std::vector<std::vector<std::string>>& rows) {
+  std::vector<std::vector<std::string>> kept(rows.size());
+  for (std::size_t column = 0; column < rows.front().size(); ++column) {
+    if (std::all_of(rows.begin() + 1, rows.end(), [&](const auto& row) { return row[column] == "-"; })) continue;
+    for (std::size_t i = 0; i < rows.size(); ++i) kept[i].push_back(rows[i][column]);
+  }
+  return kept;
+}
+
 }  // namespace
 
 OrderedJson MakeSummary(const RunOutcome& outcome, const std::vector<Supervisor::Child>& children, const MemoryLog& memory) {
@@ -84,7 +94,7 @@ std::string SummaryText(const Json& summary, const std::string& work_dir) {
                     FormatBytes(round.value("bytes_down", std::uint64_t{0})),
                     fmt::format("{:.1f}", round.value("seconds", 0.0))});
   }
-  if (rows.size() > 1) text += "\n" + Table(rows);
+  if (rows.size() > 1) text += "\n" + Table(WithoutEmptyColumns(rows));
   rows = {{"process", "peak memory", "cpu seconds", "restarts"}};
   for (const Json& service : summary.value("services", Json::array())) {
     rows.push_back({service.value("instance", std::string()), FormatBytes(service.value("peak_rss_bytes", std::uint64_t{0})),

@@ -10,6 +10,7 @@ namespace tributary::cli {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 
 TEST(Summary, HasTheKeysThatChecksRead) {
   MemoryLog memory;
@@ -54,8 +55,20 @@ TEST(Summary, HasTheKeysThatChecksRead) {
 }
 
 TEST(Summary, ARoundWithoutALossShowsADash) {
-  const Json summary = Json::parse(R"({"job":"x","status":"completed","rounds":[{"round":1,"metrics":{}}]})");
-  EXPECT_THAT(SummaryText(summary, "/w"), HasSubstr("-"));
+  const Json summary = Json::parse(
+      R"({"job":"x","status":"completed","rounds":[{"round":1,"metrics":{}},{"round":2,"metrics":{"val_loss":1.5}}]})");
+  const std::string text = SummaryText(summary, "/w");
+  EXPECT_THAT(text, HasSubstr("  1             -  "));
+  EXPECT_THAT(text, HasSubstr("  2        1.5000  "));
+}
+
+TEST(Summary, AColumnThatNoRoundHasIsLeftOut) {
+  const Json summary = Json::parse(R"({"job":"x","status":"completed","rounds":[{"round":1,"metrics":{},"bytes_up":1024}]})");
+  const std::string text = SummaryText(summary, "/w");
+  EXPECT_THAT(text, Not(HasSubstr("loss")));
+  EXPECT_THAT(text, Not(HasSubstr("tokens/s")));
+  EXPECT_THAT(text, Not(HasSubstr(" -")));
+  EXPECT_THAT(text, HasSubstr("1.0 KiB"));
 }
 
 }  // namespace
