@@ -73,6 +73,9 @@ int SubmitCommand(int argc, char** argv) {
   request.name = job->name;
   request.text = *merged;
   const auto reply = Ask<wire::Submitted>(options, request);
+  if (!reply.ok() && reply.error().code() == Code::kAlreadyExists) {
+    return Report("submit", Error(reply.error().code(), reply.error().message() + ": --set name=OTHER"));
+  }
   if (!reply.ok()) return Report("submit", reply.error());
   fmt::print("{}\n", reply->job);
   return config::kExitDone;

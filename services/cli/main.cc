@@ -1,7 +1,9 @@
 // `tributary`: run a federation on this machine, or talk to one that runs elsewhere.
 #include <fmt/core.h>
 
-#include <cstring>
+#include <algorithm>
+#include <iterator>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -28,6 +30,9 @@ constexpr Command kCommands[] = {
     {"ping", tributary::cli::PingCommand, "ask an endpoint who it is"},
 };
 
+// Names that later releases give a meaning to: whoever types one has not mistyped another.
+constexpr std::string_view kLater[] = {"bench", "get", "keygen", "logs", "model import", "put", "report", "resume", "train"};
+
 void PrintHelp() {
   fmt::print("tributary {}: federated learning for models larger than memory\n\n", tributary::config::Version());
   fmt::print("usage: tributary COMMAND [words]    tributary COMMAND --help\n\n");
@@ -47,17 +52,28 @@ int main(int argc, char** argv) {
     fmt::print("tributary {}\n", tributary::config::Version());
     return 0;
   }
+  // A command is a word, or "model" and a word.
   std::vector<std::string> names;
+  bool group = false;
   for (const Command& command : kCommands) {
-    const auto space = command.words.find(' ');
-    names.emplace_back(command.words.substr(0, space));
-    if (first != names.back()) continue;
-    if (space == std::string_view::npos) return command.run(argc - 1, argv + 1);
-    if (argc > 2 && command.words.substr(space + 1) == argv[2]) return command.run(argc - 2, argv + 2);
-    fmt::print(stderr, "tributary: write 'tributary {}'\n", command.words);
+    names.emplace_back(command.words);
+    group = group || command.words.starts_with(std::string(first) + " ");
+  }
+  const std::string_view second = group && argc > 2 ? argv[2] : "";
+  if (group && (second == "--help" || second == "-h")) {
+    PrintHelp();
+    return 0;
+  }
+  const std::string words = second.empty() ? std::string(first) : fmt::format("{} {}", first, second);
+  for (const Command& command : kCommands) {
+    const int used = second.empty() ? 1 : 2;
+    if (command.words == words) return command.run(argc - used, argv + used);
+  }
+  if (std::find(std::begin(kLater), std::end(kLater), words) != std::end(kLater)) {
+    fmt::print(stderr, "tributary: '{}' is not in this release; 'tributary --help' lists what is\n", words);
     return 2;
   }
-  fmt::print(stderr, "tributary: no command '{}'{}; 'tributary --help' lists them\n", first,
-             tributary::DidYouMean(first, names));
+  const std::string meant = tributary::DidYouMean(words, names);
+  fmt::print(stderr, "tributary: no command '{}'{} 'tributary --help' lists them\n", words, meant.empty() ? ";" : meant);
   return 2;
 }

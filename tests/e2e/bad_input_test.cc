@@ -71,6 +71,59 @@ TEST_F(BadInput, MissingDataNamesThePlaceAndTheFlag) {
   EXPECT_THAT(outcome.LastErrorLine(), AllOf(HasSubstr("/nowhere/text"), HasSubstr("--data fortunes=PATH")));
 }
 
+TEST_F(BadInput, AnUnknownCommandIsNamedWithTheNearest) {
+  const auto run = [this](std::vector<std::string> words) {
+    words.insert(words.begin(), Binary("tributary"));
+    return RunProgram(std::move(words), dir_);
+  };
+  const Outcome mistyped = run({"rnu", "job.yaml"});
+  EXPECT_EQ(mistyped.exit_code, 2);
+  EXPECT_EQ(mistyped.LastErrorLine(), "tributary: no command 'rnu'; did you mean 'run'? 'tributary --help' lists them");
+  const Outcome unlike = run({"frobnicate"});
+  EXPECT_EQ(unlike.exit_code, 2);
+  EXPECT_EQ(unlike.LastErrorLine(), "tributary: no command 'frobnicate'; 'tributary --help' lists them");
+  const Outcome second = run({"model", "exprot", "x"});
+  EXPECT_EQ(second.exit_code, 2);
+  EXPECT_THAT(second.LastErrorLine(), AllOf(HasSubstr("'model exprot'"), HasSubstr("'model export'?")));
+  for (const char* later : {"logs", "resume", "put", "get", "report", "train", "bench", "keygen"}) {
+    const Outcome outcome = run({later, "x"});
+    EXPECT_EQ(outcome.exit_code, 2) << later;
+    EXPECT_THAT(outcome.LastErrorLine(), HasSubstr(fmt::format("'{}' is not in this release", later)));
+  }
+  const Outcome import = run({"model", "import", "x"});
+  EXPECT_EQ(import.exit_code, 2);
+  EXPECT_THAT(import.LastErrorLine(), HasSubstr("'model import' is not in this release"));
+  const Outcome help = run({"model", "--help"});
+  EXPECT_EQ(help.exit_code, 0);
+  EXPECT_THAT(help.out, HasSubstr("model export"));
+  EXPECT_EQ(run({"model"}).exit_code, 2);
+}
+
+TEST_F(BadInput, AJobWhoseNameIsTakenNamesTheFlag) {
+  Program coordinator({Binary("tributary-coordinator"), "--listen", "ipc://" + dir_.File("c.sock"), "--metrics-address", "off",
+                       "--state-dir", dir_.File("state"), "--blob-store", "ipc://" + dir_.File("store.sock")},
+                      dir_);
+  const std::vector<std::string> words{Binary("tributary"), "submit", SourceFile("deploy/jobs/synthetic.yaml"), "--coordinator",
+                                       "ipc://" + dir_.File("c.sock")};
+  EXPECT_EQ(RunProgram(words, dir_).exit_code, 0);
+  const Outcome outcome = RunProgram(words, dir_);
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_THAT(outcome.LastErrorLine(), AllOf(HasSubstr("synthetic exists"), HasSubstr("--set name=OTHER")));
+}
+
+TEST_F(BadInput, AStopIsToldOnceAndTheSameCommandGoesOn) {
+  const std::vector<std::string> words{Binary("tributary"), "run",   SourceFile("deploy/jobs/synthetic.yaml"), "--set", "model.bytes=64MiB",
+                                       "--set",             "rounds=6", "--work-dir", dir_.File("run"), "--no-progress"};
+  Program program(words, dir_);
+  while (program.Running() && program.ErrorSoFar().find("round 1 of 6 done") == std::string::npos) usleep(10000);
+  program.Kill(SIGTERM);
+  const Outcome stopped = program.Wait(seconds(60));
+  EXPECT_EQ(stopped.exit_code, 1);
+  EXPECT_EQ(stopped.LastErrorLine(), "tributary run: stopped by signal 15; the same command goes on from here");
+  EXPECT_THAT(stopped.out, testing::Not(HasSubstr("loss"))) << "no round of this job has one";
+  EXPECT_EQ(RunProgram(words, dir_, seconds(120)).exit_code, 0);
+}
+
 TEST_F(BadInput, ADataFlagThatTheJobHasNoUseForIsAUsageError) {
   const auto run = [this](const std::string& data) {
     return RunProgram({Binary("tributary"), "run", SourceFile("deploy/jobs/quickstart.yaml"), "--data", data, "--work-dir", dir_.File("run")},
