@@ -1,26 +1,18 @@
 #include "disk_object.h"
 
 #include <fcntl.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 
-#include "manifest.h"
 #include "slot_table.h"
 
 namespace tributary::blob {
-namespace {
-
-constexpr std::uint64_t kMaxSpecBytes = 64u << 20;
-constexpr std::uint64_t kMaxRootBytes = 256u << 20;
-
-}  // namespace
 
 Status DiskObject::Make(const std::filesystem::path& directory, const wire::ObjectSpec& spec) {
   TRIBUTARY_ASSIGN(const ObjectShape shape, ObjectShape::Make(spec));
   const std::string text = wire::EncodeObjectSpec(spec);
   TRIBUTARY_TRY(WriteWholeFile(directory / "spec", std::as_bytes(std::span(text)), false));
+  TRIBUTARY_TRY(WriteBootMark(directory));
   TRIBUTARY_TRY(MakeReserved(directory / "slots", shape.slots() * kSlotRecordBytes));
   return MakeReserved(directory / "data", shape.bytes());
 }
@@ -33,11 +25,8 @@ Result<std::shared_ptr<DiskObject>> DiskObject::Load(ObjectName name, std::files
   object->kind_ = spec->kind;
   object->sample_count_ = spec->sample_count;
   TRIBUTARY_ASSIGN(const bool sealed, Exists(object->directory_ / "root"));
-  if (sealed) {
-    TRIBUTARY_ASSIGN(const std::string root, ReadWholeFile(object->directory_ / "root", kMaxRootBytes));
-    object->digest_ = RootDigest(root);
-    object->sealed_ = true;
-  }
+  if (sealed) TRIBUTARY_TRY(object->LoadRoot(*spec));
+  if (sealed || !object->OfAnotherBoot()) object->verified_ = object->shape_.slots();
   TRIBUTARY_TRY(object->CountSlots());
   return object;
 }
@@ -97,6 +86,7 @@ Result<bool> DiskObject::HasSpec(const wire::ObjectSpec& spec) const {
 
 Result<std::vector<tensor::SlotRange>> DiskObject::Missing(tensor::SlotRange range, std::uint64_t generation) {
   TRIBUTARY_TRY(shape_.CheckRange(name_, range));
+  if (!sealed_) TRIBUTARY_TRY(Verify(range.end));
   TRIBUTARY_ASSIGN(const auto files, Files());
   std::vector<tensor::SlotRange> missing;
   TRIBUTARY_TRY(ScanRecords(files->slots, range, directory_ / "slots", [&](std::uint64_t slot, const SlotMeta* meta) {
@@ -116,6 +106,8 @@ Result<SlotMeta> DiskObject::Put(std::uint64_t slot, std::uint64_t generation, s
   TRIBUTARY_TRY(shape_.CheckChunk(name_, slot, bytes.size()));
   const std::shared_lock life(life_);
   if ((*gone = retired())) return NoSuchObject(name_);
+  // In this order: a seal that ends in between has set the second before it clears the first.
+  if (sealing_) return MakeError(Code::kConflict, "object '{}' is being sealed: it takes no chunks", name_.str());
   if (sealed_) return ObjectSealed(name_);
   TRIBUTARY_ASSIGN(const auto files, Files());
   const auto table = directory_ / "slots";
@@ -126,7 +118,7 @@ Result<SlotMeta> DiskObject::Put(std::uint64_t slot, std::uint64_t generation, s
   }
   const SlotMeta meta{generation, static_cast<std::uint32_t>(bytes.size()), digest};
   // The same bytes again, as after a lost acknowledgement: at most the generation changes.
-  const bool same = before && before->digest == digest;
+  const bool same = before && before->digest == digest && slot < verified_;
   if (same && before->generation == generation) return meta;
   if (!same) {
     if (before) {
@@ -174,7 +166,7 @@ Result<SlotMeta> DiskObject::Get(std::uint64_t slot, std::span<std::byte> out) {
   }
   // An open object asks for the slot again (Missing); a sealed one stays as it is for whoever repairs it.
   const std::shared_lock life(life_);
-  if (!sealed_) {
+  if (!sealing_ && !sealed_) {
     const std::unique_lock stripe(StripeOf(slot));
     TRIBUTARY_ASSIGN(const std::optional<SlotMeta> now, ReadRecord(files->slots, slot, table));
     if (now && now->digest == meta->digest) {
@@ -185,114 +177,8 @@ Result<SlotMeta> DiskObject::Get(std::uint64_t slot, std::span<std::byte> out) {
   return Lost(slot, "its bytes do not match their XXH3-128 digest");
 }
 
-Result<std::string> DiskObject::Seal(std::uint64_t generation, bool durable) {
-  const std::unique_lock life(life_);
-  if (retired()) return NoSuchObject(name_);
-  TRIBUTARY_ASSIGN(const auto files, Files());
-  const bool was_sealed = sealed_;
-  if (!was_sealed || generation != 0) {
-    std::uint64_t missing = 0;
-    std::uint64_t first = 0;
-    std::optional<Error> other;
-    TRIBUTARY_TRY(ScanRecords(files->slots, {0, shape_.slots()}, directory_ / "slots",
-                              [&](std::uint64_t slot, const SlotMeta* meta) {
-                                if (meta == nullptr) {
-                                  if (missing++ == 0) first = slot;
-                                } else if (generation != 0 && meta->generation != generation && !other) {
-                                  other = OtherGeneration(name_, slot, meta->generation, generation);
-                                }
-                                return Ok();
-                              }));
-    if (missing > 0 && was_sealed) return Lost(first, "its record in the slot table cannot be read");
-    if (missing > 0) return SlotsMissing(name_, missing, shape_.slots(), first);
-    if (other) return *other;
-  }
-  if (!was_sealed) TRIBUTARY_TRY(WriteManifest(*files, durable));
-  if (durable) {
-    if (was_sealed) TRIBUTARY_TRY(SyncAll(*files));
-    TRIBUTARY_TRY(SyncDirectory(directory_));
-    TRIBUTARY_TRY(SyncDirectory(directory_.parent_path()));
-  }
-  const std::lock_guard lock(state_);
-  return digest_;
-}
-
-Status DiskObject::SyncAll(const OpenFiles& files) const {
-  if (fdatasync(files.data.get()) != 0) return ErrnoError(errno, "syncing " + (directory_ / "data").string());
-  if (fdatasync(files.slots.get()) != 0) return ErrnoError(errno, "syncing " + (directory_ / "slots").string());
-  for (const char* file : {"spec", "pages", "root"}) {
-    TRIBUTARY_ASSIGN(const bool there, Exists(directory_ / file));
-    if (there) TRIBUTARY_TRY(SyncData(directory_ / file));
-  }
-  return Ok();
-}
-
-Status DiskObject::WriteManifest(const OpenFiles& files, bool durable) {
-  TRIBUTARY_ASSIGN(wire::ObjectSpec spec, Spec());
-  const auto pages = directory_ / "pages";
-  Manifest manifest;
-  {
-    TRIBUTARY_ASSIGN(const Fd out, OpenFile(pages, O_WRONLY | O_CREAT | O_TRUNC));
-    std::uint64_t offset = 0;
-    ManifestBuilder builder([&](const std::string& page) -> Status {
-      TRIBUTARY_TRY(WriteAt(out, std::as_bytes(std::span(page)), offset, pages));
-      offset += page.size();
-      return Ok();
-    });
-    TRIBUTARY_TRY(ScanRecords(files.slots, {0, shape_.slots()}, directory_ / "slots",
-                              [&](std::uint64_t slot, const SlotMeta* meta) {
-                                if (meta == nullptr) return Status(Lost(slot, "its record changed while it was sealed"));
-                                return builder.Add(meta->digest, meta->bytes);
-                              }));
-    TRIBUTARY_ASSIGN(manifest, builder.Finish(std::move(spec)));
-  }
-  // Everything that the root speaks of is on the disk before the root is.
-  if (durable) {
-    TRIBUTARY_TRY(SyncAll(files));
-    TRIBUTARY_TRY(SyncDirectory(directory_));
-  }
-  TRIBUTARY_TRY(WriteWholeFile(directory_ / "root.tmp", std::as_bytes(std::span(manifest.root)), durable));
-  TRIBUTARY_TRY(RenamePath(directory_ / "root.tmp", directory_ / "root"));
-  const std::lock_guard lock(state_);
-  digest_ = manifest.digest;
-  sealed_ = true;
-  return Ok();
-}
-
-Result<wire::ManifestRoot> DiskObject::Root() const {
-  if (!sealed_) return MakeError(Code::kUnavailable, "object '{}' is not sealed yet", name_.str());
-  TRIBUTARY_ASSIGN(const std::string text, ReadWholeFile(directory_ / "root", kMaxRootBytes));
-  {
-    const std::lock_guard lock(state_);
-    if (RootDigest(text) != digest_) {
-      return MakeError(Code::kDataLoss, "{} changed since it was opened", (directory_ / "root").string());
-    }
-  }
-  auto root = wire::DecodeManifestRoot(std::as_bytes(std::span(text)));
-  if (!root.ok()) {
-    return MakeError(Code::kDataLoss, "{} is damaged: {}", (directory_ / "root").string(), root.error().message());
-  }
-  return root;
-}
-
-Result<std::vector<wire::SlotDigest>> DiskObject::Page(std::uint64_t page) const {
-  if (!sealed_) return MakeError(Code::kUnavailable, "object '{}' is not sealed yet", name_.str());
-  if (page >= PageCount(shape_.slots())) {
-    return MakeError(Code::kNotFound, "object '{}' has no page {}: it has {}", name_.str(), page,
-                     PageCount(shape_.slots()));
-  }
-  const auto path = directory_ / "pages";
-  TRIBUTARY_ASSIGN(const Fd fd, OpenFile(path, O_RDONLY));
-  const std::uint64_t first = page * wire::kPageDigests;
-  const std::uint64_t count = std::min(wire::kPageDigests, shape_.slots() - first);
-  std::vector<std::byte> bytes(count * wire::kSlotDigestBytes);
-  TRIBUTARY_ASSIGN(const std::size_t got, ReadAt(fd, bytes, first * wire::kSlotDigestBytes, path));
-  // The root names each page's SHA-256, so a reader finds flipped bits; a cut file shows here.
-  if (got != bytes.size()) return MakeError(Code::kDataLoss, "{} is cut off in page {}", path.string(), page);
-  return wire::DecodePage(bytes);
-}
-
 void DiskObject::Retire() {
+  const std::lock_guard one(seal_);
   const std::unique_lock life(life_);
   const std::lock_guard lock(state_);
   retired_ = true;

@@ -1,8 +1,11 @@
 // Private: one object's directory: its chunks, slot table and manifest.
 //
-// Thread-safe: calls on different slots run side by side, those on one slot exclude each other as readers and a writer; a seal or
-// retirement waits for puts and keeps them out. Files are opened when needed and closed by the store (CloseFiles)
-// when too many are open; a call under way keeps them until it is done.
+// Thread-safe: calls on different slots run side by side, those on one slot exclude each other as readers and a writer. A seal waits for
+// puts under way; those that come while it writes and syncs are refused. Files are opened when needed and closed by the store
+// (CloseFiles) when too many are open; a call under way keeps them until it is done.
+//
+// Records that this boot of the machine did not write may tell of data that power loss took: an open object's slots are read again
+// before Missing or Seal believes them (disk_verify.cc), and so are all slots after a sync that failed.
 #pragma once
 
 #include <array>
@@ -24,6 +27,8 @@ struct OpenFiles {
 
 class DiskObject {
  public:
+  static constexpr std::uint64_t kMaxSpecBytes = 64u << 20;
+
   // Writes the files of a new object into `directory` (which exists and is not yet in its place).
   static Status Make(const std::filesystem::path& directory, const wire::ObjectSpec& spec);
   // kDataLoss when its spec or manifest cannot be read.
@@ -33,6 +38,8 @@ class DiskObject {
   Result<wire::ObjectSpec> Spec() const;
   Result<bool> HasSpec(const wire::ObjectSpec& spec) const;
   Result<std::vector<tensor::SlotRange>> Missing(tensor::SlotRange range, std::uint64_t generation);
+  // Before the bytes are hashed: slot number, size, numbers.
+  Status CheckContent(std::uint64_t slot, std::span<const std::byte> bytes) const { return shape_.CheckContent(name_, slot, bytes); }
   // `gone` is set when the object was retired before the call.
   Result<SlotMeta> Put(std::uint64_t slot, std::uint64_t generation, std::span<const std::byte> bytes,
                        const wire::SlotDigest& digest, bool* gone);
@@ -41,6 +48,8 @@ class DiskObject {
   Result<std::string> Seal(std::uint64_t generation, bool durable);
   Result<wire::ManifestRoot> Root() const;
   Result<std::vector<wire::SlotDigest>> Page(std::uint64_t page) const;
+  Result<std::uint64_t> DocumentBytes(Document document, std::uint64_t page) const;
+  Status ReadDocument(Document document, std::uint64_t page, std::span<std::byte> out) const;
 
   bool sealed() const { return sealed_; }
   const ObjectName& name() const { return name_; }
@@ -56,6 +65,21 @@ class DiskObject {
   bool retired() const;
   std::shared_mutex& StripeOf(std::uint64_t slot);
   Status CountSlots();
+  // Of a sealed object: kDataLoss unless it can be read and fits the spec.
+  Status LoadRoot(const wire::ObjectSpec& spec);
+  Status CheckPage(std::uint64_t page) const;
+  Status CheckRoot(std::span<const std::byte> text) const;
+
+  // Whether the object's mark is of another boot than this one.
+  bool OfAnotherBoot() const;
+  static Status WriteBootMark(const std::filesystem::path& directory);
+  // Reads the present slots below `end` that were not read since Distrust, and clears records whose data is not there. In a sealed
+  // object that is kDataLoss instead.
+  Status Verify(std::uint64_t end);
+  // What the records say has to be verified, now and after a restart.
+  void Distrust(const OpenFiles& files);
+
+  Status CheckComplete(const OpenFiles& files, std::uint64_t generation);
   void Count(const SlotMeta* before, const SlotMeta* after);
   Status WriteManifest(const OpenFiles& files, bool durable);
   Status SyncAll(const OpenFiles& files) const;
@@ -68,8 +92,13 @@ class DiskObject {
   std::uint64_t sample_count_ = 0;
   std::atomic<bool> sealed_{false};
 
-  // Held shared by puts, exclusively by Seal and Retire. Order: life_, then a stripe, then state_.
+  // Order of locks: seal_, verify_, life_, a stripe, state_.
+  std::mutex seal_;    // one Seal or Retire at a time
+  std::mutex verify_;  // one Verify at a time
+  std::atomic<std::uint64_t> verified_{0};  // slots below it are as their records say; changes with verify_ held
+  // Held shared by puts, exclusively by Seal while it looks at what is there, and by Retire.
   std::shared_mutex life_;
+  std::atomic<bool> sealing_{false};  // rises while life_ is held exclusively
   std::array<std::shared_mutex, 16> stripes_;
 
   mutable std::mutex state_;

@@ -50,9 +50,10 @@ class DiskStore final : public LocalStore {
       if (same) return CreateOutcome{true, (*found)->sealed()};
       if ((*found)->sealed() || !replace) return OtherSpec(name, (*found)->sealed());
     } else if (found.error().code() == Code::kDataLoss) {
-      // An open object that power loss left unreadable holds nothing; a sealed one is never thrown away.
+      // An open object that power loss left unreadable holds nothing. A sealed one is thrown away only if that was asked for and it is
+      // known to be no model: updates are put again.
       TRIBUTARY_ASSIGN(const bool sealed, Exists(objects_ / FileNameOf(name) / "root"));
-      if (sealed) return found.error();
+      if (sealed && !(replace && IsNoModel(name))) return found.error();
       log::Warning("replaced: {}", found.error().message());
       there = true;
     } else if (found.error().code() != Code::kNotFound) {
@@ -133,12 +134,14 @@ class DiskStore final : public LocalStore {
     TRIBUTARY_ASSIGN(auto object, Find(name));
     wire::SlotDigest digest{{}, digest::ComputeXxh128(bytes)};
     if (expected != nullptr && *expected != digest.xxh128) return DigestMismatch(name, slot, "as received");
+    TRIBUTARY_TRY(object->CheckContent(slot, bytes));
     digest.sha256 = digest::ComputeSha256(bytes);
     bool gone = false;
     auto put = object->Put(slot, generation, bytes, digest, &gone);
     if (gone) {
       // Replaced while the bytes were hashed: they belong to the new one, if they fit it.
       TRIBUTARY_ASSIGN(object, Find(name));
+      TRIBUTARY_TRY(object->CheckContent(slot, bytes));
       put = object->Put(slot, generation, bytes, digest, &gone);
     }
     if (put.ok()) Changed();
@@ -151,6 +154,14 @@ class DiskStore final : public LocalStore {
   Result<SlotMeta> GetSlot(const ObjectName& name, std::uint64_t slot, std::span<std::byte> out) override {
     TRIBUTARY_ASSIGN(const auto object, Find(name));
     return object->Get(slot, out);
+  }
+  Result<std::uint64_t> DocumentBytes(const ObjectName& name, Document document, std::uint64_t page) override {
+    TRIBUTARY_ASSIGN(const auto object, Find(name));
+    return object->DocumentBytes(document, page);
+  }
+  Status ReadDocument(const ObjectName& name, Document document, std::uint64_t page, std::span<std::byte> out) override {
+    TRIBUTARY_ASSIGN(const auto object, Find(name));
+    return object->ReadDocument(document, page, out);
   }
 
  private:
@@ -184,6 +195,14 @@ class DiskStore final : public LocalStore {
       recent_.pop_back();
     }
     return entry.object;
+  }
+
+  // As the spec of an object that cannot be loaded tells.
+  bool IsNoModel(const ObjectName& name) const {
+    const auto text = ReadWholeFile(objects_ / FileNameOf(name) / "spec", DiskObject::kMaxSpecBytes);
+    if (!text.ok()) return false;
+    const auto spec = wire::DecodeObjectSpec(std::as_bytes(std::span(*text)));
+    return spec.ok() && spec->kind != wire::ObjectKind::kModel;
   }
 
   // Moves the object's directory out of sight and deletes it. Absent is fine. REQUIRES admin_.

@@ -74,6 +74,23 @@ Status WriteAt(const Fd& fd, std::span<const std::byte> bytes, std::uint64_t off
   return Ok();
 }
 
+Result<std::uint64_t> FileBytes(const std::filesystem::path& path) {
+  struct stat info {};
+  if (stat(path.c_str(), &info) != 0) return PathError(path, "looking at");
+  return static_cast<std::uint64_t>(info.st_size);
+}
+
+Status ReadExactly(const std::filesystem::path& path, std::span<std::byte> out) {
+  TRIBUTARY_ASSIGN(const Fd fd, OpenFile(path, O_RDONLY));
+  TRIBUTARY_ASSIGN(const std::size_t got, ReadAt(fd, out, 0, path));
+  std::byte more;
+  TRIBUTARY_ASSIGN(const std::size_t rest, ReadAt(fd, {&more, 1}, got, path));
+  if (got == out.size() && rest == 0) return Ok();
+  return MakeError(Code::kUnavailable, "{} changed while it was read; ask again", path.string());
+}
+
+void DropCached(const Fd& fd) { posix_fadvise(fd.get(), 0, 0, POSIX_FADV_DONTNEED); }
+
 Result<std::string> ReadWholeFile(const std::filesystem::path& path, std::uint64_t limit) {
   TRIBUTARY_ASSIGN(const Fd fd, OpenFile(path, O_RDONLY));
   struct stat info {};

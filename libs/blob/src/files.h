@@ -31,6 +31,11 @@ Result<Fd> OpenFile(const std::filesystem::path& path, int flags);
 // Bytes read: fewer than asked only at the end of the file.
 Result<std::size_t> ReadAt(const Fd& fd, std::span<std::byte> out, std::uint64_t offset, const std::filesystem::path& path);
 Status WriteAt(const Fd& fd, std::span<const std::byte> bytes, std::uint64_t offset, const std::filesystem::path& path);
+Result<std::uint64_t> FileBytes(const std::filesystem::path& path);
+// A file of exactly out.size() bytes; kUnavailable when it has another size.
+Status ReadExactly(const std::filesystem::path& path, std::span<std::byte> out);
+// The next reads come from the disk, where the system allows it.
+void DropCached(const Fd& fd);
 // A file of at most `limit` bytes.
 Result<std::string> ReadWholeFile(const std::filesystem::path& path, std::uint64_t limit);
 Status WriteWholeFile(const std::filesystem::path& path, std::span<const std::byte> bytes, bool sync);

@@ -162,7 +162,7 @@ class MemoryStore final : public LocalStore {
     {
       const std::unique_lock lock(mutex_);
       TRIBUTARY_ASSIGN(Object* object, Find(name));
-      TRIBUTARY_TRY(object->shape.CheckChunk(name, slot, bytes.size()));
+      TRIBUTARY_TRY(object->shape.CheckContent(name, slot, bytes));
       if (object->sealed()) return ObjectSealed(name);
       Slot& place = object->slots[slot];
       if (!place.bytes.empty() && place.meta.generation > generation) {
@@ -194,7 +194,32 @@ class MemoryStore final : public LocalStore {
     return place.meta;
   }
 
+  Result<std::uint64_t> DocumentBytes(const ObjectName& name, Document document, std::uint64_t page) override {
+    TRIBUTARY_ASSIGN(const std::string text, Text(name, document, page));
+    return std::uint64_t{text.size()};
+  }
+
+  Status ReadDocument(const ObjectName& name, Document document, std::uint64_t page, std::span<std::byte> out) override {
+    TRIBUTARY_ASSIGN(const std::string text, Text(name, document, page));
+    if (text.size() != out.size()) return MakeError(Code::kUnavailable, "object '{}' was replaced; ask again", name.str());
+    std::ranges::copy(std::as_bytes(std::span(text)), out.begin());
+    return Ok();
+  }
+
  private:
+  Result<std::string> Text(const ObjectName& name, Document document, std::uint64_t page) {
+    if (document == Document::kSpec) {
+      TRIBUTARY_ASSIGN(const wire::ObjectSpec spec, Spec(name));
+      return wire::EncodeObjectSpec(spec);
+    }
+    if (document == Document::kRoot) {
+      TRIBUTARY_ASSIGN(const wire::ManifestRoot root, Root(name));
+      return wire::EncodeManifestRoot(root);
+    }
+    TRIBUTARY_ASSIGN(const std::vector<wire::SlotDigest> digests, Page(name, page));
+    return wire::EncodePage(digests);
+  }
+
   Result<Object*> Find(const ObjectName& name) {
     const auto it = objects_.find(name);
     if (it == objects_.end()) return NoSuchObject(name);

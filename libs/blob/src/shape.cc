@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "finite.h"
+
 namespace tributary::blob {
 
 Result<ObjectShape> ObjectShape::Make(const wire::ObjectSpec& spec) {
@@ -14,10 +16,11 @@ Result<ObjectShape> ObjectShape::Make(const wire::ObjectSpec& spec) {
   for (const tensor::Section& section : layout.sections()) {
     const std::uint64_t width = tensor::ElementBytes(section.dtype);
     shape.parts_.push_back(
-        {section.slots, shape.bytes_, section.elements_per_slot * width, section.elements * width});
+        {section.slots, shape.bytes_, section.elements_per_slot * width, section.elements * width, section.dtype});
     shape.bytes_ += section.elements * width;
   }
   shape.slots_ = layout.slot_count();
+  shape.update_ = spec.kind == wire::ObjectKind::kUpdate;
   return shape;
 }
 
@@ -45,6 +48,15 @@ Status ObjectShape::CheckChunk(const ObjectName& name, std::uint64_t slot, std::
   if (bytes == SlotBytes(slot)) return Ok();
   return MakeError(Code::kInvalidArgument, "slot {} of object '{}' takes a chunk of {} bytes, not {}", slot, name.str(),
                    SlotBytes(slot), bytes);
+}
+
+Status ObjectShape::CheckContent(const ObjectName& name, std::uint64_t slot, std::span<const std::byte> bytes) const {
+  TRIBUTARY_TRY(CheckChunk(name, slot, bytes.size()));
+  if (!update_ || AllFinite(PartOf(slot).dtype, bytes)) return Ok();
+  return MakeError(Code::kInvalidArgument,
+                   "slot {} of update '{}' holds NaN or infinity and is refused; did its training diverge? Lower the learning rate or "
+                   "clip gradients",
+                   slot, name.str());
 }
 
 Status ObjectShape::CheckRange(const ObjectName& name, tensor::SlotRange range) const {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "tributary/base/names.h"
@@ -28,6 +29,8 @@ class ObjectShape {
   Status CheckSlot(const ObjectName& name, std::uint64_t slot) const;
   // Slot number and length.
   Status CheckChunk(const ObjectName& name, std::uint64_t slot, std::uint64_t bytes) const;
+  // CheckChunk, and kInvalidArgument for an update whose numbers are not all finite: one would spoil every later round.
+  Status CheckContent(const ObjectName& name, std::uint64_t slot, std::span<const std::byte> bytes) const;
   // kInvalidArgument unless begin <= end <= slots().
   Status CheckRange(const ObjectName& name, tensor::SlotRange range) const;
 
@@ -37,10 +40,12 @@ class ObjectShape {
     std::uint64_t offset;      // of its first slot
     std::uint64_t slot_bytes;  // but for the last
     std::uint64_t bytes;       // in all
+    tensor::DType dtype;
   };
   const Part& PartOf(std::uint64_t slot) const;
 
   std::vector<Part> parts_;
+  bool update_ = false;
   std::uint64_t slots_ = 0;
   std::uint64_t bytes_ = 0;
 };

@@ -11,6 +11,7 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <limits>
 #include <memory>
 #include <string>
 #include <thread>
@@ -130,6 +131,26 @@ TEST_P(BlobStoreConformance, HostileNamesAreRefused) {
   ASSERT_EQ(longest.size(), 255u);
   TRIBUTARY_ASSERT_OK(store().Create(Object(longest), spec_, false));
   EXPECT_THAT(*store().List("", "", 10), ::testing::ElementsAre(Object(longest)));
+}
+
+TEST_P(BlobStoreConformance, AnUpdateOfNumbersThatAreNotFiniteIsRefused) {
+  wire::ObjectSpec update = spec_;
+  update.kind = wire::ObjectKind::kUpdate;
+  TRIBUTARY_ASSERT_OK(store().Create(name_, update, false));
+  std::vector<float> numbers(1024, 1.5f);
+  const auto bytes = std::as_bytes(std::span(numbers));
+  TRIBUTARY_ASSERT_OK(PutOne(store(), name_, 3, bytes));
+  for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+    numbers[1023] = bad;
+    const Status put = PutOne(store(), name_, 2, bytes);
+    ASSERT_EQ(CodeOf(put), "invalid argument");
+    EXPECT_THAT(put.error().message(), ::testing::AllOf(::testing::HasSubstr("slot 2"), ::testing::HasSubstr(name_.str())));
+  }
+  EXPECT_EQ(store().Stat(name_)->slots_present, 1u);
+  // Integers have no such values, and models may hold what they like.
+  TRIBUTARY_ASSERT_OK(PutOne(store(), name_, 5, bytes));
+  TRIBUTARY_ASSERT_OK(store().Create(Object("model"), spec_, false));
+  TRIBUTARY_ASSERT_OK(PutOne(store(), Object("model"), 2, bytes));
 }
 
 TEST_P(BlobStoreConformance, ChunksComeBackInAnyOrder) {

@@ -1,0 +1,107 @@
+// Sealing an object: everything that its manifest speaks of is on the disk before the manifest is.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "disk_object.h"
+#include "manifest.h"
+#include "slot_table.h"
+
+namespace tributary::blob {
+
+Status DiskObject::CheckComplete(const OpenFiles& files, std::uint64_t generation) {
+  std::uint64_t missing = 0;
+  std::uint64_t first = 0;
+  std::optional<Error> other;
+  TRIBUTARY_TRY(ScanRecords(files.slots, {0, shape_.slots()}, directory_ / "slots",
+                            [&](std::uint64_t slot, const SlotMeta* meta) {
+                              if (meta == nullptr) {
+                                if (missing++ == 0) first = slot;
+                              } else if (generation != 0 && meta->generation != generation && !other) {
+                                other = OtherGeneration(name_, slot, meta->generation, generation);
+                              }
+                              return Ok();
+                            }));
+  if (missing > 0 && sealed_) return Lost(first, "its record in the slot table cannot be read");
+  if (missing > 0) return SlotsMissing(name_, missing, shape_.slots(), first);
+  if (other) return *other;
+  return Ok();
+}
+
+Result<std::string> DiskObject::Seal(std::uint64_t generation, bool durable) {
+  const std::lock_guard one(seal_);
+  if (retired()) return NoSuchObject(name_);
+  TRIBUTARY_ASSIGN(const auto files, Files());
+  TRIBUTARY_TRY(Verify(shape_.slots()));
+  struct Sealing {
+    std::atomic<bool>& flag;
+    ~Sealing() { flag = false; }
+  } sealing{sealing_};
+  const bool was_sealed = sealed_;
+  if (!was_sealed || generation != 0) {
+    // Waits for puts under way. Not held while bytes go to the disk: whoever puts would wait on a thread that serves others.
+    const std::unique_lock life(life_);
+    TRIBUTARY_TRY(CheckComplete(*files, generation));
+    sealing_ = true;
+  }
+  Status written = Ok();
+  if (!was_sealed) written = WriteManifest(*files, durable);
+  if (was_sealed && durable) written = SyncAll(*files);
+  if (!written.ok()) {
+    // The system may have dropped what it could not write, and says so only once.
+    Distrust(*files);
+    return written.error();
+  }
+  if (durable) {
+    TRIBUTARY_TRY(SyncDirectory(directory_));
+    TRIBUTARY_TRY(SyncDirectory(directory_.parent_path()));
+  }
+  const std::lock_guard lock(state_);
+  return digest_;
+}
+
+Status DiskObject::SyncAll(const OpenFiles& files) const {
+  if (fdatasync(files.data.get()) != 0) return ErrnoError(errno, "syncing " + (directory_ / "data").string());
+  if (fdatasync(files.slots.get()) != 0) return ErrnoError(errno, "syncing " + (directory_ / "slots").string());
+  for (const char* file : {"spec", "pages", "root"}) {
+    TRIBUTARY_ASSIGN(const bool there, Exists(directory_ / file));
+    if (there) TRIBUTARY_TRY(SyncData(directory_ / file));
+  }
+  return Ok();
+}
+
+Status DiskObject::WriteManifest(const OpenFiles& files, bool durable) {
+  TRIBUTARY_ASSIGN(wire::ObjectSpec spec, Spec());
+  const auto pages = directory_ / "pages";
+  Manifest manifest;
+  {
+    TRIBUTARY_ASSIGN(const Fd out, OpenFile(pages, O_WRONLY | O_CREAT | O_TRUNC));
+    std::uint64_t offset = 0;
+    ManifestBuilder builder([&](const std::string& page) -> Status {
+      TRIBUTARY_TRY(WriteAt(out, std::as_bytes(std::span(page)), offset, pages));
+      offset += page.size();
+      return Ok();
+    });
+    TRIBUTARY_TRY(ScanRecords(files.slots, {0, shape_.slots()}, directory_ / "slots",
+                              [&](std::uint64_t slot, const SlotMeta* meta) {
+                                if (meta == nullptr) return Status(Lost(slot, "its record changed while it was sealed"));
+                                return builder.Add(meta->digest, meta->bytes);
+                              }));
+    TRIBUTARY_ASSIGN(manifest, builder.Finish(std::move(spec)));
+  }
+  // Everything that the root speaks of is on the disk before the root is.
+  if (durable) {
+    TRIBUTARY_TRY(SyncAll(files));
+    TRIBUTARY_TRY(SyncDirectory(directory_));
+  }
+  // Always synced: an empty root would tell of a sealed object.
+  TRIBUTARY_TRY(WriteWholeFile(directory_ / "root.tmp", std::as_bytes(std::span(manifest.root)), true));
+  TRIBUTARY_TRY(RenamePath(directory_ / "root.tmp", directory_ / "root"));
+  const std::lock_guard lock(state_);
+  digest_ = manifest.digest;
+  sealed_ = true;
+  return Ok();
+}
+
+}  // namespace tributary::blob
