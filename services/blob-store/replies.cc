@@ -2,7 +2,6 @@
 #include <algorithm>
 
 #include "services/blob-store/reactor.h"
-#include "tributary/wire/object.h"
 
 namespace tributary::service {
 namespace {
@@ -76,10 +75,13 @@ Result<transport::OutFrame> Reactor::ReplyTo(const ReadPtr& read, ReadGrant& gra
     auto buffer = ToBuffer(pool_, std::move(grant.reservation), std::as_bytes(std::span(text)));
     return Keep(std::move(buffer), std::move(grant.bytes));
   };
-  const auto payload = [&](const auto& message, const std::string& text) -> Result<transport::OutFrame> {
-    auto buffer = buffer_of(text);
-    if (!buffer) return transport::OutFrame();
-    return transport::MakeFrame(request.id, message, std::move(buffer));
+  // The bytes as they lie on the disk: they were checked when they came, and whoever asked checks them again.
+  const auto document = [&](const auto& message, blob::Document which) -> Result<transport::OutFrame> {
+    TRIBUTARY_ASSIGN(const std::uint64_t bytes, store_.DocumentBytes(request.object, which, request.slot));
+    if (!Fits(grant, bytes, needs)) return transport::OutFrame();
+    auto buffer = pool_.AllocateFrom(std::move(grant.reservation), bytes);
+    TRIBUTARY_TRY(store_.ReadDocument(request.object, which, request.slot, buffer->payload()));
+    return transport::MakeFrame(request.id, message, Keep(std::move(buffer), std::move(grant.bytes)));
   };
   switch (request.type) {
     case wire::Type::kGetMissing: {
@@ -90,18 +92,9 @@ Result<transport::OutFrame> Reactor::ReplyTo(const ReadPtr& read, ReadGrant& gra
       TRIBUTARY_ASSIGN(const wire::ObjectList list, FindNames(store_, request.list));
       return transport::OutFrame{{}, buffer_of(wire::EncodeFrame(request.id, list))};
     }
-    case wire::Type::kGetSpec: {
-      TRIBUTARY_ASSIGN(const wire::ObjectSpec spec, store_.Spec(request.object));
-      return payload(wire::SpecBody{request.object.str()}, wire::EncodeObjectSpec(spec));
-    }
-    case wire::Type::kGetRoot: {
-      TRIBUTARY_ASSIGN(const wire::ManifestRoot root, store_.Root(request.object));
-      return payload(wire::RootBody{request.object.str()}, wire::EncodeManifestRoot(root));
-    }
-    case wire::Type::kGetPage: {
-      TRIBUTARY_ASSIGN(const auto page, store_.Page(request.object, request.slot));
-      return payload(wire::PageBody{request.slot}, wire::EncodePage(page));
-    }
+    case wire::Type::kGetSpec: return document(wire::SpecBody{request.object.str()}, blob::Document::kSpec);
+    case wire::Type::kGetRoot: return document(wire::RootBody{request.object.str()}, blob::Document::kRoot);
+    case wire::Type::kGetPage: return document(wire::PageBody{request.slot}, blob::Document::kPage);
     default: return ChunkReply(read, grant, needs);
   }
 }

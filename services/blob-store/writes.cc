@@ -1,4 +1,6 @@
 // Frames with a payload: the Reactor's methods that check them against credit and stage them on a worker.
+#include <algorithm>
+
 #include "services/blob-store/reactor.h"
 #include "tributary/wire/object.h"
 
@@ -7,6 +9,10 @@ namespace {
 
 // Credit counts payloads; what comes with each of them is bounded by their number.
 constexpr std::uint64_t kMaxPuts = 32;
+// A spec takes up to so many times its bytes while it is decoded, one at a time. Those of a few thousand tensors are not asked to wait.
+constexpr std::uint64_t kDecodedTimes = 24;
+constexpr std::uint64_t kSmallSpec = 256_KiB;
+constexpr Duration kRoomForSpec{15'000};  // longer than credit may lie unused
 
 struct Job {
   std::optional<CreditLedger::Spent> spent;
@@ -104,6 +110,12 @@ void Reactor::Create(const PeerId& id, Peer& peer, transport::InFrame frame) {
   workers_.PostSlow([this, id, job, name = *name, replace = create->replace] {
     const std::uint64_t request = job->frame.view().id;
     const auto outcome = [&]() -> Result<blob::CreateOutcome> {
+      const std::uint64_t bytes = job->frame.view().payload.size();
+      memory::Reservation room;
+      if (bytes > kSmallSpec) {
+        const std::uint64_t wanted = std::min(kDecodedTimes * bytes, pool_.budget() / 4);
+        TRIBUTARY_ASSIGN(room, pool_.Reserve(memory::Side::kWrite, wanted, kRoomForSpec));
+      }
       TRIBUTARY_ASSIGN(const wire::ObjectSpec spec, wire::DecodeObjectSpec(job->frame.view().payload));
       return store_.Create(name, spec, replace);
     }();

@@ -52,6 +52,13 @@ class GatedStore final : public blob::SlotStore {
     return store_->GetSlot(name, slot, out);
   }
 
+  Result<std::uint64_t> DocumentBytes(const ObjectName& name, blob::Document document, std::uint64_t page) override {
+    return store_->DocumentBytes(name, document, page);
+  }
+  Status ReadDocument(const ObjectName& name, blob::Document document, std::uint64_t page, std::span<std::byte> out) override {
+    return store_->ReadDocument(name, document, page, out);
+  }
+
  private:
   std::latch gate_{1};
   std::unique_ptr<blob::SlotStore> store_;
