@@ -9,7 +9,7 @@ namespace {
 constexpr std::size_t kObjectsPerRemoval = 64;
 // What the list of inputs of one aggregation may take of a control frame; the rest is for the other fields.
 constexpr std::size_t kMaxInputBytes = wire::kMaxControlFrame - 1536;
-constexpr std::size_t kInputOverhead = 99;  // keys, weight, digest and lengths of one input
+constexpr std::size_t kInputOverhead = 49;  // weight, digest, lengths and a later attempt's suffix of one input
 
 std::size_t DoneCount(const std::vector<const TaskRow*>& rows) {
   return std::count_if(rows.begin(), rows.end(), [](const TaskRow* row) { return row->state == RowState::kDone; });
@@ -83,7 +83,8 @@ void Federation::Machine::BeginRound() {
     task.index = ordinal;
     task.holder = HolderOf(seat);
     task.objects = {UpdateObject(job, round.round, seat.site, ordinal, 0)};
-    input_bytes += task.objects.front().size() + kInputOverhead;
+    // What the names have in common is told once.
+    input_bytes += SeatName(job, ordinal).size() + kInputOverhead;
     tasks.push_back(std::move(task));
   }
   if (input_bytes > kMaxInputBytes) {

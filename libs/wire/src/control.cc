@@ -1,6 +1,11 @@
 #include "tributary/wire/control.h"
 
+#include <algorithm>
+#include <string_view>
+#include <type_traits>
+
 #include "fields.h"
+#include "tributary/digest/digest.h"
 
 namespace tributary::wire {
 
@@ -34,12 +39,64 @@ void Fields(V& v, Welcome& m) {
   v("blob_stores", m.blob_stores);
   v("blob_store_shards", m.blob_store_shards);
 }
+
+// Inputs as they stand on the wire: in columns, names without what they have in common. A thousand of them fit a control
+// frame with their digests only so.
+struct InputColumns {
+  std::string under;
+  std::vector<std::string> names;
+  std::vector<double> weights;
+  std::vector<digest::Sha256> digests;  // zeros: not told
+};
 template <class V>
-void Fields(V& v, Input& m) {
-  v("object", m.object);
-  v("weight", m.weight);
-  v("digest", m.digest);
+void Fields(V& v, InputColumns& m) {
+  v("under", m.under);
+  v("names", m.names);
+  v("weights", m.weights);
+  v("digests", m.digests);
 }
+
+namespace {
+
+constexpr std::size_t kMaxUnder = 255;  // as an object's name: it is repeated for each input
+
+InputColumns ColumnsOf(const std::vector<Input>& inputs) {
+  InputColumns columns;
+  if (inputs.empty()) return columns;
+  std::string_view common = inputs.front().object;
+  for (const Input& input : inputs) {
+    const auto end = std::mismatch(common.begin(), common.end(), input.object.begin(), input.object.end()).first;
+    common = common.substr(0, static_cast<std::size_t>(end - common.begin()));
+  }
+  // Up to a segment's end; npos + 1 is 0.
+  common = common.substr(0, std::min(common.rfind('/') + 1, kMaxUnder));
+  columns.under = common;
+  for (const Input& input : inputs) {
+    columns.names.push_back(input.object.substr(common.size()));
+    columns.weights.push_back(input.weight);
+    const auto digest = digest::ParseSha256(input.digest);
+    columns.digests.push_back(digest.ok() ? *digest : digest::Sha256{});
+  }
+  return columns;
+}
+
+// Throws msgpack::type_error if the columns are no table.
+std::vector<Input> InputsOf(const InputColumns& columns) {
+  const std::size_t count = columns.names.size();
+  if (columns.weights.size() != count || columns.digests.size() != count || columns.under.size() > kMaxUnder) {
+    throw msgpack::type_error();
+  }
+  std::vector<Input> inputs(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    inputs[i].object = columns.under + columns.names[i];
+    inputs[i].weight = columns.weights[i];
+    if (columns.digests[i] != digest::Sha256{}) inputs[i].digest = digest::Hex(columns.digests[i]);
+  }
+  return inputs;
+}
+
+}  // namespace
+
 template <class V>
 void Fields(V& v, TaskSpec& m) {
   v("task", m.task);
@@ -56,7 +113,10 @@ void Fields(V& v, TaskSpec& m) {
   v("first_slot", m.first_slot);
   v("end_slot", m.end_slot);
   v("encoding", m.encoding);
-  v("inputs", m.inputs);
+  InputColumns updates;
+  if constexpr (std::is_same_v<V, Pack>) updates = ColumnsOf(m.inputs);
+  v("updates", updates);
+  if constexpr (std::is_same_v<V, Unpack>) m.inputs = InputsOf(updates);
   v("objects", m.objects);
 }
 template <class V>

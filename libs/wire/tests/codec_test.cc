@@ -22,6 +22,35 @@ TEST(Codec, EveryMessageComesBackAsItWas) {
   EXPECT_EQ(count, 44);
 }
 
+TEST(Codec, InputsComeBackWithTheirNamesWeightsAndDigests) {
+  const auto back = [](std::vector<Input> inputs) {
+    Assignment assignment{"", {SampleTaskSpec()}};
+    assignment.tasks[0].inputs = std::move(inputs);
+    const auto decoded = DecodeBody<Assignment>(AsBytes(EncodeBody(assignment)));
+    EXPECT_TRUE(decoded.ok());
+    return decoded.ok() ? decoded->tasks[0].inputs : std::vector<Input>();
+  };
+  const std::string digest(64, 'e');
+  for (const std::vector<Input>& inputs : {
+           std::vector<Input>{},
+           {{"alone", 1.0, digest}},
+           {{"a/b/c", 0.25, digest}, {"a/b/cd", 0.5, ""}, {"a/bc", 0.25, digest}},
+           {{"a", 0.5, ""}, {"b", 0.5, ""}},
+           {{"same/name", 0.5, digest}, {"same/name", 0.5, digest}},
+           {{std::string(300, 'x') + "/y/0", 0.5, digest}, {std::string(300, 'x') + "/y/1", 0.5, digest}}}) {
+    EXPECT_EQ(back(inputs), inputs);
+  }
+}
+
+TEST(Codec, AThousandInputsFitAFrame) {
+  TaskSpec task = SampleTaskSpec();
+  task.inputs.clear();
+  for (int i = 0; i < 1000; ++i) {
+    task.inputs.push_back({fmt::format("jobs/a-job-of-some-name/rounds/100/updates/hospital/{}", i), 0.001, std::string(64, 'e')});
+  }
+  EXPECT_LT(EncodeFrame(1, Assignment{"", {task}}).size(), kMaxControlFrame);
+}
+
 TEST(Codec, KeysOfALaterVersionAreSkipped) {
   ForEachSample([](const auto& sample) {
     using M = std::decay_t<decltype(sample)>;

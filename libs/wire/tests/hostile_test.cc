@@ -70,6 +70,21 @@ TEST(Hostile, TooManyValuesInAllAreAnError) {
   EXPECT_EQ(DecodeManifestRoot(AsBytes(specs)).error().message(), "malformed root message");
 }
 
+TEST(Hostile, ColumnsOfInputsThatAreNoTableAreErrors) {
+  const auto decodes = [](const std::string& columns) {
+    return DecodeBody<Assignment>(AsBytes("\x81\xa5tasks\x91\x81\xa7updates" + columns)).ok();
+  };
+  const std::string names("\xa5names\x91\xa1o"), weights("\xa7weights\x91\x01"), digests("\xa7" "digests\x91\xc4\x20" + std::string(32, 'd'));
+  EXPECT_TRUE(decodes("\x83" + names + weights + digests));
+  EXPECT_FALSE(decodes("\x82" + names + weights));
+  EXPECT_FALSE(decodes("\x82" + names + digests));
+  EXPECT_FALSE(decodes("\x82" + weights + digests));
+  // What is repeated for each name is short.
+  const auto under = [](std::size_t size) { return "\xa5under\xda" + std::string{static_cast<char>(size >> 8), static_cast<char>(size)} + std::string(size, 'u'); };
+  EXPECT_TRUE(decodes("\x84" + names + weights + digests + under(255)));
+  EXPECT_FALSE(decodes("\x84" + names + weights + digests + under(256)));
+}
+
 TEST(Hostile, ValuesThatAreNoMapAreErrors) {
   for (const std::string& value : {std::string("\x01"), std::string("\x90"), std::string("\xc0"), std::string("\xa1x")}) {
     EveryDecoder([&](auto decode) { EXPECT_FALSE(decode(value)); });

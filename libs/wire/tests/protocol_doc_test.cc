@@ -55,6 +55,7 @@ TEST(ProtocolDocument, TellsTheStructsInsideMessages) {
     const RawMap map(EncodeBody(sample));
     if constexpr (M::kType == Type::kReport) ExpectSection("task report", map.KeysInside("tasks"));
     if constexpr (M::kType == Type::kAssignment) ExpectSection("task spec", map.KeysInside("tasks"));
+    if constexpr (M::kType == Type::kAssignment) ExpectSection("update list", {"under", "names", "weights", "digests"});
     if constexpr (M::kType == Type::kJobList) ExpectSection("job summary", map.KeysInside("jobs"));
     if constexpr (M::kType == Type::kStatus) {
       ExpectSection("seat status", map.KeysInside("seats"));

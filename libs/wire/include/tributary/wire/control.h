@@ -63,7 +63,8 @@ enum class TaskState : std::uint32_t { kRunning = 1, kDone = 2, kFailed = 3 };
 struct Input {
   std::string object;
   double weight = 0;
-  std::string digest;  // that its trainer reported; empty: not told
+  std::string digest;  // hex, as its trainer reported it; empty: not told
+  bool operator==(const Input&) const = default;
 };
 
 struct TaskSpec {
