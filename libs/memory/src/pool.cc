@@ -55,7 +55,7 @@ void Reservation::Release() {
   if (Pool* pool = std::exchange(pool_, nullptr); pool != nullptr) pool->Return(side_, std::exchange(bytes_, 0));
 }
 
-Buffer::~Buffer() { reservation_.pool_->Recycle(base_, mapped_); }
+Buffer::~Buffer() { reservation_.pool_->Recycle(base_, mapped_, reservation_.bytes()); }
 
 Pool::Pool(std::uint64_t budget)
     : budget_(budget), limit_{budget / 2, budget - budget / 2}, keep_(std::clamp<std::uint64_t>(budget / 8, 2u << 20, 16u << 20)) {}
@@ -78,20 +78,39 @@ std::byte* Pool::TakePages(std::size_t size) {
   return MapPages(size);
 }
 
-void Pool::Recycle(std::byte* base, std::size_t size) {
+std::vector<Pool::Pages> Pool::Evict(std::uint64_t bytes) {
+  std::vector<Pages> surplus;
+  auto end = kept_.begin();
+  for (; end != kept_.end() && kept_bytes_ > bytes; ++end) {
+    surplus.push_back(*end);
+    kept_bytes_ -= end->size;
+  }
+  kept_.erase(kept_.begin(), end);
+  return surplus;
+}
+
+void Pool::Unmap(const std::vector<Pages>& pages) {
+  for (const Pages& each : pages) UnmapPages(each.base, each.size);
+}
+
+void Pool::Recycle(std::byte* base, std::size_t size, std::uint64_t reserved) {
   std::vector<Pages> surplus;
   {
     const std::lock_guard lock(mutex_);
     kept_.push_back({base, size});
     kept_bytes_ += size;
-    // The oldest go first: another size than the one that is streamed now.
-    while (kept_bytes_ > keep_) {
-      surplus.push_back(kept_.front());
-      kept_bytes_ -= kept_.front().size;
-      kept_.erase(kept_.begin());
-    }
+    // What its buffer reserved is still counted, and goes right after this. The oldest pages go first: of another size than those
+    // that are streamed now.
+    surplus = Evict(std::min(keep_, budget_ - (used_[0] + used_[1] - reserved)));
   }
-  for (const Pages& pages : surplus) UnmapPages(pages.base, pages.size);
+  Unmap(surplus);
+}
+
+std::vector<Pool::Pages> Pool::Take(Side side, std::uint64_t bytes) {
+  used_[Index(side)] += bytes;
+  const std::uint64_t used = used_[0] + used_[1];
+  peak_ = std::max(peak_, used);
+  return kept_bytes_ > budget_ - used ? Evict(budget_ - used) : std::vector<Pages>();
 }
 
 bool Pool::Fits(std::size_t side, std::uint64_t bytes) const {
@@ -100,10 +119,13 @@ bool Pool::Fits(std::size_t side, std::uint64_t bytes) const {
 }
 
 std::optional<Reservation> Pool::TryReserve(Side side, std::uint64_t bytes) {
-  const std::lock_guard lock(mutex_);
-  if (!Fits(Index(side), bytes)) return std::nullopt;
-  used_[Index(side)] += bytes;
-  peak_ = std::max(peak_, used_[0] + used_[1]);
+  std::vector<Pages> surplus;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!Fits(Index(side), bytes)) return std::nullopt;
+    surplus = Take(side, bytes);
+  }
+  Unmap(surplus);
   return Reservation(this, side, bytes);
 }
 
@@ -126,8 +148,9 @@ Result<Reservation> Pool::Reserve(Side side, std::uint64_t bytes, Duration limit
     return MakeError(Code::kDeadline, "no {} bytes of the memory budget came free within {}", bytes,
                      FormatDuration(limit));
   }
-  used_[Index(side)] += bytes;
-  peak_ = std::max(peak_, used_[0] + used_[1]);
+  const std::vector<Pages> surplus = Take(side, bytes);
+  lock.unlock();
+  Unmap(surplus);
   return Reservation(this, side, bytes);
 }
 
@@ -149,20 +172,26 @@ BufferPtr Pool::AllocateFrom(Reservation reservation, std::size_t bytes) {
   return BufferPtr(new Buffer(base, size, bytes, std::move(reservation)));
 }
 
-void Pool::OnRelease(std::function<void()> callback) { on_release_ = std::move(callback); }
+void Pool::OnRelease(std::function<void()> callback) {
+  auto next = callback ? std::make_shared<const std::function<void()>>(std::move(callback)) : nullptr;
+  const std::lock_guard lock(mutex_);
+  on_release_ = std::move(next);
+}
 
 PoolUse Pool::Use() const {
   const std::lock_guard lock(mutex_);
-  return {budget_, limit_, used_, peak_};
+  return {budget_, limit_, used_, peak_, kept_bytes_};
 }
 
 void Pool::Return(Side side, std::uint64_t bytes) {
+  std::shared_ptr<const std::function<void()>> told;
   {
     const std::lock_guard lock(mutex_);
     used_[Index(side)] -= bytes;
+    told = on_release_;
   }
   released_.notify_all();
-  if (on_release_) on_release_();
+  if (told) (*told)();
 }
 
 }  // namespace tributary::memory

@@ -72,6 +72,42 @@ TEST(Pool, ReleaseIsToldWithoutLocksHeld) {
   EXPECT_EQ(told, 1);
 }
 
+TEST(Pool, NothingIsToldAnyMoreWhenTheCallbackIsUnset) {
+  Pool pool(1000);
+  int told = 0;
+  pool.OnRelease([&] { ++told; });
+  pool.OnRelease(nullptr);
+  { const auto held = pool.TryReserve(Side::kRead, 10); }
+  EXPECT_EQ(told, 0);
+}
+
+TEST(Pool, PagesAreKeptWithinTheBudgetAndTheOldestGoFirst) {
+  Pool pool(8_MiB);
+  for (const std::size_t bytes : {256_KiB, 1_MiB, 512_KiB}) ASSERT_NE(pool.TryAllocate(Side::kRead, bytes), nullptr);
+  EXPECT_EQ(pool.Use().kept, 256_KiB + 1_MiB + 512_KiB + 3 * 4096);
+  const auto read = pool.TryReserve(Side::kRead, 4_MiB);
+  ASSERT_TRUE(read);
+  EXPECT_GE(pool.Use().kept, 1_MiB);
+  // The room that is left fits the newest alone.
+  const auto write = pool.TryReserve(Side::kWrite, 4_MiB - 600_KiB);
+  ASSERT_TRUE(write);
+  EXPECT_EQ(pool.Use().kept, 512_KiB + 4096);
+  const auto rest = pool.TryReserve(Side::kWrite, 600_KiB);
+  ASSERT_TRUE(rest);
+  EXPECT_EQ(pool.Use().kept, 0u);
+}
+
+TEST(Pool, PagesThatComeBackToAFullBudgetAreNotKept) {
+  Pool pool(4_MiB);
+  auto buffer = pool.TryAllocate(Side::kRead, 1_MiB);
+  const auto write = pool.TryReserve(Side::kWrite, 2_MiB);
+  const auto read = pool.TryReserve(Side::kRead, 1_MiB - memory::kHeadroom);
+  ASSERT_TRUE(buffer && write && read);
+  buffer.reset();
+  const memory::PoolUse use = pool.Use();
+  EXPECT_LE(use.used[0] + use.used[1] + use.kept, 4_MiB);
+}
+
 TEST(Reservation, SplitAndMoveKeepTheSum) {
   Pool pool(1000);
   Reservation whole = *pool.TryReserve(Side::kWrite, 300);

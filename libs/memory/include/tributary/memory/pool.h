@@ -82,6 +82,7 @@ struct PoolUse {
   std::array<std::uint64_t, 2> limit{};  // by Side
   std::array<std::uint64_t, 2> used{};
   std::uint64_t peak = 0;  // of both sides together
+  std::uint64_t kept = 0;  // pages for the next buffers: never more than the budget leaves
 };
 
 class Pool {
@@ -102,7 +103,8 @@ class Pool {
   // Memory for a reservation that is held already. REQUIRES reservation.bytes() >= bytes.
   BufferPtr AllocateFrom(Reservation reservation, std::size_t bytes);
 
-  // Called (from the releasing thread, without locks held) after bytes came back. Set once, before use.
+  // Called (from the releasing thread, without locks held) after bytes came back; null: nothing is. A call that is under way in
+  // another thread when the callback changes may end later.
   void OnRelease(std::function<void()> callback);
 
   PoolUse Use() const;
@@ -116,15 +118,20 @@ class Pool {
     std::size_t size;
   };
   std::byte* TakePages(std::size_t size);
-  // Keeps a few buffers' pages for the next ones, so that steady streaming does not fault pages in again.
-  void Recycle(std::byte* base, std::size_t size);
+  // Keeps a few buffers' pages for the next ones, so that steady streaming does not fault pages in again. Within the budget: they go
+  // when a reservation needs their room.
+  void Recycle(std::byte* base, std::size_t size, std::uint64_t reserved);
+  // Takes the oldest kept pages away until they have at most `bytes`. REQUIRES mutex_; the caller unmaps them without it.
+  std::vector<Pages> Evict(std::uint64_t bytes);
+  static void Unmap(const std::vector<Pages>& pages);
+  // Counts the bytes as used. REQUIRES mutex_ and Fits.
+  std::vector<Pages> Take(Side side, std::uint64_t bytes);
   void Return(Side side, std::uint64_t bytes);
   bool Fits(std::size_t side, std::uint64_t bytes) const;
 
   const std::uint64_t budget_;
   const std::array<std::uint64_t, 2> limit_;
   const std::uint64_t keep_;
-  std::function<void()> on_release_;
 
   mutable std::mutex mutex_;
   std::condition_variable_any released_;
@@ -133,6 +140,7 @@ class Pool {
   std::uint64_t peak_ = 0;
   std::vector<Pages> kept_;  // oldest first
   std::uint64_t kept_bytes_ = 0;
+  std::shared_ptr<const std::function<void()>> on_release_;
 };
 
 }  // namespace tributary::memory
