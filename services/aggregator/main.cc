@@ -24,7 +24,7 @@ int Main(int argc, char** argv) {
   options.AddString("blob-store", "", "the blob-store's endpoint as seen from here; by default as the coordinator tells it",
                     [](const std::string& value) { return value.empty() ? Ok() : config::CheckEndpoint(value); });
   options.AddString("instance", HostName(), "this process's name, the same after a restart and unlike the other aggregators'",
-                    [](const std::string& value) { return InstanceName::Parse(value).status(); });
+                    config::CheckName);
   config::AddServiceOptions(options, "127.0.0.1:9471");
   if (const auto code = options.ParseOrExitCode(argc, argv, environ)) return *code;
   const auto settings = config::GetServiceSettings(options);

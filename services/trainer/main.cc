@@ -34,10 +34,9 @@ config::Options Declare() {
   options.AddString("coordinator", "tcp://localhost:7700", "the coordinator's endpoint", config::CheckEndpoint);
   options.AddString("blob-store", "", "the blob-store's endpoint as seen from here; by default as the coordinator tells it",
                     [](const std::string& value) { return value.empty() ? Ok() : config::CheckEndpoint(value); });
-  options.AddString("site", "local", "the site whose data this is",
-                    [](const std::string& value) { return SiteName::Parse(value).status(); });
+  options.AddString("site", "local", "the site whose data this is", config::CheckName);
   options.AddString("instance", HostName(), "this process's name, the same after a restart and unlike the site's other trainers'",
-                    [](const std::string& value) { return InstanceName::Parse(value).status(); });
+                    config::CheckName);
   options.AddUint("ordinal", 0, "the seat, and so the part of the data, that this trainer would like", 0, 65535);
   options.AddStrings("data", "NAME=PATH: where data that jobs name lies at this site; may be repeated", CheckData);
   options.AddString("work-dir", "", "where metrics.jsonl is kept; by default nowhere");

@@ -99,6 +99,13 @@ TEST_F(BadInput, AnUnknownCommandIsNamedWithTheNearest) {
   EXPECT_EQ(run({"model"}).exit_code, 2);
 }
 
+TEST_F(BadInput, AnImpossibleSiteNameIsSaidOnce) {
+  const Outcome outcome = RunProgram({Binary("tributary-trainer"), "--site", "a b"}, dir_);
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_EQ(outcome.LastErrorLine(),
+            "tributary-trainer: --site: got 'a b', expected 1 to 63 letters, digits, '.', '_' or '-', beginning with a letter or digit");
+}
+
 TEST_F(BadInput, AJobWhoseNameIsTakenNamesTheFlag) {
   Program coordinator({Binary("tributary-coordinator"), "--listen", "ipc://" + dir_.File("c.sock"), "--metrics-address", "off",
                        "--state-dir", dir_.File("state"), "--blob-store", "ipc://" + dir_.File("store.sock")},

@@ -4,6 +4,8 @@
 #include <charconv>
 #include <string_view>
 
+#include "tributary/base/names.h"
+
 namespace tributary::config {
 namespace {
 
@@ -53,6 +55,11 @@ Status CheckEndpoint(const std::string& value) {
   if (text.substr(0, kTcp.size()) == kTcp && IsHostPort(text.substr(kTcp.size()), true)) return Ok();
   if (text.substr(0, kIpc.size()) == kIpc && text.size() > kIpc.size()) return Ok();
   return Expected("tcp://HOST:PORT or ipc://PATH");
+}
+
+Status CheckName(const std::string& value) {
+  if (CheckSegment(value, "name").ok()) return Ok();
+  return Expected("1 to 63 letters, digits, '.', '_' or '-', beginning with a letter or digit");
 }
 
 void AddServiceOptions(Options& options, std::string metrics_address) {

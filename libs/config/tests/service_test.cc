@@ -55,5 +55,14 @@ TEST(ServiceOptions, Endpoint) {
   }
 }
 
+TEST(ServiceOptions, ANameThatIsRefusedIsSaidOnce) {
+  EXPECT_TRUE(CheckName("hospital-a").ok());
+  for (const char* bad : {"", "a b", "-a", "a/b"}) {
+    const auto status = CheckName(bad);
+    ASSERT_FALSE(status.ok()) << bad;
+    EXPECT_THAT(status.error().message(), testing::StartsWith("1 to 63 letters")) << "Options puts the value and 'expected' before it";
+  }
+}
+
 }  // namespace
 }  // namespace tributary::config

@@ -34,5 +34,7 @@ Status CheckHostPort(const std::string& value);
 Status CheckHostPortOrOff(const std::string& value);
 // "tcp://HOST:PORT" ("tcp://*:PORT" too) or "ipc://PATH".
 Status CheckEndpoint(const std::string& value);
+// One path segment, as sites and instances are called (base/names.h).
+Status CheckName(const std::string& value);
 
 }  // namespace tributary::config
