@@ -147,6 +147,7 @@ Result<TaskResult> ModelTasks::Train(blob::BlobStore& store, const TaskContext& 
       {MixSeed(job.model.seed, task.ordinal), job.train.batch_size, (round - 1) * plan.batches, plan.batches});
 
   context.progress.Phase("train", plan.steps, "steps");
+  const auto begun = std::chrono::steady_clock::now();
   digest_.clear();  // from here on the weights are those of no sealed model
   TimeLimit limit(job.train.timeout, context.stop);
   auto trained = model_->Train(
@@ -154,6 +155,8 @@ Result<TaskResult> ModelTasks::Train(blob::BlobStore& store, const TaskContext& 
       [&](const train::Progress& progress) {
         context.progress.Done(progress.step);
         context.progress.Metric("train_loss", progress.loss);
+        const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - begun;
+        if (spent.count() > 0) context.progress.Metric("tokens_per_second", static_cast<double>(progress.tokens) / spent.count());
         limit.Look();
       },
       limit.token());
