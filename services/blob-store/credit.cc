@@ -63,6 +63,11 @@ std::optional<CreditLedger::Spent> CreditLedger::Spend(const transport::PeerId& 
   return spent;
 }
 
+std::uint64_t CreditLedger::Unspent(const transport::PeerId& peer) const {
+  const auto it = peers_.find(peer);
+  return it == peers_.end() ? 0 : it->second.unspent;
+}
+
 void CreditLedger::Staged(const transport::PeerId& peer, TimePoint now) {
   const auto it = peers_.find(peer);
   if (it == peers_.end()) return;

@@ -42,6 +42,8 @@ class CreditLedger {
   std::optional<Spent> Spend(const transport::PeerId& peer, std::uint64_t bytes, TimePoint now);
   // A payload of Spend is staged, what covered it is gone.
   void Staged(const transport::PeerId& peer, TimePoint now);
+  // Bytes that the peer may send now.
+  std::uint64_t Unspent(const transport::PeerId& peer) const;
   void Forget(const transport::PeerId& peer) { peers_.erase(peer); }
   // Of all peers: the reservations go back to the pool.
   void Clear() { peers_.clear(); }

@@ -56,6 +56,8 @@ class Reactor final : public transport::Handler {
   void OnFrame(const transport::PeerId& peer, transport::InFrame frame) override;
   void OnTick() override;
   void OnGone(const transport::PeerId& peer) override;
+  // Bytes that the peer was asked for and that may be on their way: credit that it has not spent.
+  std::uint64_t Allowance(const transport::PeerId& peer) { return credit_.Unspent(peer); }
 
   const StoreCounters& counters() const { return counters_; }
 

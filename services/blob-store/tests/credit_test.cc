@@ -28,6 +28,8 @@ class CreditTest : public ::testing::Test {
 TEST_F(CreditTest, APeerThatIsAloneLeavesHalfOfTheWriteSide) {
   Ask(a_, 64_MiB, 1_MiB);
   EXPECT_EQ(granted_[a_], 4_MiB);
+  EXPECT_EQ(ledger_.Unspent(a_), 4_MiB);
+  EXPECT_EQ(ledger_.Unspent(b_), 0u);
   Ask(b_, 1_MiB, 1_MiB);
   EXPECT_EQ(granted_[b_], 1_MiB);
 }
