@@ -31,8 +31,8 @@ std::string Amount(const wire::SeatStatus& seat) {
 // The words of the protocol as people say them; one that is not known stands as it is.
 std::string Doing(const std::string& state) {
   static const std::map<std::string, std::string, std::less<>> kWords = {
-      {"init", "making the model"}, {"download", "downloading"}, {"train", "training"},
-      {"upload", "uploading"},      {"seal", "sealing"},         {"validate", "validating"}};
+      {"run", "starting"},    {"init", "making the model"}, {"download", "downloading"}, {"train", "training"},
+      {"upload", "uploading"}, {"seal", "sealing"},         {"validate", "validating"}};
   const auto word = kWords.find(state);
   return word == kWords.end() ? state : word->second;
 }

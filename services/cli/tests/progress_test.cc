@@ -59,6 +59,14 @@ TEST(ProgressLine, TellsWhatEachSeatDoes) {
             "5100 tokens/s");
 }
 
+TEST(ProgressLine, ATaskThatHasNotToldItsPhaseIsStarting) {
+  auto status = Training();
+  status.seats.resize(1);
+  status.seats[0].state = "run";
+  status.seats[0].total = 0;
+  EXPECT_EQ(ProgressLine(status), "round 2 of 5: training | local/0 starting");
+}
+
 TEST(ProgressLine, BeforeTheFirstRoundItTellsWhatIsWaitedFor) {
   EXPECT_EQ(ProgressLine(Waiting(0)), "waiting for trainers: 0 of 2");
   EXPECT_EQ(ProgressLine(Waiting(1)), "waiting for trainers: 1 of 2");
