@@ -1,13 +1,21 @@
 #include "tributary/transport/context.h"
 
+#include <cstdlib>
 #include <cstring>
+#include <mutex>
+#include <random>
 
 #include "zmq_frame.h"
 
 namespace tributary::transport {
 
 struct Context::Impl {
-  explicit Impl(int threads) : context(threads) {}
+  explicit Impl(int threads) : context(threads) {
+    // libzmq numbers connections from rand(): a peer that knows the next number takes it for its own name, and the
+    // next connection then ends the process.
+    static std::once_flag once;
+    std::call_once(once, [] { srand(std::random_device{}()); });
+  }
   zmq::context_t context;
 };
 

@@ -9,6 +9,7 @@
 #include "tributary/base/log.h"
 #include "tributary/digest/digest.h"
 #include "complaints.h"
+#include "connection_watch.h"
 #include "zmq_frame.h"
 
 namespace tributary::transport {
@@ -49,6 +50,17 @@ struct FrameServer::Impl {
 
   std::thread thread;
   Complaints complaints;  // the loop's alone
+  ConnectionWatch watch;  // the loop's alone
+  std::atomic<std::uint64_t> connections{0};
+  std::atomic<std::uint64_t> cut_off{0};
+
+  void Watch() {
+    const auto news = watch.Look(std::chrono::steady_clock::now(), [this](const PeerId& peer) { return handler->Allowance(peer); });
+    for (const auto& [peer, why] : news.cut) Complain(peer, "cut off: " + why);
+    for (const PeerId& peer : news.gone) handler->OnGone(peer);
+    connections = watch.connections();
+    cut_off = watch.cut_off();
+  }
 
   void Complain(const PeerId& peer, std::string_view what) {
     const auto earlier = complaints.Admit(peer.routing_id, std::chrono::steady_clock::now());
@@ -116,6 +128,7 @@ struct FrameServer::Impl {
       return true;
     }
     const PeerId peer{id.to_string()};
+    watch.Delivered(message->message, peer);
     auto view = wire::ParseFrame({static_cast<const std::byte*>(message->message.data()), message->message.size()});
     if (!view.ok()) {
       ++malformed;
@@ -130,10 +143,11 @@ struct FrameServer::Impl {
   void Run() {
     auto next_tick = std::chrono::steady_clock::now() + options.tick;
     while (!stopping) {
-      zmq::pollitem_t items[] = {{socket.handle(), 0, ZMQ_POLLIN, 0}, {nullptr, wake.fd(), ZMQ_POLLIN, 0}};
-      const auto left = std::chrono::duration_cast<Duration>(next_tick - std::chrono::steady_clock::now());
+      zmq::pollitem_t items[] = {{socket.handle(), 0, ZMQ_POLLIN, 0}, {nullptr, wake.fd(), ZMQ_POLLIN, 0}, {watch.monitor(), 0, ZMQ_POLLIN, 0}};
+      auto left = std::chrono::duration_cast<Duration>(next_tick - std::chrono::steady_clock::now());
+      if (watch.connections() > 0) left = std::min(left, Duration(watch.Interval()));
       try {
-        zmq::poll(items, 2, std::max(left, Duration(0)));
+        zmq::poll(items, 3, std::max(left, Duration(0)));
       } catch (const zmq::error_t& e) {
         if (e.num() == EINTR) continue;
         log::LogError("the server's loop ends: {}", e.what());
@@ -148,6 +162,7 @@ struct FrameServer::Impl {
       } catch (const zmq::error_t& e) {
         if (e.num() != EINTR) log::Warning("receiving: {}", e.what());
       }
+      Watch();
       const auto now = std::chrono::steady_clock::now();
       if (now >= next_tick) {
         handler->OnTick();
@@ -177,6 +192,13 @@ Result<std::unique_ptr<FrameServer>> FrameServer::Start(std::shared_ptr<Context>
     impl.socket.set(zmq::sockopt::handshake_ivl, 10000);
     impl.socket.set(zmq::sockopt::tcp_keepalive, 1);
     impl.socket.set(zmq::sockopt::tcp_keepalive_idle, 30);
+    impl.socket.set(zmq::sockopt::tcp_maxrt, static_cast<int>(options.unresponsive.count()));
+    ConnectionWatch::Limits limits;
+    const std::size_t room = RaiseFileLimit();
+    limits.connections = options.max_connections == 0 ? room : std::min(room, options.max_connections);
+    limits.held_each = limits.held_all =
+        options.max_unfinished_bytes != 0 ? options.max_unfinished_bytes : 4 * static_cast<std::uint64_t>(options.max_frame_bytes);
+    TRIBUTARY_TRY(impl.watch.Attach(Native(*impl.context), impl.socket, limits));
     impl.socket.bind(options.endpoint);
     impl.endpoint = impl.socket.get(zmq::sockopt::last_endpoint);
   } catch (const zmq::error_t& e) {
@@ -196,6 +218,10 @@ void FrameServer::Send(const PeerId& peer, OutFrame frame) {
   });
 }
 
+void FrameServer::Disconnect(const PeerId& peer) {
+  impl_->Post([this, peer] { impl_->watch.Disconnect(peer); });
+}
+
 void FrameServer::Post(std::function<void()> task) { impl_->Post(std::move(task)); }
 
 void FrameServer::Stop() {
@@ -207,6 +233,6 @@ void FrameServer::Stop() {
 
 const std::string& FrameServer::endpoint() const { return impl_->endpoint; }
 
-ServerCounters FrameServer::counters() const { return {impl_->malformed, impl_->multipart, impl_->unroutable}; }
+ServerCounters FrameServer::counters() const { return {impl_->malformed, impl_->multipart, impl_->unroutable, impl_->connections, impl_->cut_off}; }
 
 }  // namespace tributary::transport

@@ -99,4 +99,15 @@ inline bool Eventually(const std::function<bool()>& condition) {
   return false;
 }
 
+inline void ExpectServerAlive(FrameServer& server, QueueHandler& handler, FrameClient& client) {
+  ASSERT_TRUE(client.Send(MakeFrame(99, wire::Ping{})).ok());
+  const auto got = handler.Next();
+  ASSERT_TRUE(got.has_value());
+  EXPECT_EQ(got->id, 99u);
+  server.Send(got->peer, MakeFrame(99, wire::Pong{}));
+  const auto received = client.Receive(kPatience);
+  ASSERT_TRUE(received.ok());
+  EXPECT_EQ(received->event, Event::kFrame);
+}
+
 }  // namespace tributary::transport

@@ -50,17 +50,6 @@ Error AnswerTo(RawPeer& peer) {
   return wire::ErrorOf(*view);
 }
 
-void ExpectServerAlive(FrameServer& server, QueueHandler& handler, FrameClient& client) {
-  ASSERT_TRUE(client.Send(MakeFrame(99, wire::Ping{})).ok());
-  const auto got = handler.Next();
-  ASSERT_TRUE(got.has_value());
-  EXPECT_EQ(got->id, 99u);
-  server.Send(got->peer, MakeFrame(99, wire::Pong{}));
-  const auto received = client.Receive(kPatience);
-  ASSERT_TRUE(received.ok());
-  EXPECT_EQ(received->event, Event::kFrame);
-}
-
 TEST(HostilePeer, AMalformedFrameIsAnsweredAndTheServerLives) {
   QueueHandler handler;
   const auto server = Serve(handler);

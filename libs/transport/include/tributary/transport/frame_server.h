@@ -3,7 +3,7 @@
 // Handler methods run on that thread, one at a time, and must not block. Send and Post may be called from any thread. A frame that
 // does not parse, or is longer than max_frame_bytes (libzmq disconnects the peer), never reaches the handler;
 // multipart messages are dropped. ROUTER_MANDATORY is on: a frame for a peer that went away, or
-// that does not read its replies, is dropped and told by OnGone. A peer can not fill the log: what it does wrong is logged once
+// that does not read its replies, is dropped and told by OnGone. Peers that pile up bytes without ending a message are cut off. A peer can not fill the log: what it does wrong is logged once
 // a minute, the rest counted.
 // Destruction stops the thread; frames not yet sent are dropped.
 #pragma once
@@ -34,6 +34,13 @@ struct ServerOptions {
   int receive_high_water = 2;  // messages a connection: more wait in the peer's kernel
   // Frames that wait for a peer which does not read. Beyond it a frame is dropped, and OnGone called.
   int send_high_water = 1000;
+  // Connections at once; those beyond are shut down. 0: as many as the limit of open files leaves room for.
+  std::size_t max_connections = 0;
+  // Bytes that a TCP connection, and all of them together, may have sent without ending a message, beyond what the
+  // handler allows them. A connection that sends more is shut down. 0: four frames.
+  std::uint64_t max_unfinished_bytes = 0;
+  // A peer that takes nothing off the wire for this long is cut off.
+  Duration unresponsive{120'000};
   Duration tick{100};          // between OnTick calls, about
 };
 
@@ -42,13 +49,18 @@ class Handler {
   virtual ~Handler() = default;
   virtual void OnFrame(const PeerId& peer, InFrame frame) = 0;
   virtual void OnTick() {}
+  // A peer's connection has ended, or it does not read; may be told more than once, also of peers that never sent a frame.
   virtual void OnGone(const PeerId&) {}
+  // Bytes that the peer was asked for and that may be on their way. Called on the server's thread for peers that send much.
+  virtual std::uint64_t Allowance(const PeerId&) { return 0; }
 };
 
 struct ServerCounters {
   std::uint64_t malformed = 0;
   std::uint64_t multipart = 0;
   std::uint64_t unroutable = 0;
+  std::uint64_t connections = 0;  // now
+  std::uint64_t cut_off = 0;      // beyond the cap, or piling up bytes
 };
 
 class FrameServer {
@@ -60,6 +72,8 @@ class FrameServer {
 
   // Thread-safe. Order of frames to one peer is kept.
   void Send(const PeerId& peer, OutFrame frame);
+  // Ends the peer's connection; OnGone follows. Thread-safe.
+  void Disconnect(const PeerId& peer);
   // Runs `task` on the server's thread. Thread-safe.
   void Post(std::function<void()> task);
   // Ends the thread; no handler method runs after it returns. Idempotent; not from the server's own thread.

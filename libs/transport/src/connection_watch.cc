@@ -1,0 +1,181 @@
+#include "connection_watch.h"
+
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <utility>
+
+#include "tributary/base/units.h"
+
+namespace tributary::transport {
+namespace {
+
+// Files, databases, logs and the sockets that are not connections.
+constexpr std::size_t kOtherFiles = 320;
+constexpr std::size_t kMostFiles = 65'536;
+// Held by any connection without being counted: control messages on their way.
+constexpr std::uint64_t kFree = 64u << 10;
+// Greeting and handshake, before the first frame.
+constexpr std::uint64_t kHandshake = 512;
+// What a long-lived connection says beside its messages (pings of ZMTP).
+constexpr std::uint64_t kBesidePerSecond = 64;
+
+ino_t InodeOf(int fd) {
+  struct stat info {};
+  return fstat(fd, &info) == 0 && S_ISSOCK(info.st_mode) ? info.st_ino : 0;
+}
+
+bool IsTcp(int fd) {
+  int domain = 0;
+  socklen_t size = sizeof domain;
+  return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && (domain == AF_INET || domain == AF_INET6);
+}
+
+}  // namespace
+
+std::size_t RaiseFileLimit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return 512;
+  limit.rlim_cur = std::max<rlim_t>(limit.rlim_cur, std::min<rlim_t>(limit.rlim_max, kMostFiles));
+  setrlimit(RLIMIT_NOFILE, &limit);
+  getrlimit(RLIMIT_NOFILE, &limit);
+  const auto files = static_cast<std::size_t>(std::min<rlim_t>(limit.rlim_cur, kMostFiles));
+  return files > 2 * kOtherFiles ? files - kOtherFiles : files / 2;
+}
+
+Status ConnectionWatch::Attach(zmq::context_t& context, zmq::socket_t& socket, const Limits& limits) {
+  static std::atomic<int> counter{0};
+  limits_ = limits;
+  const std::string address = fmt::format("inproc://tributary-watch-{}", ++counter);
+  try {
+    if (zmq_socket_monitor(socket.handle(), address.c_str(), ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CLOSED) != 0) {
+      return MakeError(Code::kInternal, "watching a socket: {}", zmq_strerror(zmq_errno()));
+    }
+    monitor_ = zmq::socket_t(context, zmq::socket_type::pair);
+    monitor_.set(zmq::sockopt::linger, 0);
+    monitor_.connect(address);
+  } catch (const zmq::error_t& e) {
+    return MakeError(Code::kInternal, "watching a socket: {}", e.what());
+  }
+  return Ok();
+}
+
+std::chrono::milliseconds ConnectionWatch::Interval() const {
+  return std::clamp(std::chrono::milliseconds(connections_.size() / 20), std::chrono::milliseconds(10), std::chrono::milliseconds(50));
+}
+
+void ConnectionWatch::Delivered(zmq::message_t& message, const PeerId& peer) {
+  const int fd = zmq_msg_get(message.handle(), ZMQ_SRCFD);  // -1: unknown
+  auto connection = connections_.find(fd);
+  if (connection == connections_.end()) {
+    ReadEvents();  // its first message came before we heard of the connection
+    connection = connections_.find(fd);
+    if (connection == connections_.end()) return;
+  }
+  // A frame is its flags, its length in one byte or eight, and its body.
+  connection->second.delivered += message.size() + (message.size() > 255 ? 9 : 2);
+  if (connection->second.peer.routing_id.empty()) connection->second.peer = peer;
+}
+
+void ConnectionWatch::Accepted(int fd) {
+  Connection connection;
+  connection.inode = InodeOf(fd);
+  if (connection.inode == 0) return;  // it ended before we looked
+  connection.tcp = IsTcp(fd);
+  connection.begun = std::chrono::steady_clock::now();
+  if (connections_.size() >= limits_.connections) {
+    Cut(fd, connection, fmt::format("{} connections are open already", connections_.size()));
+    return;
+  }
+  connections_[fd] = std::move(connection);
+}
+
+void ConnectionWatch::ReadEvents() {
+  for (;;) {
+    zmq::message_t event;
+    zmq::message_t address;
+    if (!monitor_.recv(event, zmq::recv_flags::dontwait)) return;
+    if (event.more() && !monitor_.recv(address, zmq::recv_flags::dontwait)) return;
+    std::uint16_t type = 0;
+    std::uint32_t value = 0;
+    if (event.size() < sizeof type + sizeof value) continue;
+    std::memcpy(&type, event.data(), sizeof type);
+    std::memcpy(&value, static_cast<const std::byte*>(event.data()) + sizeof type, sizeof value);
+    const int fd = static_cast<int>(value);
+    if (type == ZMQ_EVENT_ACCEPTED) {
+      Accepted(fd);
+    } else if (const auto ended = connections_.find(fd); ended != connections_.end()) {
+      if (!ended->second.peer.routing_id.empty()) news_.gone.push_back(std::move(ended->second.peer));
+      connections_.erase(ended);
+    }
+  }
+}
+
+std::uint64_t ConnectionWatch::Held(int fd, const Connection& connection, TimePoint now) const {
+  if (!connection.tcp || InodeOf(fd) != connection.inode) return 0;
+  tcp_info info{};
+  socklen_t size = sizeof info;
+  int unread = 0;
+  if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0 ||
+      size < offsetof(tcp_info, tcpi_bytes_received) + sizeof info.tcpi_bytes_received || ioctl(fd, FIONREAD, &unread) != 0) {
+    return 0;
+  }
+  const auto age = std::chrono::duration_cast<std::chrono::seconds>(now - connection.begun).count();
+  const std::uint64_t known =
+      connection.delivered + static_cast<std::uint64_t>(unread) + kHandshake + kBesidePerSecond * static_cast<std::uint64_t>(age);
+  return info.tcpi_bytes_received > known ? info.tcpi_bytes_received - known : 0;
+}
+
+void ConnectionWatch::Cut(int fd, const Connection& connection, std::string why) {
+  if (InodeOf(fd) != connection.inode) return;
+  // The peer is to be told at once, also while it waits for room to send: by a reset when libzmq closes.
+  const linger now{1, 0};
+  setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+  shutdown(fd, SHUT_RDWR);
+  ++cut_off_;
+  news_.cut.emplace_back(connection.peer, std::move(why));
+}
+
+ConnectionWatch::News ConnectionWatch::Look(TimePoint now, const std::function<std::uint64_t(const PeerId&)>& allowance) {
+  ReadEvents();
+  if (now < next_check_) return std::exchange(news_, {});
+  next_check_ = now + Interval();
+  struct Excess {
+    std::uint64_t bytes;
+    int fd;
+  };
+  std::vector<Excess> all;
+  std::uint64_t sum = 0;
+  for (const auto& [fd, connection] : connections_) {
+    const std::uint64_t held = Held(fd, connection, now);
+    if (held <= kFree) continue;
+    const std::uint64_t allowed = kFree + (connection.peer.routing_id.empty() ? 0 : allowance(connection.peer));
+    if (held <= allowed) continue;
+    all.push_back({held - allowed, fd});
+    sum += held - allowed;
+  }
+  std::sort(all.begin(), all.end(), [](const Excess& a, const Excess& b) { return a.bytes > b.bytes; });
+  for (const Excess& excess : all) {
+    if (excess.bytes <= limits_.held_each && sum <= limits_.held_all) break;
+    sum -= excess.bytes;
+    Cut(excess.fd, connections_.at(excess.fd), fmt::format("it sent {} without ending a message", FormatBytes(excess.bytes)));
+  }
+  return std::exchange(news_, {});
+}
+
+void ConnectionWatch::Disconnect(const PeerId& peer) {
+  for (const auto& [fd, connection] : connections_) {
+    if (connection.peer != peer) continue;
+    Cut(fd, connection, "asked for");
+    return;
+  }
+}
+
+}  // namespace tributary::transport

@@ -1,0 +1,82 @@
+// Private: the connections of a server's socket, and which of them pile up bytes.
+//
+// libzmq reads a message whole before it tells of it, and a multipart message of any number of parts: what a peer sends without ever
+// ending it is memory that no high-water mark bounds. The watch compares what the kernel received on each TCP connection with what
+// was delivered from it, and shuts down those that hold more than their share; a connection beyond the cap is shut down at once.
+// Connections over ipc have no such count: who may open the socket's file is trusted that far.
+//
+// One thread, the server's. It never closes a descriptor, which is libzmq's: it shuts the connection down, and libzmq closes it.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+#include <zmq.hpp>
+
+#include "tributary/base/result.h"
+#include "tributary/transport/frame_server.h"
+
+namespace tributary::transport {
+
+// Makes room for connections: the soft limit of open files becomes the hard one. Returns how many may be connections.
+std::size_t RaiseFileLimit();
+
+class ConnectionWatch {
+ public:
+  using TimePoint = std::chrono::steady_clock::time_point;
+  struct Limits {
+    std::size_t connections = 0;
+    std::uint64_t held_each = 0;  // bytes of one connection beyond its allowance
+    std::uint64_t held_all = 0;   // of all connections together
+  };
+
+  // What has ended since the last call, by routing id, and what was shut down, with why.
+  struct News {
+    std::vector<PeerId> gone;
+    std::vector<std::pair<PeerId, std::string>> cut;
+  };
+
+  // Watches `socket`, which is not bound yet.
+  Status Attach(zmq::context_t& context, zmq::socket_t& socket, const Limits& limits);
+  void* monitor() { return monitor_.handle(); }
+
+  // A whole message of `bytes` came from `peer`.
+  void Delivered(zmq::message_t& message, const PeerId& peer);
+  // Reads the monitor's events and, when it is time, the kernel's counts. `allowance` tells how many bytes a peer may have under way.
+  News Look(TimePoint now, const std::function<std::uint64_t(const PeerId&)>& allowance);
+  // Ends a peer's connection.
+  void Disconnect(const PeerId& peer);
+
+  std::size_t connections() const { return connections_.size(); }
+  std::uint64_t cut_off() const { return cut_off_; }
+  // How long until the next Look is worth while.
+  std::chrono::milliseconds Interval() const;
+
+ private:
+  struct Connection {
+    ino_t inode = 0;  // descriptors are used again: this is the connection that was accepted
+    bool tcp = false;
+    TimePoint begun;
+    std::uint64_t delivered = 0;  // with the framing around it
+    PeerId peer;
+  };
+  void ReadEvents();
+  void Accepted(int fd);
+  // Bytes that came and were not delivered; 0 where that cannot be told.
+  std::uint64_t Held(int fd, const Connection& connection, TimePoint now) const;
+  void Cut(int fd, const Connection& connection, std::string why);
+
+  zmq::socket_t monitor_;
+  Limits limits_;
+  std::map<int, Connection> connections_;  // by descriptor
+  News news_;  // until the next Look
+  TimePoint next_check_;
+  std::uint64_t cut_off_ = 0;
+};
+
+}  // namespace tributary::transport
