@@ -117,7 +117,7 @@ void Reactor::Violation(const PeerId& id, Peer& peer, std::uint64_t request, con
   ++counters_.credit_violations;
   SendError(id, request, error);
   if (++peer.held->violations < kMaxViolations) return;
-  log::Warning("peer {} ({}) keeps sending what it may not: its frames are dropped from now on", id.str(), peer.instance);
+  log::Warning("peer {} ({}) keeps sending what it may not and is cut off", id.str(), peer.instance);
   Shun(id);
 }
 
@@ -126,12 +126,17 @@ void Reactor::Shun(const PeerId& id) {
   if (shunned_.size() >= kMaxShunned) {
     shunned_.erase(std::ranges::min_element(shunned_, {}, [](const auto& entry) { return entry.second; }));
   }
+  // Until its connection has ended: frames of it may be here already.
   shunned_.emplace(id, Clock::now());
+  server_->Disconnect(id);
 }
 
 void Reactor::OnGone(const PeerId& id) {
   // Called from within Send, and so from within loops over what is forgotten here.
-  Post([this, id] { ForgetPeer(id); });
+  Post([this, id] {
+    ForgetPeer(id);
+    shunned_.erase(id);
+  });
 }
 
 void Reactor::OnTick() {
@@ -145,6 +150,8 @@ void Reactor::OnTick() {
   }
   for (const PeerId& id : reads_.Stalled(now, options_.unread_limit)) {
     EndSession(id, MakeError(Code::kUnavailable, "no reply was taken for {}", FormatDuration(options_.unread_limit)));
+    // What it did not take is memory of the read side until the connection has ended.
+    server_->Disconnect(id);
   }
   std::vector<PeerId> silent;
   for (const auto& [id, peer] : peers_) {

@@ -57,7 +57,7 @@ class Reactor final : public transport::Handler {
   void OnTick() override;
   void OnGone(const transport::PeerId& peer) override;
   // Bytes that the peer was asked for and that may be on their way: credit that it has not spent.
-  std::uint64_t Allowance(const transport::PeerId& peer) { return credit_.Unspent(peer); }
+  std::uint64_t Allowance(const transport::PeerId& peer) override { return credit_.Unspent(peer); }
 
   const StoreCounters& counters() const { return counters_; }
 
@@ -75,7 +75,7 @@ class Reactor final : public transport::Handler {
   void ForgetPeer(const PeerId& id);
   // The peer is told to begin a new one.
   void EndSession(const PeerId& id, const Error& why);
-  // A payload that may not be here. The peer's frames are dropped after the third.
+  // A payload that may not be here. The peer is cut off after the third.
   void Violation(const PeerId& id, Peer& peer, std::uint64_t request, const Error& error);
   void Shun(const PeerId& id);
 
