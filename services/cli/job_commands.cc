@@ -135,6 +135,7 @@ int ExportCommand(int argc, char** argv) {
   options.AddString("blob-store", "tcp://127.0.0.1:7710", "data endpoint", config::CheckEndpoint);
   options.AddPositional("job", "the job's id");
   options.AddPositional("path", "the directory to make");
+  options.AddString("tokenizer", "", "a directory or tokenizer.json whose files are put beside the weights");
   options.AddBytes("memory-budget", config::kDefaultMemoryBudget, "chunks under way", config::kMinMemoryBudget, config::kMaxMemoryBudget);
   if (const auto exit_code = options.ParseOrExitCode(argc, argv, environ)) return *exit_code;
   wire::GetStatus request;
@@ -153,10 +154,13 @@ int ExportCommand(int argc, char** argv) {
   auto store = blob_client::ConnectStore(std::make_shared<transport::Context>(), pool, remote);
   if (!store.ok()) return Report("model export", store.error());
   const bool terminal = isatty(STDERR_FILENO) == 1;
-  const auto written = modeldir::ExportModel(**store, *object, options.String("path"), [&](std::uint64_t done, std::uint64_t total) {
+  modeldir::ExportOptions into;
+  into.tokenizer = options.String("tokenizer");
+  into.progress = [&](std::uint64_t done, std::uint64_t total) {
     if (terminal) fmt::print(stderr, "\r{} {} of {} ", Bar(done, total, 30), FormatBytes(done), FormatBytes(total));
     return Ok();
-  });
+  };
+  const auto written = modeldir::ExportModel(**store, *object, options.String("path"), into);
   if (terminal) fmt::print(stderr, "\n");
   if (!written.ok()) return Report("model export", written.error());
   fmt::print("{}\n", options.String("path"));

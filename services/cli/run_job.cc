@@ -238,9 +238,12 @@ class JobRun {
     options.instance = "cli";
     options.stop = stop;
     TRIBUTARY_ASSIGN(auto store, blob_client::ConnectStore(context_, export_pool_, options));
-    return modeldir::ExportModel(*store, object, dir_.File("model"), [&](std::uint64_t, std::uint64_t) {
+    modeldir::ExportOptions into;
+    into.tokenizer = spec_.job.model.tokenizer;
+    into.progress = [&](std::uint64_t, std::uint64_t) {
       return stop.stop_requested() ? Status(MakeError(Code::kCancelled, "the export was stopped")) : Ok();
-    });
+    };
+    return modeldir::ExportModel(*store, object, dir_.File("model"), into);
   }
 
   const RunSpec& spec_;

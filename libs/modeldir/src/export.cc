@@ -93,21 +93,62 @@ Status WriteWeights(blob::BlobStore& store, const ObjectName& object, const wire
   return file.Sync();
 }
 
+constexpr const char* kTokenizerFiles[] = {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.json",
+                                           "merges.txt",     "encoder.json",          "vocab.bpe"};
+
 // Files of an earlier export; whatever else lies in a directory is somebody's and stays.
-constexpr const char* kOurs[] = {"model.safetensors", "config.json"};
+std::vector<std::string> Ours() {
+  std::vector<std::string> names{"model.safetensors", "config.json"};
+  names.insert(names.end(), std::begin(kTokenizerFiles), std::end(kTokenizerFiles));
+  return names;
+}
+
+// The files of the tokenizer at `path` and their names in an export; kNotFound where there are none.
+using NamedFiles = std::vector<std::pair<fs::path, std::string>>;
+Result<NamedFiles> FilesOfTokenizer(const std::string& path) {
+  NamedFiles files;
+  std::error_code ec;
+  if (path.empty()) return files;
+  if (fs::is_directory(path, ec)) {
+    for (const char* name : kTokenizerFiles) {
+      if (fs::is_regular_file(fs::path(path) / name, ec)) files.emplace_back(fs::path(path) / name, name);
+    }
+  } else if (fs::is_regular_file(path, ec)) {
+    files.emplace_back(path, "tokenizer.json");  // whatever it is called there
+  }
+  if (files.empty()) return MakeError(Code::kNotFound, "no tokenizer at {}: give its directory or tokenizer.json", path);
+  return files;
+}
+
+Status CopyTokenizer(const NamedFiles& files, const fs::path& directory) {
+  for (const auto& [file, name] : files) {
+    const fs::path target = directory / name;
+    std::error_code ec;
+    fs::copy_file(file, target, fs::copy_options::overwrite_existing, ec);
+    if (ec) return ErrnoError(ec.value(), "copying " + file.string() + " to " + target.string());
+    const int fd = open(target.c_str(), O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return ErrnoError(errno, "opening " + target.string());
+    const int synced = fsync(fd);
+    const int error = errno;
+    close(fd);
+    if (synced != 0) return ErrnoError(error, "syncing " + target.string());
+  }
+  return Ok();
+}
 
 // Removes an earlier export at `path`; kAlreadyExists, with nothing removed, if it holds anything else.
 Status RemoveEarlier(const fs::path& path) {
   std::error_code ec;
   if (!fs::exists(fs::symlink_status(path, ec))) return Ok();
+  const std::vector<std::string> ours = Ours();
   if (!fs::is_directory(path, ec)) return MakeError(Code::kAlreadyExists, "{} is no directory; give another place", path.string());
   for (fs::directory_iterator entry(path, ec), end; entry != end; entry.increment(ec)) {
     const std::string name = entry->path().filename().string();
-    if (std::find(std::begin(kOurs), std::end(kOurs), name) == std::end(kOurs)) {
+    if (std::find(ours.begin(), ours.end(), name) == ours.end()) {
       return MakeError(Code::kAlreadyExists, "{} holds other files ({}); give a new directory", path.string(), name);
     }
   }
-  for (const char* name : kOurs) fs::remove(path / name, ec);
+  for (const std::string& name : ours) fs::remove(path / name, ec);
   fs::remove(path, ec);
   if (ec) return ErrnoError(ec.value(), "replacing " + path.string());
   return Ok();
@@ -116,7 +157,8 @@ Status RemoveEarlier(const fs::path& path) {
 }  // namespace
 
 Status ExportModel(blob::BlobStore& store, const ObjectName& object, const std::string& directory,
-                   const ExportProgress& progress) {
+                   const ExportOptions& options) {
+  TRIBUTARY_ASSIGN(const auto tokenizer, FilesOfTokenizer(options.tokenizer));
   fs::path target = fs::absolute(directory).lexically_normal();
   if (!target.has_filename()) target = target.parent_path();  // "out/" is "out"
   TRIBUTARY_ASSIGN(const blob::ObjectInfo info, store.Stat(object));
@@ -125,18 +167,19 @@ Status ExportModel(blob::BlobStore& store, const ObjectName& object, const std::
   const std::string temporary = target.string() + ".tmp";
   std::error_code ec;
   // Looked at before gigabytes are written, done after.
-  if (fs::exists(target, ec) && !fs::is_empty(target, ec) && !fs::exists(target / kOurs[0], ec)) {
+  if (fs::exists(target, ec) && !fs::is_empty(target, ec) && !fs::exists(target / "model.safetensors", ec)) {
     return MakeError(Code::kAlreadyExists, "{} holds other files; give a new directory", target.string());
   }
   TRIBUTARY_TRY(RemoveEarlier(temporary));
   fs::create_directories(temporary, ec);
   if (ec) return ErrnoError(ec.value(), "making " + temporary);
-  TRIBUTARY_TRY(WriteWeights(store, object, spec, temporary + "/model.safetensors", progress));
+  TRIBUTARY_TRY(WriteWeights(store, object, spec, temporary + "/model.safetensors", options.progress));
   if (!spec.info.empty()) {
     TRIBUTARY_ASSIGN(const File config, File::Make(temporary + "/config.json"));
     TRIBUTARY_TRY(config.WriteAt(std::as_bytes(std::span(spec.info)), 0));
     TRIBUTARY_TRY(config.Sync());
   }
+  TRIBUTARY_TRY(CopyTokenizer(tokenizer, temporary));
   TRIBUTARY_TRY(SyncDirectory(temporary));
   TRIBUTARY_TRY(RemoveEarlier(target));
   fs::rename(temporary, target, ec);

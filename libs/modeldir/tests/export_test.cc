@@ -69,12 +69,12 @@ class ExportTest : public testing::Test {
 TEST_F(ExportTest, EveryByteOfEveryTensorIsWhereTheHeaderSays) {
   SealIt();
   std::uint64_t last = 0;
-  const Status status = ExportModel(*store_, name_, (root_ / "out").string(), [&](std::uint64_t done, std::uint64_t total) {
+  const Status status = ExportModel(*store_, name_, (root_ / "out").string(), {.tokenizer = "", .progress = [&](std::uint64_t done, std::uint64_t total) {
     EXPECT_GT(done, last);
     EXPECT_LE(done, total);
     last = done;
     return Ok();
-  });
+  }});
   ASSERT_TRUE(status.ok()) << status.error().message();
   ExpectWhole(root_ / "out");
   EXPECT_FALSE(fs::exists(root_ / "out.tmp"));
@@ -111,6 +111,29 @@ TEST_F(ExportTest, WhatAKilledExportLeftIsNoHindrance) {
   ExpectWhole(root_ / "out");
 }
 
+TEST_F(ExportTest, TheTokenizerIsBesideTheWeightsAndNoHindranceToTheNextExport) {
+  SealIt();
+  temp_.Write("tokens/vocab.json", "{}");
+  temp_.Write("tokens/merges.txt", "#version");
+  temp_.Write("tokens/README.md", "not of the tokenizer");
+  for (int i = 0; i < 2; ++i) {
+    const Status status = ExportModel(*store_, name_, (root_ / "out").string(), {.tokenizer = temp_.File("tokens"), .progress = nullptr});
+    ASSERT_TRUE(status.ok()) << status.error().message();
+    ExpectWhole(root_ / "out");
+    EXPECT_EQ(Read(root_ / "out" / "vocab.json"), "{}");
+    EXPECT_EQ(Read(root_ / "out" / "merges.txt"), "#version");
+    EXPECT_FALSE(fs::exists(root_ / "out" / "README.md"));
+  }
+  // A single file, and an export that needs no tokenizer any more.
+  temp_.Write("mine.json", "{\"model\":{}}");
+  ASSERT_TRUE(ExportModel(*store_, name_, (root_ / "out").string(), {.tokenizer = temp_.File("mine.json"), .progress = nullptr}).ok());
+  EXPECT_EQ(Read(root_ / "out" / "tokenizer.json"), "{\"model\":{}}");
+  EXPECT_FALSE(fs::exists(root_ / "out" / "vocab.json"));
+  const Status none = ExportModel(*store_, name_, (root_ / "out").string(), {.tokenizer = temp_.File("absent"), .progress = nullptr});
+  ASSERT_FALSE(none.ok());
+  EXPECT_EQ(none.error().code(), Code::kNotFound);
+}
+
 TEST_F(ExportTest, AnOpenObjectIsRefused) {
   const Status status = ExportModel(*store_, name_, (root_ / "out").string());
   ASSERT_FALSE(status.ok());
@@ -121,7 +144,8 @@ TEST_F(ExportTest, AnOpenObjectIsRefused) {
 TEST_F(ExportTest, AnErrorOfTheProgressEndsIt) {
   SealIt();
   const Status status =
-      ExportModel(*store_, name_, (root_ / "out").string(), [](std::uint64_t, std::uint64_t) { return Status(Error(Code::kCancelled, "no")); });
+      ExportModel(*store_, name_, (root_ / "out").string(),
+                  {.tokenizer = "", .progress = [](std::uint64_t, std::uint64_t) { return Status(Error(Code::kCancelled, "no")); }});
   ASSERT_FALSE(status.ok());
   EXPECT_EQ(status.error().code(), Code::kCancelled);
   EXPECT_FALSE(fs::exists(root_ / "out"));

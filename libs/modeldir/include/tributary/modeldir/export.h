@@ -1,4 +1,4 @@
-// Writes a sealed model of the blob-store as a Hugging Face directory: model.safetensors and config.json.
+// Writes a sealed model of the blob-store as a Hugging Face directory: model.safetensors, config.json, and the files of its tokenizer.
 //
 // Streams chunk by chunk: memory is the reader's window, whatever the model's size. Files are written into DIR.tmp, synced, and the
 // directory renamed, so that DIR is whole or absent (an earlier export there is replaced at the end; a directory that
@@ -17,8 +17,15 @@ namespace tributary::modeldir {
 // Called after each chunk with bytes written and in all; an error ends the export with it.
 using ExportProgress = std::function<Status(std::uint64_t done, std::uint64_t total)>;
 
-// kUnavailable if the object is not sealed. config.json is the object's `info`; without one it is left out.
-Status ExportModel(blob::BlobStore& store, const ObjectName& object, const std::string& directory,
-                   const ExportProgress& progress = nullptr);
+struct ExportOptions {
+  // A directory or a tokenizer.json, as of the job's model.tokenizer: its files are copied beside the weights. Empty: bytes, which
+  // need no file.
+  std::string tokenizer;
+  ExportProgress progress;
+};
+
+// kUnavailable if the object is not sealed; kNotFound if there is no tokenizer at options.tokenizer. config.json is the object's
+// `info`; without one it is left out.
+Status ExportModel(blob::BlobStore& store, const ObjectName& object, const std::string& directory, const ExportOptions& options = {});
 
 }  // namespace tributary::modeldir
