@@ -63,6 +63,7 @@ Result<double> ParseTemperature(const std::string& value) {
 }  // namespace
 
 Status Generate(const GenerateSpec& spec, const LoadModule& load, std::FILE* out) {
+  TRIBUTARY_TRY(CheckModelDirectory(spec.directory));  // a wrong path is told at once
   TRIBUTARY_ASSIGN(train::Module* const module, load());
   TRIBUTARY_ASSIGN(const auto model, LoadModelDirectory(spec.directory, *module));
   TRIBUTARY_ASSIGN(const auto tokenizer, TokenizerOf(spec.directory, model->VocabularySize()));

@@ -155,6 +155,11 @@ Status ReadInto(int file, const Source& source, std::span<std::byte> out) {
 
 }  // namespace
 
+Status CheckModelDirectory(const std::string& directory) {
+  TRIBUTARY_TRY(ReadConfig(directory).status());
+  return FindTensors(directory).status();
+}
+
 Result<std::unique_ptr<train::Model>> LoadModelDirectory(const std::string& directory, train::Module& module) {
   TRIBUTARY_ASSIGN(const std::string config, ReadConfig(directory));
   TRIBUTARY_ASSIGN(const Sources sources, FindTensors(directory));

@@ -12,6 +12,9 @@
 
 namespace tributary::trainer {
 
+// What can be said of a directory without the module: that its files are there, whole and what they claim.
+Status CheckModelDirectory(const std::string& directory);
+
 Result<std::unique_ptr<train::Model>> LoadModelDirectory(const std::string& directory, train::Module& module);
 
 }  // namespace tributary::trainer

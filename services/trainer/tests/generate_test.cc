@@ -20,13 +20,18 @@ class GenerateTest : public DirectoryFixture {
     char* memory = nullptr;
     std::size_t size = 0;
     std::FILE* out = open_memstream(&memory, &size);
-    const auto status = Generate(spec, [this] { return Result<train::Module*>(&module_); }, out);
+    const auto load = [this] {
+      ++loads_;
+      return Result<train::Module*>(&module_);
+    };
+    const auto status = Generate(spec, load, out);
     std::fclose(out);
     text_.assign(memory, size);
     std::free(memory);
     return status;
   }
   std::string text_;
+  int loads_ = 0;
 };
 
 TEST_F(GenerateTest, WritesThePromptAndWhatFollows) {
@@ -50,6 +55,7 @@ TEST_F(GenerateTest, AModelOfAnotherVocabularyNeedsItsTokenizer) {
 TEST_F(GenerateTest, NamesADirectoryThatIsNone) {
   path_ += "-absent";
   EXPECT_THAT(Run("x", 1).error().message(), HasSubstr("-absent has no readable config.json"));
+  EXPECT_EQ(loads_, 0) << "half a second and 150 MB for nothing";
 }
 
 TEST(GenerateMain, RefusesWrongUsage) {
