@@ -19,8 +19,8 @@ bool Federation::Machine::Eligible(const Worker& worker, const job::Job& spec) c
       std::find(known.begin(), known.end(), encoding) == known.end()) {
     return false;
   }
-  const bool needs_data = !spec.synthetic() && spec.data.format != "synthetic" && spec.data.path.empty() &&
-                          !spec.data.name.empty();
+  // data.path is for `tributary run` alone: where data lies is the trainer's own.
+  const bool needs_data = !spec.synthetic() && spec.data.format != "synthetic" && !spec.data.name.empty();
   return !needs_data || std::find(worker.data.begin(), worker.data.end(), spec.data.name) != worker.data.end();
 }
 

@@ -140,6 +140,7 @@ TEST(Round, ATrainerWithoutTheDataGetsNoSeat) {
   job::Job spec = World::TwoSeats();
   spec.model.family = "gpt2";
   spec.data.name = "imdb";
+  spec.data.path = "/srv/imdb";  // for `tributary run`, which tells its trainers; nobody else has it
   spec.participants.min = 1;
   spec.participants.quorum = 1;
   World world(spec);

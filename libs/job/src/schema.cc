@@ -159,7 +159,7 @@ const Row kRows[] = {
     {"data.format", "text, or synthetic for a synthetic model", "",
      "what lies there; text: a file, or every file of a directory", "imdb|alpaca|jsonl|csv|cifar10", kEvery,
      READ { return ReadWord(n, j.data.format, "text|synthetic"); }},
-    {"data.path", "a path of 1 to 4096 bytes", "", "where it lies unless a trainer's --data says otherwise", "",
+    {"data.path", "a path of 1 to 4096 bytes", "", "where it lies, for tributary run; a trainer's own --data tells it otherwise", "",
      kGpt2, READ { return ReadText(n, j.data.path); }},
     {"data.validation_fraction", "a number of 0 up to 0.9", "0.1", "share of each seat's part that is held out", "",
      kGpt2, READ { return ReadDouble(n, j.data.validation_fraction, 0, 0.9); }},
