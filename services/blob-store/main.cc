@@ -24,6 +24,10 @@ int Main(int argc, char** argv) {
   options.AddUint("worker-threads", 2, "threads that hash and write", 1, 64);
   config::AddServiceOptions(options, "127.0.0.1:9472");
   if (const auto code = options.ParseOrExitCode(argc, argv, environ)) return *code;
+  if (options.Uint("shard") >= options.Uint("shards")) {
+    fmt::print(stderr, "tributary-blob-store: --shard {} of --shards {}: shards are numbered from 0\n", options.Uint("shard"), options.Uint("shards"));
+    return config::kExitUsage;
+  }
   const auto settings = config::GetServiceSettings(options);
   memory::TuneMalloc(settings.memory_budget);
   log::InitLog("blob-store", settings.log_level, settings.log_format);

@@ -24,6 +24,7 @@ int Main(int argc, char** argv) {
   options.Require("state-dir");
   options.AddStrings("blob-store", "endpoint of a blob-store as workers reach it; one for each shard, in order",
                      config::CheckEndpoint);
+  options.Require("blob-store");
   options.AddDuration("heartbeat", Duration(1'000), "how often workers report", Duration(50), Duration(60'000));
   options.AddDuration("seat-timeout", Duration(15'000), "silence of a trainer after which a spare may take its seat",
                       Duration(500));
