@@ -1,10 +1,10 @@
-#include <signal.h>
 #include <unistd.h>
 
 #include "services/aggregator/aggregator.h"
 #include "tributary/base/log.h"
 #include "tributary/base/names.h"
 #include "tributary/config/options.h"
+#include "tributary/config/serve.h"
 #include "tributary/config/service.h"
 #include "tributary/memory/malloc.h"
 
@@ -32,31 +32,7 @@ int Main(int argc, char** argv) {
   const std::string instance = options.String("instance");
   log::InitLog("aggregator " + instance, settings.log_level, settings.log_format);
 
-  // Blocked in every thread; this one takes them below.
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGINT);
-  sigaddset(&signals, SIGTERM);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-
-  auto service = AggregatorService::Start({options.String("coordinator"), options.String("blob-store"), instance,
-                                           settings.memory_budget, settings.metrics_address});
-  if (!service.ok()) {
-    log::LogError("{}", service.error().message());
-    return config::kExitFailed;
-  }
-  for (;;) {
-    const timespec look{0, 100'000'000};
-    if (const int signal = sigtimedwait(&signals, nullptr, &look); signal > 0) {
-      log::Info("stopping: {}", signal == SIGTERM ? "SIGTERM" : "SIGINT");
-      (*service)->Stop();
-      return config::kExitDone;
-    }
-    if (const auto over = (*service)->Wait(Duration(1)); !over.ok()) {
-      log::LogError("{}", over.error().message());
-      return config::kExitFailed;
-    }
-  }
+  return config::Serve([&] { return AggregatorService::Start({options.String("coordinator"), options.String("blob-store"), instance, settings.memory_budget, settings.metrics_address}); });
 }
 
 }  // namespace

@@ -119,7 +119,7 @@ void BlobStoreService::Stop() {
   state.changed.notify_all();
 }
 
-bool BlobStoreService::Wait(Duration limit) {
+Result<bool> BlobStoreService::Wait(Duration limit) {
   std::unique_lock lock(state_->mutex);
   const auto stopped = [&] { return state_->stopped; };
   if (limit.count() > 0) return state_->changed.wait_for(lock, limit, stopped);

@@ -51,7 +51,7 @@ class BlobStoreService {
 
   void Stop();  // idempotent
   // Until Stop, or until `limit` is over (zero: for ever); true when it has stopped.
-  bool Wait(Duration limit = Duration(0));
+  Result<bool> Wait(Duration limit = Duration(0));
 
  private:
   BlobStoreService();

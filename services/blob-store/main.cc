@@ -1,9 +1,9 @@
-#include <signal.h>
 #include <unistd.h>
 
 #include "services/blob-store/blob_store_service.h"
 #include "tributary/base/log.h"
 #include "tributary/config/options.h"
+#include "tributary/config/serve.h"
 #include "tributary/config/service.h"
 #include "tributary/memory/malloc.h"
 
@@ -32,13 +32,6 @@ int Main(int argc, char** argv) {
   memory::TuneMalloc(settings.memory_budget);
   log::InitLog("blob-store", settings.log_level, settings.log_format);
 
-  // Blocked in every thread; this one takes them below.
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGINT);
-  sigaddset(&signals, SIGTERM);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-
   service::BlobStoreService::Spec spec;
   spec.listen = options.String("listen");
   spec.directory = options.String("data-dir");
@@ -47,17 +40,7 @@ int Main(int argc, char** argv) {
   spec.shard = static_cast<std::uint32_t>(options.Uint("shard"));
   spec.shards = static_cast<std::uint32_t>(options.Uint("shards"));
   spec.worker_threads = options.Uint("worker-threads");
-  auto service = service::BlobStoreService::Start(std::move(spec));
-  if (!service.ok()) {
-    log::LogError("{}", service.error().message());
-    return config::kExitFailed;
-  }
-  int signal = 0;
-  while (sigwait(&signals, &signal) != 0) {
-  }
-  log::Info("stopping: {}", signal == SIGTERM ? "SIGTERM" : "SIGINT");
-  (*service)->Stop();
-  return config::kExitDone;
+  return config::Serve([&] { return service::BlobStoreService::Start(std::move(spec)); });
 }
 
 }  // namespace

@@ -110,10 +110,16 @@ void CoordinatorService::Stop() {
   state.changed.notify_all();
 }
 
-Status CoordinatorService::Wait() {
+Result<bool> CoordinatorService::Wait(Duration limit) {
   std::unique_lock lock(state_->mutex);
-  state_->changed.wait(lock, [&] { return state_->stopped || state_->failed; });
-  return state_->failed ? Status(*state_->failed) : Ok();
+  const auto over = [&] { return state_->stopped || state_->failed; };
+  if (limit.count() > 0) {
+    state_->changed.wait_for(lock, limit, over);
+  } else {
+    state_->changed.wait(lock, over);
+  }
+  if (state_->failed) return *state_->failed;
+  return state_->stopped;
 }
 
 const std::string& CoordinatorService::endpoint() const { return state_->endpoint; }

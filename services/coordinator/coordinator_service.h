@@ -40,8 +40,8 @@ class CoordinatorService {
   std::uint16_t metrics_port() const;   // 0 when off
 
   void Stop();  // idempotent; returns when the service has stopped, whoever asked first
-  // Until Stop is done (Ok) or a failure of the journal.
-  Status Wait();
+  // Until Stop is done, or until `limit` is over (zero: for ever); true when it has stopped, an error if the journal failed.
+  Result<bool> Wait(Duration limit = Duration(0));
 
  private:
   CoordinatorService();

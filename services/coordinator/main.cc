@@ -1,12 +1,9 @@
-#include <signal.h>
 #include <unistd.h>
-
-#include <atomic>
-#include <thread>
 
 #include "services/coordinator/coordinator_service.h"
 #include "tributary/base/log.h"
 #include "tributary/config/options.h"
+#include "tributary/config/serve.h"
 #include "tributary/config/service.h"
 #include "tributary/memory/malloc.h"
 
@@ -37,13 +34,6 @@ int Main(int argc, char** argv) {
   memory::TuneMalloc(8_MiB);
   log::InitLog("coordinator", settings.log_level, settings.log_format);
 
-  // Blocked in every thread; one of its own takes them.
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGINT);
-  sigaddset(&signals, SIGTERM);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-
   service::CoordinatorService::Spec spec;
   spec.listen = options.String("listen");
   spec.state_dir = options.String("state-dir");
@@ -53,27 +43,7 @@ int Main(int argc, char** argv) {
   spec.limits.lease_timeout = options.Time("lease-timeout");
   spec.memory_budget = settings.memory_budget;
   spec.metrics_address = settings.metrics_address;
-  auto service = service::CoordinatorService::Start(std::move(spec));
-  if (!service.ok()) {
-    log::LogError("{}", service.error().message());
-    return config::kExitFailed;
-  }
-  std::atomic<bool> ended{false};
-  std::thread stopper([&signals, &service, &ended] {
-    int signal = 0;
-    while (sigwait(&signals, &signal) != 0) {
-    }
-    if (!ended) log::Info("stopping: {}", signal == SIGTERM ? "SIGTERM" : "SIGINT");
-    (*service)->Stop();
-  });
-  const Status status = (*service)->Wait();
-  // After a failure no signal came: it still waits for one.
-  ended = true;
-  pthread_kill(stopper.native_handle(), SIGTERM);
-  stopper.join();
-  if (status.ok()) return config::kExitDone;
-  log::LogError("{}", status.error().message());
-  return config::kExitFailed;
+  return config::Serve([&] { return service::CoordinatorService::Start(std::move(spec)); });
 }
 
 }  // namespace

@@ -1,4 +1,3 @@
-#include <signal.h>
 #include <unistd.h>
 
 #include <cstring>
@@ -8,6 +7,7 @@
 #include "tributary/base/log.h"
 #include "tributary/base/names.h"
 #include "tributary/config/options.h"
+#include "tributary/config/serve.h"
 #include "tributary/config/service.h"
 #include "tributary/memory/malloc.h"
 
@@ -66,30 +66,7 @@ int Main(int argc, char** argv) {
   spec.metrics_address = settings.metrics_address;
   log::InitLog("trainer " + spec.instance, settings.log_level, settings.log_format);
 
-  // Blocked in every thread; this one takes them below.
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGINT);
-  sigaddset(&signals, SIGTERM);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-
-  auto service = TrainerService::Start(spec);
-  if (!service.ok()) {
-    log::LogError("{}", service.error().message());
-    return config::kExitFailed;
-  }
-  for (;;) {
-    const timespec look{0, 100'000'000};
-    if (const int signal = sigtimedwait(&signals, nullptr, &look); signal > 0) {
-      log::Info("stopping: {}", signal == SIGTERM ? "SIGTERM" : "SIGINT");
-      (*service)->Stop();
-      return config::kExitDone;
-    }
-    if (const auto over = (*service)->Wait(Duration(1)); !over.ok()) {
-      log::LogError("{}", over.error().message());
-      return config::kExitFailed;
-    }
-  }
+  return config::Serve([&] { return TrainerService::Start(spec); });
 }
 
 }  // namespace

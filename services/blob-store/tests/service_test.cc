@@ -211,9 +211,9 @@ TEST(BlobStoreService, ADirectoryThatCannotBeMadeIsNamed) {
 
 TEST(BlobStoreService, WaitEndsWithStop) {
   Server server(8_MiB);
-  EXPECT_FALSE(server->Wait(Duration(1)));
+  EXPECT_FALSE(*server->Wait(Duration(1)));
   std::thread stopper([&] { server->Stop(); });
-  EXPECT_TRUE(server->Wait());
+  EXPECT_TRUE(*server->Wait());
   stopper.join();
   server->Stop();
 }

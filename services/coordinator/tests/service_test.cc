@@ -308,7 +308,7 @@ TEST_F(CoordinatorTest, WaitAndASecondStopReturnOnlyWhenItHasStopped) {
   std::vector<std::future<bool>> early;
   for (int i = 0; i < 20; ++i) {
     early.push_back(std::async(std::launch::async, [&] {
-      EXPECT_TRUE((*slow)->Wait().ok());
+      EXPECT_TRUE(*(*slow)->Wait());
       return busy.load();
     }));
     early.back().wait_for(std::chrono::milliseconds(5));
@@ -461,7 +461,7 @@ TEST_F(CoordinatorTest, AStateDirectoryThatCannotBeMadeIsNamed) {
 
 TEST_F(CoordinatorTest, StopEndsWait) {
   service->Stop();
-  EXPECT_TRUE(service->Wait().ok());
+  EXPECT_TRUE(*service->Wait());
   service->Stop();
 }
 

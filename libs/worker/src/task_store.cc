@@ -1,16 +1,16 @@
-#include "tributary/task_store/task_store.h"
+#include "task_store.h"
 
 #include "tributary/job/job.h"
 
-namespace tributary::task_store {
+namespace tributary::worker {
 
-Result<std::unique_ptr<blob_client::RemoteStore>> OpenTaskStore(std::shared_ptr<transport::Context> context, memory::Pool& pool,
-                                                                const WorkerStore& worker, const session::TaskContext& task) {
+Result<blob_client::RemoteOptions> StoreOptions(const std::string& instance, const std::string& endpoint,
+                                                const session::TaskContext& task) {
   blob_client::RemoteOptions options;
-  options.instance = worker.instance;
+  options.instance = instance;
   options.stop = task.stop;
-  if (!worker.endpoint.empty()) {
-    options.endpoint = worker.endpoint;
+  if (!endpoint.empty()) {
+    options.endpoint = endpoint;
   } else if (task.spec.shard < task.blob_stores.size()) {
     options.endpoint = task.blob_stores[task.spec.shard];
   } else {
@@ -24,7 +24,7 @@ Result<std::unique_ptr<blob_client::RemoteStore>> OpenTaskStore(std::shared_ptr<
     options.read_timeout = job.transfer.streaming_read_timeout;
     options.write_timeout = job.transfer.tensor_send_timeout;
   }
-  return blob_client::ConnectStore(std::move(context), pool, options);
+  return options;
 }
 
-}  // namespace tributary::task_store
+}  // namespace tributary::worker

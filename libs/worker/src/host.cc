@@ -1,0 +1,95 @@
+#include "tributary/worker/host.h"
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+
+#include "task_store.h"
+#include "tributary/metrics/server.h"
+#include "tributary/metrics/standard.h"
+#include "tributary/transport/context.h"
+
+namespace tributary::worker {
+
+struct WorkerHost::Impl {
+  explicit Impl(const HostSpec& s)
+      : spec(s),
+        pool(s.memory_budget),
+        received(registry.AddCounter("received", metrics::Unit::kBytes, "Payload bytes read from the blob-store.")),
+        sent(registry.AddCounter("sent", metrics::Unit::kBytes, "Payload bytes written to the blob-store.")) {
+    metrics::AddProcessMetrics(registry);
+    metrics::AddMemoryMetrics(registry, spec.memory_budget, &pool);
+  }
+
+  const HostSpec spec;
+  metrics::Registry registry;
+  memory::Pool pool;  // outlives the context, whose threads may hold the last of its buffers
+  std::shared_ptr<transport::Context> context = std::make_shared<transport::Context>();
+  metrics::Counter received;
+  metrics::Counter sent;
+  std::unique_ptr<session::WorkerSession> session;
+  std::unique_ptr<metrics::MetricsServer> metrics_server;
+
+  std::mutex mutex;
+  std::condition_variable changed;
+  bool stopped = false;  // protected by mutex
+};
+
+WorkerHost::WorkerHost(const HostSpec& spec) : impl_(std::make_unique<Impl>(spec)) {}
+WorkerHost::~WorkerHost() { Stop(); }
+
+memory::Pool& WorkerHost::pool() { return impl_->pool; }
+metrics::Registry& WorkerHost::registry() { return impl_->registry; }
+
+Result<std::shared_ptr<blob::BlobStore>> WorkerHost::OpenStore(const session::TaskContext& task) {
+  TRIBUTARY_ASSIGN(const auto options, StoreOptions(impl_->spec.instance, impl_->spec.blob_store, task));
+  TRIBUTARY_ASSIGN(auto remote, blob_client::ConnectStore(impl_->context, impl_->pool, options));
+  return std::shared_ptr<blob::BlobStore>(remote.release(), [this](blob::BlobStore* store) {
+    const auto counters = static_cast<blob_client::RemoteStore*>(store)->counters();
+    impl_->received.Add(static_cast<double>(counters.bytes_read));
+    impl_->sent.Add(static_cast<double>(counters.bytes_written));
+    delete store;
+  });
+}
+
+Status WorkerHost::Begin(const wire::Hello& hello, session::TaskRunner& runner) {
+  Impl& impl = *impl_;
+  session::SessionOptions options;
+  options.coordinator = impl.spec.coordinator;
+  options.hello = hello;
+  TRIBUTARY_ASSIGN(impl.session, session::WorkerSession::Start(impl.context, options, runner));
+  metrics::ServerSpec server{impl.spec.metrics_address, &impl.registry};
+  server.ready = [&impl]() -> Status {
+    if (impl.session->Connected()) return Ok();
+    return MakeError(Code::kUnavailable, "no word from the coordinator at {}", impl.spec.coordinator);
+  };
+  TRIBUTARY_ASSIGN(impl.metrics_server, metrics::MetricsServer::Start(std::move(server)));
+  return Ok();
+}
+
+Result<bool> WorkerHost::Wait(Duration limit) {
+  constexpr Duration kLook{100};
+  const auto end = std::chrono::steady_clock::now() + limit;
+  std::unique_lock lock(impl_->mutex);
+  for (;;) {
+    if (impl_->stopped) return true;
+    if (auto refused = impl_->session->Refused()) return *refused;
+    if (limit.count() > 0 && std::chrono::steady_clock::now() >= end) return false;
+    impl_->changed.wait_for(lock, limit.count() > 0 ? std::min(limit, kLook) : kLook);
+  }
+}
+
+void WorkerHost::Stop() {
+  impl_->metrics_server.reset();
+  if (impl_->session) impl_->session->Stop();
+  {
+    const std::lock_guard lock(impl_->mutex);
+    impl_->stopped = true;
+  }
+  impl_->changed.notify_all();
+}
+
+std::uint16_t WorkerHost::metrics_port() const { return impl_->metrics_server ? impl_->metrics_server->port() : std::uint16_t{0}; }
+
+}  // namespace tributary::worker

@@ -1,0 +1,16 @@
+// Private: the options with which a task's blob-store is opened.
+#pragma once
+
+#include <string>
+
+#include "tributary/base/result.h"
+#include "tributary/blob_client/remote_store.h"
+#include "tributary/session/worker.h"
+
+namespace tributary::worker {
+
+// `endpoint`: as seen from this worker; empty: where the coordinator says.
+Result<blob_client::RemoteOptions> StoreOptions(const std::string& instance, const std::string& endpoint,
+                                                const session::TaskContext& task);
+
+}  // namespace tributary::worker
