@@ -1,6 +1,7 @@
 #include "tributary/modeldir/export.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -136,22 +137,41 @@ Status CopyTokenizer(const NamedFiles& files, const fs::path& directory) {
   return Ok();
 }
 
-// Removes an earlier export at `path`; kAlreadyExists, with nothing removed, if it holds anything else.
-Status RemoveEarlier(const fs::path& path) {
+// kAlreadyExists if something at `path` is no earlier export.
+Status CheckReplaceable(const fs::path& path) {
   std::error_code ec;
   if (!fs::exists(fs::symlink_status(path, ec))) return Ok();
-  const std::vector<std::string> ours = Ours();
   if (!fs::is_directory(path, ec)) return MakeError(Code::kAlreadyExists, "{} is no directory; give another place", path.string());
+  const std::vector<std::string> ours = Ours();
   for (fs::directory_iterator entry(path, ec), end; entry != end; entry.increment(ec)) {
     const std::string name = entry->path().filename().string();
     if (std::find(ours.begin(), ours.end(), name) == ours.end()) {
       return MakeError(Code::kAlreadyExists, "{} holds other files ({}); give a new directory", path.string(), name);
     }
   }
-  for (const std::string& name : ours) fs::remove(path / name, ec);
-  fs::remove(path, ec);
-  if (ec) return ErrnoError(ec.value(), "replacing " + path.string());
   return Ok();
+}
+
+// Removes an earlier export, if there is one; REQUIRES: CheckReplaceable(path).
+Status RemoveEarlier(const fs::path& path) {
+  std::error_code ec;
+  for (const std::string& name : Ours()) fs::remove(path / name, ec);
+  fs::remove(path, ec);
+  return ec ? Status(ErrnoError(ec.value(), "replacing " + path.string())) : Ok();
+}
+
+// The new export takes the place of the earlier one in one step, so that one of them is there whenever this process dies.
+Status Replace(const std::string& fresh, const std::string& target) {
+  if (renameat2(AT_FDCWD, fresh.c_str(), AT_FDCWD, target.c_str(), RENAME_EXCHANGE) == 0) return RemoveEarlier(fresh);
+  const int error = errno;
+  if (error != ENOENT) {
+    // A file system that cannot exchange; for a moment there is none.
+    if (error != EINVAL && error != ENOSYS) return ErrnoError(error, "replacing " + target);
+    TRIBUTARY_TRY(RemoveEarlier(target));
+  }
+  std::error_code ec;
+  fs::rename(fresh, target, ec);
+  return ec ? Status(ErrnoError(ec.value(), "renaming " + fresh)) : Ok();
 }
 
 }  // namespace
@@ -166,10 +186,8 @@ Status ExportModel(blob::BlobStore& store, const ObjectName& object, const std::
   TRIBUTARY_ASSIGN(const wire::ObjectSpec spec, store.Spec(object));
   const std::string temporary = target.string() + ".tmp";
   std::error_code ec;
-  // Looked at before gigabytes are written, done after.
-  if (fs::exists(target, ec) && !fs::is_empty(target, ec) && !fs::exists(target / "model.safetensors", ec)) {
-    return MakeError(Code::kAlreadyExists, "{} holds other files; give a new directory", target.string());
-  }
+  TRIBUTARY_TRY(CheckReplaceable(target));  // before gigabytes are written, and again after
+  TRIBUTARY_TRY(CheckReplaceable(temporary));
   TRIBUTARY_TRY(RemoveEarlier(temporary));
   fs::create_directories(temporary, ec);
   if (ec) return ErrnoError(ec.value(), "making " + temporary);
@@ -181,9 +199,8 @@ Status ExportModel(blob::BlobStore& store, const ObjectName& object, const std::
   }
   TRIBUTARY_TRY(CopyTokenizer(tokenizer, temporary));
   TRIBUTARY_TRY(SyncDirectory(temporary));
-  TRIBUTARY_TRY(RemoveEarlier(target));
-  fs::rename(temporary, target, ec);
-  if (ec) return ErrnoError(ec.value(), "renaming " + temporary);
+  TRIBUTARY_TRY(CheckReplaceable(target));
+  TRIBUTARY_TRY(Replace(temporary, target.string()));
   return SyncDirectory(target.parent_path().string());
 }
 
