@@ -112,10 +112,9 @@ void BlobStoreService::Stop() {
   }
   // Ends libzmq's threads: afterwards no buffer of the pool is on its way any more.
   state.context.reset();
-  {
-    const std::lock_guard lock(state.mutex);
-    state.stopped = true;
-  }
+  // Last, and told under the lock: who waits may destroy the service at once.
+  const std::lock_guard lock(state.mutex);
+  state.stopped = true;
   state.changed.notify_all();
 }
 

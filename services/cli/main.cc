@@ -57,12 +57,17 @@ int main(int argc, char** argv) {
   bool group = false;
   for (const Command& command : kCommands) {
     names.emplace_back(command.words);
+    if (const auto space = command.words.find(' '); space != std::string_view::npos) names.emplace_back(command.words.substr(0, space));
     group = group || command.words.starts_with(std::string(first) + " ");
   }
   const std::string_view second = group && argc > 2 ? argv[2] : "";
   if (group && (second == "--help" || second == "-h")) {
     PrintHelp();
     return 0;
+  }
+  if (group && second.empty()) {
+    fmt::print(stderr, "tributary: '{}' wants a word more; 'tributary --help' lists them\n", first);
+    return 2;
   }
   const std::string words = second.empty() ? std::string(first) : fmt::format("{} {}", first, second);
   for (const Command& command : kCommands) {

@@ -55,7 +55,9 @@ Result<std::map<std::string, std::string>> FindData(const job::Job& job, const s
                      job.data.name, it->second, job.data.name);
   }
   // One file is enough to know that it is the right directory; the trainers read the others.
-  TRIBUTARY_TRY(corpus::ListTextFiles(it->second, job.data.name, 1).status());
+  if (const auto files = corpus::ListTextFiles(it->second, job.data.name, 1); !files.ok()) {
+    return Error(Code::kNotFound, files.error().message());  // what lies there is no fault of the flags
+  }
   return data;
 }
 

@@ -56,7 +56,7 @@ Status Supervisor::Poll() {
       // The log's end is said before, so that the error stays one line: the last one that people see.
       std::istringstream tail(TailOfFile(child.process.spec.log_path, 5));
       for (std::string line; std::getline(tail, line);) say_(fmt::format("{}: {}", child.process.instance, line));
-      return MakeError(Code::kUnavailable, "{} does not stay up ({}); once what its log tells is mended, the same command goes on from here: {}",
+      return MakeError(Code::kUnavailable, "{} does not stay up ({}); {} tells why, and once that is mended the same command goes on",
                        child.process.instance, ending->Text(), child.process.spec.log_path);
     }
     child.restart_at = steady_clock::now() + milliseconds(100) * (1 << std::min(child.quick_deaths, 5));

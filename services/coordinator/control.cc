@@ -110,8 +110,10 @@ void Control::OnTick() {
 }
 
 void Control::OnGone(const transport::PeerId& peer) {
-  for (const auto& [name, session] : sessions_) {
-    if (session.peer == peer) federation_.Disconnect(session.worker);
+  for (auto& [name, session] : sessions_) {
+    if (session.peer != peer) continue;
+    session.gone = true;
+    federation_.Disconnect(session.worker);
   }
 }
 
@@ -191,7 +193,8 @@ Status Control::CheckRival(const wire::Hello& hello, federation::Time now) const
   const auto current = session_of_.find(federation::WorkerKey(hello));
   if (current == session_of_.end() || hello.life.empty()) return Ok();
   const Session& session = sessions_.at(current->second);
-  if (session.displaced != hello.life || now.steady - session.heard >= kRivalSilence) return Ok();
+  const Duration silence = std::max(kRivalSilence, 3 * options_.heartbeat);
+  if (session.displaced != hello.life || session.gone || now.steady - session.heard >= silence) return Ok();
   return MakeError(Code::kAlreadyExists, "another process works as {}; end one of them or give it another --instance", session.worker);
 }
 
@@ -228,6 +231,7 @@ Status Control::OnReport(const transport::PeerId& peer, std::uint64_t id, const 
   const auto now = Now();
   // The federation forgets a worker sooner than its session ends; then it must say Hello again.
   session.peer = peer;
+  session.gone = false;
   session.heard = now.steady;
   if (!federation_.Report(session.worker, report, now)) {
     EndSession(report.session);

@@ -45,6 +45,7 @@ class Control : public transport::Handler {
     Duration heard{0};
     std::string life;
     std::string displaced;  // life of the process that had the name before
+    bool gone = false;      // its connection has ended and no other has come
   };
 
   Status Dispatch(const transport::PeerId& peer, const wire::FrameView& frame);

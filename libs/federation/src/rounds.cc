@@ -120,8 +120,8 @@ void Federation::Machine::BeginAggregate(RoundRow round) {
       who += fmt::format("{}seat {}: {}", who.empty() ? "" : "; ", SeatOfRow(*row), row->message);
     }
     EndJob(JobState::kFailed,
-           fmt::format("round {} has {} of the {} updates that participants.quorum asks for; {}. Bring these trainers "
-                       "back, or lower participants.quorum or raise participants.round_deadline",
+           fmt::format("round {} has {} of the {} updates that participants.quorum asks for; {}. Mend what is told "
+                       "of these trainers, or lower participants.quorum; for slow ones raise participants.round_deadline",
                        round.round, done, quorum, who));
     return;
   }

@@ -246,9 +246,10 @@ class Session final : public WorkerSession {
 
   void OnError(const wire::FrameView& frame) {
     const Error error = wire::ErrorOf(frame);
-    // kAlreadyExists: another process has the name, and would lose it at each hello of this one.
-    const bool name_taken = error.code() == Code::kAlreadyExists && frame.id == hello_request_;
-    if (error.code() == Code::kProtocol || error.code() == Code::kPermission || name_taken) {
+    // A hello that is wrong stays so; and another process that has the name would lose it at each hello of this one.
+    const bool hello_refused = frame.id == hello_request_ &&
+                               (error.code() == Code::kAlreadyExists || error.code() == Code::kInvalidArgument);
+    if (error.code() == Code::kProtocol || error.code() == Code::kPermission || hello_refused) {
       Refuse(error.Wrap("the coordinator at " + options_.coordinator + " refuses this worker"));
     } else if (frame.id == job_request_ && !asked_job_.empty()) {
       reconciler_.FailJobText(std::exchange(asked_job_, {}), error.Wrap("fetching the job's text"));

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <filesystem>
+#include <set>
 #include <stdexcept>
 
 #include "fake_coordinator.h"
@@ -272,6 +273,19 @@ TEST(WorkerSession, ANameThatAnotherProcessHasIsRefusedForGood) {
   const auto session = Begin(coordinator.endpoint(), runner);
   ASSERT_TRUE(Eventually([&] { return session->Refused().has_value(); }));
   EXPECT_THAT(session->Refused()->message(), HasSubstr("another process works"));
+}
+
+TEST(WorkerSession, EachSessionHasALifeOfItsOwn) {
+  FakeCoordinator coordinator("tcp://127.0.0.1:0");
+  ScriptedRunner runner([](const TaskContext&) -> Result<TaskResult> { return TaskResult{}; });
+  std::set<std::string> lives;
+  for (int i = 0; i < 2; ++i) {
+    const auto session = Begin(coordinator.endpoint(), runner);
+    ASSERT_TRUE(Eventually([&] { return session->Connected(); }));
+    lives.insert(coordinator.seen().hello.life);
+  }
+  EXPECT_EQ(lives.size(), 2u);
+  EXPECT_FALSE(lives.contains(""));
 }
 
 TEST(WorkerSession, ANameThatMayNotJoinIsRefusedForGood) {

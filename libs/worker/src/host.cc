@@ -4,6 +4,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
+#include <utility>
 
 #include "task_store.h"
 #include "tributary/metrics/server.h"
@@ -28,12 +29,13 @@ struct WorkerHost::Impl {
   std::shared_ptr<transport::Context> context = std::make_shared<transport::Context>();
   metrics::Counter received;
   metrics::Counter sent;
-  std::unique_ptr<session::WorkerSession> session;
+  std::unique_ptr<session::WorkerSession> session;  // set once, under mutex
   std::unique_ptr<metrics::MetricsServer> metrics_server;
 
   std::mutex mutex;
   std::condition_variable changed;
-  bool stopped = false;  // protected by mutex
+  bool stopping = false;  // protected by mutex
+  bool stopped = false;   // protected by mutex
 };
 
 WorkerHost::WorkerHost(const HostSpec& spec) : impl_(std::make_unique<Impl>(spec)) {}
@@ -55,16 +57,20 @@ Result<std::shared_ptr<blob::BlobStore>> WorkerHost::OpenStore(const session::Ta
 
 Status WorkerHost::Begin(const wire::Hello& hello, session::TaskRunner& runner) {
   Impl& impl = *impl_;
-  session::SessionOptions options;
-  options.coordinator = impl.spec.coordinator;
-  options.hello = hello;
-  TRIBUTARY_ASSIGN(impl.session, session::WorkerSession::Start(impl.context, options, runner));
+  // First what may fail: a Hello takes the name from whoever has it.
   metrics::ServerSpec server{impl.spec.metrics_address, &impl.registry};
   server.ready = [&impl]() -> Status {
-    if (impl.session->Connected()) return Ok();
+    const std::lock_guard lock(impl.mutex);
+    if (impl.session && impl.session->Connected()) return Ok();
     return MakeError(Code::kUnavailable, "no word from the coordinator at {}", impl.spec.coordinator);
   };
   TRIBUTARY_ASSIGN(impl.metrics_server, metrics::MetricsServer::Start(std::move(server)));
+  session::SessionOptions options;
+  options.coordinator = impl.spec.coordinator;
+  options.hello = hello;
+  TRIBUTARY_ASSIGN(auto session, session::WorkerSession::Start(impl.context, options, runner));
+  const std::lock_guard lock(impl.mutex);
+  impl.session = std::move(session);
   return Ok();
 }
 
@@ -81,13 +87,20 @@ Result<bool> WorkerHost::Wait(Duration limit) {
 }
 
 void WorkerHost::Stop() {
-  impl_->metrics_server.reset();
-  if (impl_->session) impl_->session->Stop();
+  Impl& impl = *impl_;
   {
-    const std::lock_guard lock(impl_->mutex);
-    impl_->stopped = true;
+    std::unique_lock lock(impl.mutex);
+    if (std::exchange(impl.stopping, true)) {
+      impl.changed.wait(lock, [&] { return impl.stopped; });
+      return;
+    }
   }
-  impl_->changed.notify_all();
+  impl.metrics_server.reset();
+  if (impl.session) impl.session->Stop();
+  // Last, and told under the lock: who waits may destroy the host at once.
+  const std::lock_guard lock(impl.mutex);
+  impl.stopped = true;
+  impl.changed.notify_all();
 }
 
 std::uint16_t WorkerHost::metrics_port() const { return impl_->metrics_server ? impl_->metrics_server->port() : std::uint16_t{0}; }

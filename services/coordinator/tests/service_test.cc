@@ -271,6 +271,7 @@ TEST_F(CoordinatorTest, AThousandSeatsFitItsFrames) {
       ASSERT_TRUE(many.Report().ok());
       ASSERT_EQ(many.assignment().tasks.size(), 1u);
       ASSERT_TRUE(many.Work().ok());
+      ASSERT_TRUE(agg->Report().ok());  // its heartbeat: a thousand trainers take a while where a sanitizer looks on
     }
   };
   work_all();  // trains
@@ -335,6 +336,21 @@ TEST_F(CoordinatorTest, TheNewestProcessOfANameHasItAndTheOlderIsTold) {
   EXPECT_EQ(refused.error().code(), Code::kAlreadyExists);
   EXPECT_THAT(refused.error().message(), AllOf(HasSubstr("site/t"), HasSubstr("--instance")));
   EXPECT_TRUE(newer.Report().ok());
+  {
+    // One that takes the name and dies at once does not keep it from the process that lives.
+    Peer brief(service->endpoint());
+    ASSERT_TRUE(brief.Hello(wire::Role::kTrainer, "u", "life-1").ok());
+    Peer other(service->endpoint());
+    ASSERT_TRUE(other.Hello(wire::Role::kTrainer, "u", "life-2").ok());
+    EXPECT_FALSE(brief.Hello(wire::Role::kTrainer, "u", "life-1").ok());
+  }
+  Peer survivor(service->endpoint());
+  bool back = false;
+  for (int i = 0; i < 500 && !back; ++i) {
+    back = survivor.Hello(wire::Role::kTrainer, "u", "life-1").ok();
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  EXPECT_TRUE(back);
   // A connection that was lost: the same process says hello again.
   ASSERT_TRUE(newer.Hello(wire::Role::kTrainer, "t", "life-2").ok());
   EXPECT_FALSE(older.Hello(wire::Role::kTrainer, "t", "life-1").ok());
