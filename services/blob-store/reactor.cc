@@ -146,6 +146,8 @@ void Reactor::OnTick() {
   counters_.parked_reads = reads_.parked();
   // Credit is taken back together with the session, so that nobody spends it any more.
   for (const PeerId& id : credit_.Idle(now, options_.credit_idle)) {
+    // On a slow link a chunk is long under way before it is here.
+    if (const auto last = server_->LastBytes(id); last && now - *last < options_.credit_idle) continue;
     EndSession(id, MakeError(Code::kUnavailable, "credit was not used for {} and is taken back", FormatDuration(options_.credit_idle)));
   }
   for (const PeerId& id : reads_.Stalled(now, options_.unread_limit)) {

@@ -7,7 +7,7 @@ namespace tributary::service {
 namespace {
 
 // A page of Missing: so many slots are looked at in one go, and so many ranges told in one frame.
-constexpr std::uint64_t kMissingStep = 4096;
+constexpr std::uint64_t kMissingStep = 256;  // after power loss each of them is read
 constexpr std::size_t kMissingRanges = 2048;
 // A reply that tells less than was asked for is better than none: slots may have to be read again after power loss.
 constexpr std::chrono::seconds kMissingTime{2};

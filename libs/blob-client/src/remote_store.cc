@@ -64,7 +64,7 @@ class Remote final : public RemoteStore {
     std::uint64_t begin = range.begin;
     do {
       TRIBUTARY_ASSIGN(const wire::Missing reply,
-                       Ask<wire::Missing>(wire::GetMissing{name.str(), begin, range.end, generation}, name));
+                       Ask<wire::Missing>(wire::GetMissing{name.str(), begin, range.end, generation}, name, /*slow=*/true));
       if (reply.next > range.end || (reply.next <= begin && begin < range.end) || reply.ranges.size() % 2 != 0) {
         return MakeError(Code::kProtocol, "{} answers with slots that were not asked for", session_->options().endpoint);
       }

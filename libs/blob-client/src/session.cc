@@ -13,7 +13,7 @@ using std::chrono::steady_clock;
 constexpr Duration kSlice{50};  // how soon a stop is seen
 constexpr Duration kSoon{2};
 constexpr Duration kPingAfter{5'000};
-constexpr Duration kSilent{20'000};
+constexpr Duration kSilent{120'000};  // a chunk of 4 MiB at 280 kbit/s; an end of the connection is seen at once
 constexpr Duration kCancelWait{2'000};
 constexpr Duration kUnusedCredit{5'000};
 constexpr int kBurst = 32;

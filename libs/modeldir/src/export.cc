@@ -166,7 +166,7 @@ Status Replace(const std::string& fresh, const std::string& target) {
   const int error = errno;
   if (error != ENOENT) {
     // A file system that cannot exchange; for a moment there is none.
-    if (error != EINVAL && error != ENOSYS) return ErrnoError(error, "replacing " + target);
+    if (error != EINVAL && error != ENOSYS && error != EXDEV) return ErrnoError(error, "replacing " + target);
     TRIBUTARY_TRY(RemoveEarlier(target));
   }
   std::error_code ec;

@@ -1,11 +1,13 @@
 #include "connection_watch.h"
 
+#include <fcntl.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -81,7 +83,9 @@ void ConnectionWatch::Delivered(zmq::message_t& message, const PeerId& peer) {
   }
   // A frame is its flags, its length in one byte or eight, and its body.
   connection->second.delivered += message.size() + (message.size() > 255 ? 9 : 2);
-  if (connection->second.peer.routing_id.empty()) connection->second.peer = peer;
+  connection->second.moved = std::chrono::steady_clock::now();
+  // What a connection that had this descriptor before left behind may come first: the last one told is right.
+  if (connection->second.peer != peer) connection->second.peer = peer;
 }
 
 void ConnectionWatch::Accepted(int fd) {
@@ -89,7 +93,7 @@ void ConnectionWatch::Accepted(int fd) {
   connection.inode = InodeOf(fd);
   if (connection.inode == 0) return;  // it ended before we looked
   connection.tcp = IsTcp(fd);
-  connection.begun = std::chrono::steady_clock::now();
+  connection.begun = connection.moved = std::chrono::steady_clock::now();
   if (connections_.size() >= limits_.connections) {
     Cut(fd, connection, fmt::format("{} connections are open already", connections_.size()));
     return;
@@ -118,7 +122,7 @@ void ConnectionWatch::ReadEvents() {
   }
 }
 
-std::uint64_t ConnectionWatch::Held(int fd, const Connection& connection, TimePoint now) const {
+std::uint64_t ConnectionWatch::Held(int fd, Connection& connection, TimePoint now) const {
   if (!connection.tcp || InodeOf(fd) != connection.inode) return 0;
   tcp_info info{};
   socklen_t size = sizeof info;
@@ -127,18 +131,30 @@ std::uint64_t ConnectionWatch::Held(int fd, const Connection& connection, TimePo
       size < offsetof(tcp_info, tcpi_bytes_received) + sizeof info.tcpi_bytes_received || ioctl(fd, FIONREAD, &unread) != 0) {
     return 0;
   }
+  if (info.tcpi_bytes_received > connection.received) {
+    connection.received = info.tcpi_bytes_received;
+    connection.moved = now;
+  }
   const auto age = std::chrono::duration_cast<std::chrono::seconds>(now - connection.begun).count();
   const std::uint64_t known =
       connection.delivered + static_cast<std::uint64_t>(unread) + kHandshake + kBesidePerSecond * static_cast<std::uint64_t>(age);
   return info.tcpi_bytes_received > known ? info.tcpi_bytes_received - known : 0;
 }
 
-void ConnectionWatch::Cut(int fd, const Connection& connection, std::string why) {
-  if (InodeOf(fd) != connection.inode) return;
+void ConnectionWatch::Cut(int fd, Connection& connection, std::string why) {
+  // A descriptor of our own: libzmq may close its one, and something else get the number, at any time.
+  const int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  if (own < 0) return;
+  if (InodeOf(own) != connection.inode) {
+    close(own);
+    return;
+  }
+  connection.cut = true;
   // The peer is to be told at once, also while it waits for room to send: by a reset when libzmq closes.
   const linger now{1, 0};
-  setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
-  shutdown(fd, SHUT_RDWR);
+  setsockopt(own, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+  shutdown(own, SHUT_RDWR);
+  close(own);
   ++cut_off_;
   news_.cut.emplace_back(connection.peer, std::move(why));
 }
@@ -153,7 +169,8 @@ ConnectionWatch::News ConnectionWatch::Look(TimePoint now, const std::function<s
   };
   std::vector<Excess> all;
   std::uint64_t sum = 0;
-  for (const auto& [fd, connection] : connections_) {
+  for (auto& [fd, connection] : connections_) {
+    if (connection.cut) continue;
     const std::uint64_t held = Held(fd, connection, now);
     if (held <= kFree) continue;
     const std::uint64_t allowed = kFree + (connection.peer.routing_id.empty() ? 0 : allowance(connection.peer));
@@ -170,9 +187,16 @@ ConnectionWatch::News ConnectionWatch::Look(TimePoint now, const std::function<s
   return std::exchange(news_, {});
 }
 
-void ConnectionWatch::Disconnect(const PeerId& peer) {
+std::optional<ConnectionWatch::TimePoint> ConnectionWatch::LastBytes(const PeerId& peer) const {
   for (const auto& [fd, connection] : connections_) {
-    if (connection.peer != peer) continue;
+    if (connection.peer == peer) return connection.moved;
+  }
+  return std::nullopt;
+}
+
+void ConnectionWatch::Disconnect(const PeerId& peer) {
+  for (auto& [fd, connection] : connections_) {
+    if (connection.peer != peer || connection.cut) continue;
     Cut(fd, connection, "asked for");
     return;
   }

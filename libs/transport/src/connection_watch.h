@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 #include <zmq.hpp>
@@ -49,6 +50,8 @@ class ConnectionWatch {
   void Delivered(zmq::message_t& message, const PeerId& peer);
   // Reads the monitor's events and, when it is time, the kernel's counts. `allowance` tells how many bytes a peer may have under way.
   News Look(TimePoint now, const std::function<std::uint64_t(const PeerId&)>& allowance);
+  // When bytes of the peer came last, whether or not they made a message yet; nothing if that is not known.
+  std::optional<TimePoint> LastBytes(const PeerId& peer) const;
   // Ends a peer's connection.
   void Disconnect(const PeerId& peer);
 
@@ -64,12 +67,15 @@ class ConnectionWatch {
     TimePoint begun;
     std::uint64_t delivered = 0;  // with the framing around it
     PeerId peer;
+    std::uint64_t received = 0;  // as the kernel told last
+    TimePoint moved;             // when that rose last
+    bool cut = false;            // shut down; libzmq has not closed it yet
   };
   void ReadEvents();
   void Accepted(int fd);
   // Bytes that came and were not delivered; 0 where that cannot be told.
-  std::uint64_t Held(int fd, const Connection& connection, TimePoint now) const;
-  void Cut(int fd, const Connection& connection, std::string why);
+  std::uint64_t Held(int fd, Connection& connection, TimePoint now) const;
+  void Cut(int fd, Connection& connection, std::string why);
 
   zmq::socket_t monitor_;
   Limits limits_;

@@ -218,6 +218,10 @@ void FrameServer::Send(const PeerId& peer, OutFrame frame) {
   });
 }
 
+std::optional<std::chrono::steady_clock::time_point> FrameServer::LastBytes(const PeerId& peer) const {
+  return impl_->watch.LastBytes(peer);
+}
+
 void FrameServer::Disconnect(const PeerId& peer) {
   impl_->Post([this, peer] { impl_->watch.Disconnect(peer); });
 }

@@ -1,6 +1,10 @@
 // Peers that do not keep to the protocol: each harms itself alone.
 #include <gmock/gmock.h>
 
+#include <chrono>
+#include <thread>
+
+#include "libs/transport/tests/raw_connection.h"
 #include "services/blob-store/tests/harness.h"
 #include "tributary/transport/frame_client.h"
 #include "tributary/wire/control.h"
@@ -169,6 +173,33 @@ TEST_F(HostileTest, AChunkOfOtherBytesThanItsDigestIsDataLoss) {
   ASSERT_TRUE(raw_->Send(Put(3, 4096)).ok());
   EXPECT_EQ(AwaitError().code(), Code::kDataLoss);
   EXPECT_EQ(client->Stat(Object("a"))->slots_present, 0u);
+}
+
+// Not hostile, but the rule against credit that lies unused would take it for that.
+TEST_F(HostileTest, AWriterOnASlowLinkKeepsItsCreditAndOneThatIsSilentDoesNot) {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  const auto peers_become = [&](std::uint64_t count) {
+    while (server_->stats().peers != count && std::chrono::steady_clock::now() < end) std::this_thread::sleep_for(Duration(5));
+    return server_->stats().peers == count;
+  };
+  raw_.reset();
+  server_.Kill();
+  server_.spec().credit_idle = Duration(1'000);
+  server_.Start();
+  transport::RawConnection slow(server_.endpoint());
+  const auto send = [&](const std::string& frame) { return slow.Frame(frame.size(), frame); };
+  ASSERT_TRUE(send(wire::EncodeFrame(1, wire::StoreHello{"slow", 0})));
+  ASSERT_TRUE(peers_become(1));
+  ASSERT_TRUE(send(wire::EncodeFrame(2, wire::CreditRequest{1_MiB, 1_MiB})));
+  const std::string put = wire::MakeHeader(wire::Type::kPutChunk, 3, wire::EncodeBody(wire::PutChunk{"a", 0, 0, 0, {}}), true) + std::string(1_MiB, 'x');
+  // Three times as long as credit may lie unused.
+  ASSERT_TRUE(slow.Frame(put.size(), ""));
+  for (std::size_t at = 0; at < put.size() / 2; at += put.size() / 60) {
+    ASSERT_TRUE(slow.Write(put.substr(at, put.size() / 60)));
+    std::this_thread::sleep_for(Duration(100));
+    ASSERT_EQ(server_->stats().peers, 1u);
+  }
+  EXPECT_TRUE(peers_become(0)) << "half of a chunk, and then nothing";
 }
 
 }  // namespace

@@ -90,7 +90,7 @@ TEST(BlobStoreService, APeerThatDoesNotReadItsRepliesStopsItselfAlone) {
 TEST(BlobStoreService, APeerThatTakesNoReplyForLongLosesItsSession) {
   Server server(8_MiB);
   server.Kill();
-  server.spec().unread_limit = Duration(50);
+  server.spec().unread_limit = Duration(2'000);
   server.Start();
   Client client(server.endpoint());
   const auto spec = OneTensorSpec(32_MiB, 1_MiB);
@@ -102,10 +102,13 @@ TEST(BlobStoreService, APeerThatTakesNoReplyForLongLosesItsSession) {
   for (std::uint64_t i = 0; i < 32; ++i) {
     ASSERT_TRUE((*stalled)->Send(transport::MakeFrame(2 + i, wire::GetChunk{"a", i, 0, 0})).ok());
   }
-  while (server->stats().peers != 2) std::this_thread::yield();
-  while (server->stats().peers != 1) std::this_thread::yield();
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  const auto waits = [&] { return std::chrono::steady_clock::now() < end; };
+  while (server->stats().peers != 2 && waits()) std::this_thread::yield();
+  while (server->stats().peers != 1 && waits()) std::this_thread::yield();
   // Its connection ends, and with it what its replies held; what arrived before is read first.
-  while (server->stats().pool.used[0] > 0) std::this_thread::yield();
+  while (server->stats().pool.used[0] > 0 && waits()) std::this_thread::yield();
+  ASSERT_TRUE(waits());
   auto event = transport::Event::kFrame;
   while (event == transport::Event::kFrame) event = (*stalled)->Receive(Duration(20'000))->event;
   EXPECT_EQ(event, transport::Event::kLost);

@@ -12,6 +12,7 @@
 #include <compare>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "tributary/base/result.h"
@@ -74,6 +75,8 @@ class FrameServer {
   void Send(const PeerId& peer, OutFrame frame);
   // Ends the peer's connection; OnGone follows. Thread-safe.
   void Disconnect(const PeerId& peer);
+  // When bytes of the peer came last, be it a part of a frame; nothing if that is not known. On the server's thread only.
+  std::optional<std::chrono::steady_clock::time_point> LastBytes(const PeerId& peer) const;
   // Runs `task` on the server's thread. Thread-safe.
   void Post(std::function<void()> task);
   // Ends the thread; no handler method runs after it returns. Idempotent; not from the server's own thread.
