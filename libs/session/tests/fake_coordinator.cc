@@ -7,6 +7,7 @@
 namespace tributary::session {
 
 FakeCoordinator::FakeCoordinator(const std::string& endpoint, std::string session) : session_(std::move(session)) {
+  const std::lock_guard lock(mutex_);  // frames may come before the server is ours
   auto server = transport::FrameServer::Start(std::make_shared<transport::Context>(), {.endpoint = endpoint}, *this);
   EXPECT_TRUE(server.ok()) << server.error().message();
   server_ = std::move(*server);

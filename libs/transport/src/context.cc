@@ -20,7 +20,10 @@ struct Context::Impl {
 };
 
 Context::Context(int io_threads) : impl_(std::make_unique<Impl>(io_threads)) {}
-Context::~Context() = default;
+Context::~Context() {
+  impl_.reset();
+  TakenFromZmq();
+}
 void* Context::native() const { return &impl_->context; }
 
 InFrame::InFrame() = default;
@@ -51,8 +54,15 @@ zmq::message_t ToMessage(OutFrame frame) {
   std::memcpy(begin, frame.header.data(), frame.header.size());
   const std::size_t size = frame.header.size() + payload.size();
   auto* hold = new memory::BufferPtr(std::move(frame.payload));
+  GivenToZmq();
   return zmq::message_t(
-      begin, size, [](void*, void* hint) { delete static_cast<memory::BufferPtr*>(hint); }, hold);
+      begin, size,
+      [](void*, void* hint) {
+        TakenFromZmq();
+        delete static_cast<memory::BufferPtr*>(hint);
+        GivenToZmq();
+      },
+      hold);
 }
 
 }  // namespace tributary::transport

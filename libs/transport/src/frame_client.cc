@@ -62,6 +62,7 @@ struct FrameClient::Impl {
   Result<Received> ReceiveFrame() {
     auto message = std::make_unique<InFrame::Message>();
     if (!socket.recv(message->message, zmq::recv_flags::dontwait)) return Received{};
+    TakenFromZmq();
     if (message->message.more()) {
       zmq::message_t rest;
       do {
@@ -90,6 +91,7 @@ Result<std::unique_ptr<FrameClient>> FrameClient::Connect(std::shared_ptr<Contex
 Status FrameClient::Send(OutFrame frame) {
   try {
     zmq::message_t message = ToMessage(std::move(frame));
+    GivenToZmq();
     if (!impl_->socket.send(message, zmq::send_flags::dontwait)) {
       return MakeError(Code::kUnavailable, "{} does not take what is sent to it", impl_->options.endpoint);
     }

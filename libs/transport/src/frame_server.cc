@@ -49,6 +49,7 @@ struct FrameServer::Impl {
   bool signalled = false;
 
   std::thread thread;
+  std::atomic<std::thread::id> loop;  // known to the loop itself before Start has returned
   Complaints complaints;  // the loop's alone
   ConnectionWatch watch;  // the loop's alone
   std::atomic<std::uint64_t> connections{0};
@@ -102,6 +103,7 @@ struct FrameServer::Impl {
         return;
       }
       zmq::message_t body = ToMessage(std::move(frame));
+      GivenToZmq();
       socket.send(body, zmq::send_flags::dontwait);
     } catch (const zmq::error_t& e) {
       ++unroutable;
@@ -127,6 +129,7 @@ struct FrameServer::Impl {
       } while (rest.more());
       return true;
     }
+    TakenFromZmq();
     const PeerId peer{id.to_string()};
     watch.Delivered(message->message, peer);
     auto view = wire::ParseFrame({static_cast<const std::byte*>(message->message.data()), message->message.size()});
@@ -141,6 +144,7 @@ struct FrameServer::Impl {
   }
 
   void Run() {
+    loop = std::this_thread::get_id();
     auto next_tick = std::chrono::steady_clock::now() + options.tick;
     while (!stopping) {
       zmq::pollitem_t items[] = {{socket.handle(), 0, ZMQ_POLLIN, 0}, {nullptr, wake.fd(), ZMQ_POLLIN, 0}, {watch.monitor(), 0, ZMQ_POLLIN, 0}};
@@ -209,7 +213,7 @@ Result<std::unique_ptr<FrameServer>> FrameServer::Start(std::shared_ptr<Context>
 }
 
 void FrameServer::Send(const PeerId& peer, OutFrame frame) {
-  if (std::this_thread::get_id() == impl_->thread.get_id()) {
+  if (std::this_thread::get_id() == impl_->loop) {
     impl_->SendFromLoop(peer, std::move(frame));
     return;
   }
