@@ -25,7 +25,7 @@ THIRD_PARTY = [
     (r'spdlog/', 'base'),
 ]
 ANYWHERE = ('fmt/',)
-SYSTEM_FOLDERS = ('sys/', 'linux/', 'netinet/', 'arpa/', 'net/', 'asm/')
+SYSTEM_FOLDERS = ('sys/', 'linux/', 'netinet/', 'arpa/', 'net/', 'asm/', 'sanitizer/')
 
 
 def third_party_violation(owner, text):

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstdint>
 #include <map>
 #include <msgpack.hpp>
@@ -111,6 +112,25 @@ class Pack {
   void Value(std::vector<T>& values) {
     packer_.pack_array(static_cast<std::uint32_t>(values.size()));
     for (T& value : values) Value(value);
+  }
+  // Whole numbers as integers, others as float 64: msgpack-cxx does the first up to version 6 and no longer in 7, and
+  // frames must not depend on who built them.
+  void Value(double& value) {
+    if (value >= -0x1.0p53 && value <= 0x1.0p53 && value == static_cast<double>(static_cast<std::int64_t>(value))) {
+      packer_.pack_int64(static_cast<std::int64_t>(value));
+      return;
+    }
+    char bytes[9] = {static_cast<char>(0xCB)};
+    const auto bits = std::bit_cast<std::uint64_t>(value);
+    for (int i = 0; i < 8; ++i) bytes[i + 1] = static_cast<char>(bits >> (56 - 8 * i));
+    packer_.pack_str_body(bytes, sizeof bytes);  // as it is
+  }
+  void Value(std::map<std::string, double>& values) {
+    packer_.pack_map(static_cast<std::uint32_t>(values.size()));
+    for (auto& [name, value] : values) {
+      packer_.pack(name);
+      Value(value);
+    }
   }
   template <std::size_t N>
   void Value(std::array<std::byte, N>& bytes) {
