@@ -120,6 +120,8 @@ Result<SlotMeta> DiskObject::Put(std::uint64_t slot, std::uint64_t generation, s
   // The same bytes again, as after a lost acknowledgement: at most the generation changes.
   const bool same = before && before->digest == digest && slot < verified_;
   if (same && before->generation == generation) return meta;
+  // Its slots are averaged as they come. What power loss may have taken is not there yet.
+  if (kind_ == wire::ObjectKind::kUpdate && before && !same && slot < verified_) return OtherBytes(name_, slot);
   if (!same) {
     if (before) {
       // From here on until the new record the slot is absent, so that SIGKILL leaves no record over other bytes.

@@ -49,6 +49,8 @@ class DiskStore final : public LocalStore {
       TRIBUTARY_ASSIGN(const bool same, (*found)->HasSpec(spec));
       if (same) return CreateOutcome{true, (*found)->sealed()};
       if ((*found)->sealed() || !replace) return OtherSpec(name, (*found)->sealed());
+      TRIBUTARY_ASSIGN(const ObjectInfo info, (*found)->Stat());
+      if (info.kind == wire::ObjectKind::kUpdate && info.slots_present > 0) return UpdateInUse(name);
     } else if (found.error().code() == Code::kDataLoss) {
       // An open object that power loss left unreadable holds nothing. A sealed one is thrown away only if that was asked for and it is
       // known to be no model: updates are put again.

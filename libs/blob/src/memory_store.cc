@@ -35,6 +35,8 @@ class MemoryStore final : public LocalStore {
       if (const auto it = objects_.find(name); it != objects_.end()) {
         if (it->second.spec == spec) return CreateOutcome{true, it->second.sealed()};
         if (it->second.sealed() || !replace) return OtherSpec(name, it->second.sealed());
+        const bool chunks = std::ranges::any_of(it->second.slots, [](const Slot& slot) { return !slot.bytes.empty(); });
+        if (it->second.spec.kind == wire::ObjectKind::kUpdate && chunks) return UpdateInUse(name);
         objects_.erase(it);
       }
       Object& object = objects_[name];
@@ -167,6 +169,9 @@ class MemoryStore final : public LocalStore {
       Slot& place = object->slots[slot];
       if (!place.bytes.empty() && place.meta.generation > generation) {
         return OlderGeneration(name, slot, generation, place.meta.generation);
+      }
+      if (!place.bytes.empty() && object->spec.kind == wire::ObjectKind::kUpdate && place.meta.digest != digest) {
+        return OtherBytes(name, slot);
       }
       place.meta = meta;
       place.bytes.assign(bytes.begin(), bytes.end());

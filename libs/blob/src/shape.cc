@@ -83,6 +83,16 @@ Error ObjectSealed(const ObjectName& name) {
   return MakeError(Code::kConflict, "object '{}' is sealed and cannot change", name.str());
 }
 
+Error OtherBytes(const ObjectName& name, std::uint64_t slot) {
+  return MakeError(Code::kConflict, "slot {} of update '{}' holds other bytes, which may have been averaged already; put an update of another name",
+                   slot, name.str());
+}
+
+Error UpdateInUse(const ObjectName& name) {
+  return MakeError(Code::kAlreadyExists, "update '{}' is open with another spec and holds chunks, which may have been averaged already; "
+                   "put an update of another name", name.str());
+}
+
 Error DigestMismatch(const ObjectName& name, std::uint64_t slot, const char* where) {
   return MakeError(Code::kDataLoss, "slot {} of object '{}' {} does not match its XXH3-128 digest", slot, name.str(),
                    where);

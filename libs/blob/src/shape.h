@@ -54,6 +54,8 @@ Error NoSuchObject(const ObjectName& name);
 Error SlotAbsent(const ObjectName& name, std::uint64_t slot, std::uint64_t min_generation);
 Error OlderGeneration(const ObjectName& name, std::uint64_t slot, std::uint64_t put, std::uint64_t present);
 Error ObjectSealed(const ObjectName& name);
+Error OtherBytes(const ObjectName& name, std::uint64_t slot);
+Error UpdateInUse(const ObjectName& name);
 Error DigestMismatch(const ObjectName& name, std::uint64_t slot, const char* where);
 Error SlotsMissing(const ObjectName& name, std::uint64_t missing, std::uint64_t slots, std::uint64_t first);
 Error OtherGeneration(const ObjectName& name, std::uint64_t slot, std::uint64_t has, std::uint64_t wanted);

@@ -222,6 +222,25 @@ TEST_P(BlobStoreConformance, AnOlderGenerationIsRefusedAndANewerOneReplaces) {
   EXPECT_EQ(*GetOne(store(), name_, 2, newer), Pattern(4096, 2, 3));
 }
 
+TEST_P(BlobStoreConformance, ASlotOfAnUpdateKeepsItsFirstBytes) {
+  wire::ObjectSpec update = spec_;
+  update.kind = wire::ObjectKind::kUpdate;
+  TRIBUTARY_ASSERT_OK(store().Create(name_, update, false));
+  wire::ObjectSpec other = update;
+  other.sample_count = update.sample_count + 1;
+  TRIBUTARY_ASSERT_OK(store().Create(name_, other, true));  // it holds nothing yet
+  TRIBUTARY_ASSERT_OK(PutOne(store(), name_, 5, Pattern(4096, 5, 1)));
+  TRIBUTARY_ASSERT_OK(PutOne(store(), name_, 5, Pattern(4096, 5, 1)));
+  const auto refused = PutOne(store(), name_, 5, Pattern(4096, 5, 2));
+  EXPECT_EQ(CodeOf(refused), "conflict");
+  EXPECT_THAT(refused.error().message(), ::testing::HasSubstr("slot 5 of update"));
+  EXPECT_EQ(*GetOne(store(), name_, 5), Pattern(4096, 5, 1));
+  const auto replaced = store().Create(name_, update, true);
+  EXPECT_EQ(CodeOf(replaced), "already exists");
+  EXPECT_THAT(replaced.error().message(), ::testing::HasSubstr("holds chunks"));
+  EXPECT_EQ(*GetOne(store(), name_, 5), Pattern(4096, 5, 1));
+}
+
 TEST_P(BlobStoreConformance, MissingTellsTheRanges) {
   TRIBUTARY_ASSERT_OK(store().Create(name_, spec_, false));
   for (const std::uint64_t slot : {1, 2, 5}) {

@@ -2,10 +2,10 @@
 //
 // One interface, three implementations that pass one conformance suite (testing/conformance.h): memory (tests), disk
 // (what the service runs), remote (libs/blob-client, over ZeroMQ). An object opens with an unchangeable spec; its slots are put in any
-// order, any number of times while it is open (the last put of the newest generation counts); a seal checks that all are
-// there, writes the manifest and makes the object immutable. Bytes given to Put are the caller's; chunks read are owned by the Chunk.
-// Failures by code: kNotFound (no such object or slot number), kUnavailable (slot not there yet), kConflict (sealed, or an
-// older generation), kAlreadyExists (another spec), kDataLoss (digest), kInvalidArgument (size of a chunk, slot), kResourceExhausted
+// order, any number of times while it is open (the last put of the newest generation counts; a slot of an update keeps its first bytes, since it
+// may be averaged before the seal); a seal checks that all are there, writes the manifest and makes the object immutable. Bytes given to Put are the caller's; chunks read are owned by the Chunk.
+// Failures by code: kNotFound (no such object or slot number), kUnavailable (slot not there yet), kConflict (sealed, an
+// older generation, or other bytes of an update's slot), kAlreadyExists (another spec), kDataLoss (digest), kInvalidArgument (size of a chunk, slot), kResourceExhausted
 // (disk, quota, budget), kDeadline. Threads: memory and disk stores may be used by many threads at once, a remote one by one thread.
 #pragma once
 
@@ -106,7 +106,8 @@ class BlobStore {
  public:
   virtual ~BlobStore() = default;
 
-  // Opens an object. The same spec again is fine (existed). Another spec: kAlreadyExists, unless `replace` and it is not sealed.
+  // Opens an object. The same spec again is fine (existed). Another spec: kAlreadyExists, unless `replace` and it is neither sealed nor
+  // an update that holds chunks.
   virtual Result<CreateOutcome> Create(const ObjectName& name, const wire::ObjectSpec& spec, bool replace) = 0;
   virtual Result<ObjectInfo> Stat(const ObjectName& name) = 0;
   virtual Result<wire::ObjectSpec> Spec(const ObjectName& name) = 0;
