@@ -8,6 +8,9 @@
 namespace tributary::aggregator {
 namespace {
 
+// For a slot of an update that is on its way. The coordinator knows much sooner who makes no progress.
+constexpr Duration kUpdateWait{3'600'000};
+
 struct Inputs {
   std::vector<ObjectName> names;
   std::vector<tensor::Encoding> encodings;
@@ -26,15 +29,14 @@ Result<std::string> BaseDigest(blob::BlobStore& store, const ObjectName& base, c
 }
 
 // An update that may not be averaged is named, so that the round can go on without it.
-Status CheckUpdate(blob::BlobStore& store, const ObjectName& name, const wire::ObjectSpec& spec, const wire::Input& input,
+Status CheckUpdate(blob::BlobStore& store, const wire::ObjectSpec& spec, const wire::Input& input,
                    const std::string& base_digest) {
-  TRIBUTARY_ASSIGN(const auto info, store.Stat(name));
-  if (!info.sealed) {
-    return MakeError(Code::kInvalidArgument, "update {} is not sealed: it could change while it is averaged", input.object);
-  }
-  if (!input.digest.empty() && info.digest != input.digest) {
-    return MakeError(Code::kInvalidArgument, "update {} has digest {}, its trainer reported {}: somebody else wrote it",
-                     input.object, info.digest, input.digest);
+  // Of one that is still on its way the trainer has not told a digest: its slots change no more once they are there, and the
+  // seal looks at the whole.
+  if (!input.digest.empty()) {
+    TRIBUTARY_TRY(CheckSealed(store, input));
+  } else if (spec.kind != wire::ObjectKind::kUpdate) {
+    return MakeError(Code::kInvalidArgument, "update {} was not made as one: its slots could change after they were averaged", input.object);
   }
   if (spec.base_digest != base_digest) {
     return MakeError(Code::kInvalidArgument, "update {} was made from a model of digest '{:.64}', this round's is {}", input.object,
@@ -54,7 +56,7 @@ Result<Inputs> CheckInputs(blob::BlobStore& store, const wire::TaskSpec& task, c
       return MakeError(Code::kInvalidArgument, "update {} has another layout than the model {}: its trainer ran another job",
                        input.object, task.base);
     }
-    TRIBUTARY_TRY(CheckUpdate(store, name, spec, input, base_digest));
+    TRIBUTARY_TRY(CheckUpdate(store, spec, input, base_digest));
     inputs.names.push_back(name);
     inputs.encodings.push_back(spec.encoding);
     shares.push_back(input.weight);
@@ -82,6 +84,19 @@ blob::ChunkSequence SlotMajor(std::vector<tensor::SlotRange> ranges, std::vector
 }
 
 }  // namespace
+
+Status CheckSealed(blob::BlobStore& store, const wire::Input& input) {
+  TRIBUTARY_ASSIGN(const auto name, ObjectName::Parse(input.object));
+  TRIBUTARY_ASSIGN(const auto info, store.Stat(name));
+  if (!info.sealed) {
+    return MakeError(Code::kInvalidArgument, "update {} is not sealed: it could change after it was averaged", input.object);
+  }
+  if (info.digest != input.digest) {
+    return MakeError(Code::kInvalidArgument, "update {} has digest {}, its trainer reported {}: somebody else wrote it",
+                     input.object, info.digest, input.digest);
+  }
+  return Ok();
+}
 
 Status Reduce(blob::BlobStore& store, const wire::TaskSpec& task, session::TaskProgress& progress, std::stop_token stop) {
   TRIBUTARY_ASSIGN(const auto base, ObjectName::Parse(task.base));
@@ -117,6 +132,7 @@ Status Reduce(blob::BlobStore& store, const wire::TaskSpec& task, session::TaskP
 
   blob::ReadOptions reading;
   reading.stop = stop;
+  reading.wait = kUpdateWait;
   blob::WriteOptions writing;
   writing.generation = task.generation;
   writing.stop = stop;

@@ -1,15 +1,19 @@
 // One aggregation task: the weighted mean of a range of slots over all updates, slot by slot.
 //
 // Memory: one accumulator and the chunks under way, all out of the pool. Slots that the output has already (an earlier worker died
-// after writing them) are left as they are. Runs on the caller's thread; kCancelled when `stop` is requested. An update that is not
-// sealed, not of the digest that its trainer reported, not made from the base, laid out otherwise or not finite is kInvalidArgument,
-// and the message names it.
+// after writing them) are left as they are. Updates may still be on their way: a slot is reduced as soon as all of them have it, and
+// who is late is the coordinator's to say, which then withdraws the task. Runs on the caller's thread; kCancelled when `stop` is
+// requested. An update that is not of the digest that its trainer reported, not made from the base, laid out otherwise or not finite
+// is kInvalidArgument, and the message names it.
 #pragma once
 
 #include "tributary/blob/store.h"
 #include "tributary/session/worker.h"
 
 namespace tributary::aggregator {
+
+// That the update is sealed, with the digest that its trainer reported: what was averaged while it came is what stands there now.
+Status CheckSealed(blob::BlobStore& store, const wire::Input& input);
 
 Status Reduce(blob::BlobStore& store, const wire::TaskSpec& task, session::TaskProgress& progress, std::stop_token stop);
 

@@ -64,6 +64,8 @@ Result<TaskResult> Aggregate(blob::BlobStore& store, const TaskContext& context)
 Result<TaskResult> Seal(blob::BlobStore& store, const TaskContext& context) {
   TRIBUTARY_ASSIGN(const auto output, ObjectName::Parse(context.spec.output));
   context.progress.Phase("seal", 0, "");
+  // They were averaged while they came, before anybody knew their digests.
+  for (const wire::Input& input : context.spec.inputs) TRIBUTARY_TRY(CheckSealed(store, input));
   return Sealed(store, output, context.spec.generation);
 }
 

@@ -3,10 +3,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <functional>
+#include <future>
 #include <limits>
+#include <span>
 
 #include "services/aggregator/reduce_task.h"
 #include "sole_owner_store.h"
@@ -251,7 +254,54 @@ TEST_F(AggregatorTasksTest, RefusesAnUpdateOfAnotherLayout) {
 TEST_F(AggregatorTasksTest, RefusesAnUpdateThatIsNotSealed) {
   MakeRound();
   ReplaceSecond([](auto&, auto&) {}, /*seal=*/false);
+  aggregate_.inputs[1].digest = DigestOf("u1");
   EXPECT_THAT(Refusal(), HasSubstr("update bad is not sealed"));
+}
+
+TEST_F(AggregatorTasksTest, SlotsAreReducedAsTheyCome) {
+  MakeRound();
+  wire::ObjectSpec update = spec_;
+  update.kind = wire::ObjectKind::kUpdate;
+  update.base_digest = aggregate_.base_digest;
+  const auto coming = ObjectName::Trusted("coming");
+  ASSERT_TRUE(store_->Create(coming, update, false).ok());
+  aggregate_.inputs = {{"coming", 0.5, ""}, {"u1", 0.5, DigestOf("u1")}};
+  const auto model = ObjectName::Trusted("model");
+  ASSERT_TRUE(store_->Create(model, spec_, false).ok());
+  auto running = std::async(std::launch::async, [&] { return Run(aggregate_); });
+  for (std::uint64_t slot = 0; slot < 5; ++slot) {
+    auto writer = store_->Write({});
+    auto chunk = (*writer)->Allocate(tensor::Layout::Make(spec_.tensors, spec_.chunk_bytes)->SlotBytes(slot));
+    std::ranges::copy(std::as_bytes(std::span(updates_[0])).subspan(slot * 4096, (*chunk)->payload().size()), (*chunk)->payload().begin());
+    ASSERT_TRUE((*writer)->Put(coming, slot, std::move(*chunk)).ok());
+    // Nothing more of the update comes before this slot's mean is there.
+    blob::ReadOptions reading;
+    reading.min_generation = 3;
+    reading.wait = Duration(60'000);
+    ASSERT_TRUE((*store_->Read(blob::SlotsOf(model, {slot, slot + 1}), reading))->Next().ok());
+  }
+  ASSERT_TRUE(running.get().ok());
+  std::vector<float> mean(5000);
+  for (std::size_t i = 0; i < mean.size(); ++i) mean[i] = 0.5f * updates_[0][i] + 0.5f * updates_[1][i];
+  EXPECT_EQ(Get("model"), mean);
+
+  // The seal looks at the updates once more.
+  auto seal = Task(wire::TaskKind::kSeal);
+  seal.output = "model";
+  seal.generation = 3;
+  seal.inputs = {{"coming", 0.5, DigestOf("u0")}};
+  EXPECT_THAT(Run(seal).error().message(), HasSubstr("update coming is not sealed"));
+  ASSERT_TRUE(store_->Seal(coming, 0, false).ok());
+  EXPECT_THAT(Run(seal).error().message(), HasSubstr("update coming has digest " + DigestOf("coming") + ", its trainer reported"));
+  EXPECT_EQ(store_->Stat(model)->digest, "");
+  seal.inputs = {{"coming", 0.5, DigestOf("coming")}};
+  EXPECT_TRUE(Run(seal).ok());
+}
+
+TEST_F(AggregatorTasksTest, RefusesAnOpenUpdateWhoseSlotsCouldChange) {
+  MakeRound();
+  ReplaceSecond([](auto& spec, auto&) { spec.kind = wire::ObjectKind::kOther; }, /*seal=*/false);
+  EXPECT_THAT(Refusal(), HasSubstr("update bad was not made as one"));
 }
 
 TEST_F(AggregatorTasksTest, RefusesAnUpdateOfAnotherDigestThanItsTrainerReported) {
