@@ -175,6 +175,7 @@ Result<TaskResult> ModelTasks::Train(blob::BlobStore& store, const TaskContext& 
   update.sample_count = corpus->TrainingWindows();
   update.base_digest = task.base_digest;
   TRIBUTARY_ASSIGN(const auto created, store.Create(output, update, /*replace=*/true));
+  context.progress.Metric("samples", static_cast<double>(update.sample_count));  // the update is open: it may be averaged as it comes
   if (!created.sealed) {
     TRIBUTARY_TRY(UploadModel(store, output, layout, *model_, context.progress, bytes, context.stop));
   }

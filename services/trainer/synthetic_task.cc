@@ -58,6 +58,7 @@ Result<session::TaskResult> TrainSynthetic(blob::BlobStore& store, const session
   update.sample_count = task.ordinal + std::uint64_t{1};
   update.base_digest = task.base_digest;
   TRIBUTARY_ASSIGN(const auto created, store.Create(output, update, /*replace=*/true));
+  context.progress.Metric("samples", static_cast<double>(update.sample_count));  // the update is open: it may be averaged as it comes
   context.progress.Phase("train", layout.total_bytes(), "bytes");
   if (!created.sealed) {
     // A run that was killed left slots of the same bytes: only the others are made.

@@ -8,7 +8,7 @@ namespace tributary::federation {
 std::vector<const TaskRow*> Federation::Machine::WantedOf(const std::string& worker) const {
   std::vector<const TaskRow*> rows;
   const auto add = [&](const TaskRow* row) {
-    if (row != nullptr && row->state == RowState::kPending && row->holder == worker &&
+    if (row != nullptr && Unfinished(row->state) && row->holder == worker &&
         not_before.count(KeyOf(*row)) == 0) {
       rows.push_back(row);
     }
@@ -19,6 +19,8 @@ std::vector<const TaskRow*> Federation::Machine::WantedOf(const std::string& wor
     if (const RoundRow* round = Current(job->job)) {
       if (known->second.role == wire::Role::kAggregator) {
         for (const auto kind : {wire::TaskKind::kInit, wire::TaskKind::kAggregate, wire::TaskKind::kSeal}) {
+          // The seal of an earlier generation is no longer meant.
+          if (kind == wire::TaskKind::kSeal && round->state != RoundState::kSeal) continue;
           for (const TaskRow* row : Tasks(job->job, round->round, kind)) add(row);
         }
       } else {
@@ -32,7 +34,7 @@ std::vector<const TaskRow*> Federation::Machine::WantedOf(const std::string& wor
     }
   }
   const bool aggregates = std::any_of(rows.begin(), rows.end(), [](const TaskRow* row) {
-    return row->kind == wire::TaskKind::kAggregate;
+    return row->kind == wire::TaskKind::kAggregate || row->kind == wire::TaskKind::kSeal;
   });
   // Beside a thousand inputs nothing else fits the frame; removals have time.
   if (known->second.role == wire::Role::kAggregator && !aggregates) {
@@ -84,11 +86,10 @@ wire::TaskSpec Federation::Machine::SpecOf(const TaskRow& row) {
   if (row.kind == wire::TaskKind::kTrain) return task;
   task.first_slot = row.first_slot;
   task.end_slot = row.kind == wire::TaskKind::kSeal ? round.slots : row.end_slot;
-  if (row.kind == wire::TaskKind::kSeal) return task;
 
   std::vector<const TaskRow*> updates;
   for (const TaskRow* train : Tasks(row.job, row.round, wire::TaskKind::kTrain)) {
-    if (train->state == RowState::kDone) updates.push_back(train);
+    if (Averaged(*train)) updates.push_back(train);
   }
   // The order of names is the order of the sum: the same whoever finished first.
   std::sort(updates.begin(), updates.end(),

@@ -109,12 +109,16 @@ void Federation::Machine::ExpireTasks() {
   if (spec == nullptr || round == nullptr || spec->participants.round_deadline.count() == 0) return;
   const Duration limit = spec->participants.round_deadline;
 
+  // While updates come in, an aggregator waits for their trainers, who are looked at themselves.
+  const auto trained = Tasks(job, round->round, wire::TaskKind::kTrain);
+  const bool coming = std::any_of(trained.begin(), trained.end(), [](const TaskRow* row) { return Unfinished(row->state); });
   std::vector<TaskRow> late;
   for (const auto& [key, row] : state.tasks) {
-    if (row.job != job || row.round != round->round || row.state != RowState::kPending) continue;
+    if (row.job != job || row.round != round->round || !Unfinished(row.state)) continue;
     const bool seat_task = row.kind == wire::TaskKind::kTrain || row.kind == wire::TaskKind::kValidate;
     // An unleased part waits for an aggregator, which nobody can be blamed for.
     if (row.kind == wire::TaskKind::kRemove || (!seat_task && row.holder.empty())) continue;
+    if (row.kind == wire::TaskKind::kAggregate && coming) continue;
     if (now.steady - ProgressOf(row).renewed >= limit) late.push_back(row);
   }
   for (TaskRow& row : late) {

@@ -56,6 +56,10 @@ class Federation::Machine {
   std::string SeatName(const std::string& job, std::uint32_t ordinal) const;
   // Of the holder that worked on it, who may have lost the seat since.
   static std::string SeatOfRow(const TaskRow& row);
+  // Of a train row: it counts in the mean, as far as is known now.
+  static bool Averaged(const TaskRow& row) { return row.state == RowState::kDone || row.state == RowState::kOpen; }
+  // The seats whose updates count, in order.
+  std::vector<std::string> Averaged(const RoundRow& round) const;
 
   // seats.cc
   void AssignSeats();
@@ -77,6 +81,8 @@ class Federation::Machine {
   // reports.cc
   bool Report(const std::string& worker, const wire::Report& report, Time now);
   bool TakeTaskReport(Worker& worker, const wire::TaskReport& report, bool leaving);
+  // The update of a train task is open from now on. False when it was.
+  bool OpenUpdate(TaskRow row, const wire::TaskReport& report);
   void TaskDone(TaskRow row, const wire::TaskReport& report);
   void TaskFailed(TaskRow row, Code code, const std::string& message);
   // Goes on without the update that `message` names, if that is what failed the aggregation.
@@ -95,6 +101,7 @@ class Federation::Machine {
   void FinishInit();
   void BeginRound();
   void BeginAggregate(RoundRow row);
+  void WaitForUpdates();
   void BeginSeal();
   void FinishSeal();
   void FinishRound();

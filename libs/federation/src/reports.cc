@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cctype>
 #include <cmath>
+#include <utility>
 
 #include "machine.h"
 
@@ -145,6 +146,7 @@ bool Federation::Machine::TakeTaskReport(Worker& worker, const wire::TaskReport&
     return true;
   }
   if (report.state != static_cast<std::uint32_t>(wire::TaskState::kRunning)) return false;
+  const bool opened = OpenUpdate(row, report);
   Progress& known = ProgressOf(row);
   // Compared as it is kept, or a phase without a name would be news each time.
   wire::TaskReport fresh = report;
@@ -158,25 +160,43 @@ bool Federation::Machine::TakeTaskReport(Worker& worker, const wire::TaskReport&
   }
   known.last = std::move(fresh);
   known.last.metrics = CheckedMetrics(report.metrics);
-  return false;
+  return opened;
+}
+
+bool Federation::Machine::OpenUpdate(TaskRow row, const wire::TaskReport& report) {
+  const double samples = Get(report.metrics, "samples");
+  if (row.kind != wire::TaskKind::kTrain || row.state != RowState::kPending || !(samples > 0) || !std::isfinite(samples)) return false;
+  row.state = RowState::kOpen;
+  row.metrics = {{"samples", samples}};
+  Say(Note::Level::kInfo, fmt::format("task {}: its update is open, {:.0f} samples", TaskNameOf(row), samples));
+  Record(std::move(row));
+  return true;
 }
 
 void Federation::Machine::TaskDone(TaskRow row, const wire::TaskReport& report) {
   row.bytes_up += report.bytes_up;
   row.bytes_down += report.bytes_down;
-  row.metrics = CheckedMetrics(report.metrics);
+  Metrics opened = std::exchange(row.metrics, CheckedMetrics(report.metrics));
   if (const std::string lacks = Lacks(row, report); !lacks.empty()) {
-    row.metrics.clear();
+    row.metrics = std::move(opened);
     TaskFailed(std::move(row), Code::kProtocol, "its report cannot be used: " + lacks);
     return;
   }
+  const bool other_weight = row.state == RowState::kOpen && Get(opened, "samples") != Get(row.metrics, "samples");
   row.state = RowState::kDone;
   row.digest = report.digest;
   row.message.clear();
   if (row.kind == wire::TaskKind::kInit || row.kind == wire::TaskKind::kSeal) row.end_slot = report.slots;
   Say(Note::Level::kInfo, fmt::format("task {} is done by {}", TaskNameOf(row), row.holder));
   progress.erase(KeyOf(row));
+  const bool trained = row.kind == wire::TaskKind::kTrain;
   Record(std::move(row));
+  if (!trained) return;
+  const RoundRow& round = *Current(Running()->job);
+  if (round.state != RoundState::kAggregate) return;
+  // From here on nobody else is to blame for a part that stands still.
+  for (const TaskRow* part : Tasks(round.job, round.round, wire::TaskKind::kAggregate)) ProgressOf(*part).renewed = now.steady;
+  if (other_weight) BeginAggregate(round);
 }
 
 void Federation::Machine::TaskFailed(TaskRow row, Code code, const std::string& message) {
@@ -197,6 +217,13 @@ void Federation::Machine::TaskFailed(TaskRow row, Code code, const std::string& 
                                              row.failures));
     } else {
       not_before[KeyOf(row)] = now.steady + delay;
+      // What lies there already is of another run, and may have been used: the next one writes an update of its own.
+      if (row.kind == wire::TaskKind::kTrain && (code == Code::kConflict || code == Code::kAlreadyExists)) {
+        row.state = RowState::kPending;
+        row.metrics.clear();
+        row.objects.insert(row.objects.begin(),
+                           UpdateObject(row.job, row.round, holder.substr(0, holder.find('/')), row.index, row.attempt));
+      }
     }
     Record(std::move(row));
     return;
@@ -224,18 +251,23 @@ void Federation::Machine::TaskFailed(TaskRow row, Code code, const std::string& 
 
 bool Federation::Machine::DropUpdate(const TaskRow& row, Code code, const std::string& message) {
   // An update that is gone or damaged, or that the aggregator refuses for what it is.
-  if (row.kind != wire::TaskKind::kAggregate ||
+  if ((row.kind != wire::TaskKind::kAggregate && row.kind != wire::TaskKind::kSeal) ||
       (code != Code::kNotFound && code != Code::kDataLoss && code != Code::kInvalidArgument)) {
     return false;
   }
   for (const TaskRow* train : Tasks(row.job, row.round, wire::TaskKind::kTrain)) {
-    if (train->state != RowState::kDone || train->objects.empty() || !Names(message, train->objects.front())) continue;
+    if (!Averaged(*train) || train->objects.empty() || !Names(message, train->objects.front())) continue;
     TaskRow dropped = *train;
     dropped.state = RowState::kDropped;
     dropped.message = "its update cannot be used: " + message;
     Say(Note::Level::kWarning, fmt::format("job {} round {}: seat {} is left out: {}", row.job, row.round,
                                            SeatOfRow(dropped), dropped.message));
     Record(dropped);
+    if (row.kind == wire::TaskKind::kSeal) {
+      TaskRow seal = row;
+      seal.state = RowState::kDropped;
+      Record(std::move(seal));
+    }
     BeginAggregate(*Current(row.job));
     return true;
   }

@@ -11,10 +11,6 @@ constexpr std::size_t kObjectsPerRemoval = 64;
 constexpr std::size_t kMaxInputBytes = wire::kMaxControlFrame - 1536;
 constexpr std::size_t kInputOverhead = 49;  // weight, digest, lengths and a later attempt's suffix of one input
 
-std::size_t DoneCount(const std::vector<const TaskRow*>& rows) {
-  return std::count_if(rows.begin(), rows.end(), [](const TaskRow* row) { return row->state == RowState::kDone; });
-}
-
 double Seconds(std::int64_t from_ms, std::int64_t to_ms) {
   // The wall clock may have been set back meanwhile.
   return static_cast<double>(std::max<std::int64_t>(to_ms - from_ms, 0)) / 1000;
@@ -103,10 +99,19 @@ void Federation::Machine::BeginRound() {
   }
 }
 
+std::vector<std::string> Federation::Machine::Averaged(const RoundRow& round) const {
+  std::vector<std::string> seats;
+  for (const TaskRow* row : Tasks(round.job, round.round, wire::TaskKind::kTrain)) {
+    if (Averaged(*row)) seats.push_back(SeatOfRow(*row));
+  }
+  return seats;
+}
+
 void Federation::Machine::BeginAggregate(RoundRow round) {
   const job::Job& spec = *Spec(round.job);
   const auto trained = Tasks(round.job, round.round, wire::TaskKind::kTrain);
-  const std::size_t done = DoneCount(trained);
+  round.participants = Averaged(round);
+  const std::size_t done = round.participants.size();
   const std::size_t quorum = std::max<std::size_t>(spec.participants.quorum, 1);
   if (done < quorum) {
     std::string who;
@@ -155,9 +160,28 @@ void Federation::Machine::BeginAggregate(RoundRow round) {
   }
 }
 
+void Federation::Machine::WaitForUpdates() {
+  const RoundRow round = *Current(Running()->job);
+  std::vector<TaskRow> parts;
+  for (const TaskRow* row : Tasks(round.job, round.round, wire::TaskKind::kAggregate)) parts.push_back(*row);
+  EnterRound(round, RoundState::kTrain);
+  for (TaskRow& part : parts) {
+    // The next generation takes them up again, under new names.
+    part.state = RowState::kDropped;
+    part.holder.clear();
+    progress.erase(KeyOf(part));
+    Record(std::move(part));
+  }
+}
+
 void Federation::Machine::BeginSeal() {
   const RoundRow round = *Current(Running()->job);
   TaskRow task;
+  if (const TaskRow* old = Find(round.job, round.round, wire::TaskKind::kSeal, 0)) {
+    // An earlier one found an update that cannot be used: its reports must not count for this one.
+    task.attempt = old->attempt + 1;
+    progress.erase(KeyOf(*old));
+  }
   task.job = round.job;
   task.round = round.round;
   task.kind = wire::TaskKind::kSeal;
@@ -175,6 +199,7 @@ void Federation::Machine::FinishSeal() {
   round.digest = seal.digest;
 
   std::vector<std::string> useless;
+  round.participants.clear();
   for (const TaskRow* row : Tasks(id, round.round, wire::TaskKind::kTrain)) {
     (row->state == RowState::kDone ? round.participants : round.dropped).push_back(SeatOfRow(*row));
     useless.insert(useless.end(), row->objects.begin(), row->objects.end());

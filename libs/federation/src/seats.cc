@@ -69,8 +69,10 @@ void Federation::Machine::SetSeat(std::uint32_t ordinal, const Worker* worker, c
   if (round == nullptr) return;
   for (const auto kind : {wire::TaskKind::kTrain, wire::TaskKind::kValidate}) {
     const TaskRow* found = Find(job, round->round, kind, ordinal);
-    if (found == nullptr || found->state != RowState::kPending || found->holder == worker->key) continue;
+    if (found == nullptr || !Unfinished(found->state) || found->holder == worker->key) continue;
     TaskRow task = *found;
+    task.state = RowState::kPending;
+    task.metrics.clear();
     if (!task.holder.empty()) ++task.attempt;  // a late report of the former holder must not count
     task.holder = worker->key;
     if (kind == wire::TaskKind::kTrain) {

@@ -7,7 +7,11 @@ namespace tributary::federation {
 namespace {
 
 bool Settled(const std::vector<const TaskRow*>& rows) {
-  return std::all_of(rows.begin(), rows.end(), [](const TaskRow* row) { return row->state != RowState::kPending; });
+  return std::none_of(rows.begin(), rows.end(), [](const TaskRow* row) { return Unfinished(row->state); });
+}
+
+bool AnyPending(const std::vector<const TaskRow*>& rows) {
+  return std::any_of(rows.begin(), rows.end(), [](const TaskRow* row) { return row->state == RowState::kPending; });
 }
 
 }  // namespace
@@ -35,6 +39,13 @@ void Federation::Machine::Advance() {
       return Settled(m.Tasks(round->job, round->round, kind));
     };
   };
+  const auto untrained = [](Machine& m) {
+    const RoundRow* round = m.Current(m.Running()->job);
+    return AnyPending(m.Tasks(round->job, round->round, wire::TaskKind::kTrain));
+  };
+  const auto averaged = [settled](Machine& m) {
+    return settled(wire::TaskKind::kTrain)(m) && settled(wire::TaskKind::kAggregate)(m);
+  };
   struct Row {
     Phase in;
     std::function<bool(Machine&)> guard;
@@ -47,11 +58,15 @@ void Federation::Machine::Advance() {
       {Phase::kWait, [](Machine& m) { return m.Waiting().empty(); }, [](Machine& m) { m.BeginInit(); }},
       // The first model is sealed before any trainer may read it: its digest goes into the train tasks.
       {Phase::kInit, settled(wire::TaskKind::kInit), [](Machine& m) { m.FinishInit(); }},
-      // Weights need all sample counts, so the set of participants is fixed before the first slot is reduced.
-      {Phase::kTrain, settled(wire::TaskKind::kTrain),
+      // Weights need all sample counts, which come with the opened updates; their slots are reduced as they come.
+      {Phase::kTrain, [=](Machine& m) { return !untrained(m); }, [](Machine& m) { m.BeginAggregate(*m.Current(m.Running()->job)); }},
+      // An update was begun anew: nothing is known of it until it is open again.
+      {Phase::kAggregate, untrained, [](Machine& m) { m.WaitForUpdates(); }},
+      // A seat fell out after slots of it were used: all are made again without it, from what is staged.
+      {Phase::kAggregate, [](Machine& m) { const RoundRow* round = m.Current(m.Running()->job); return m.Averaged(*round) != round->participants; },
        [](Machine& m) { m.BeginAggregate(*m.Current(m.Running()->job)); }},
       // A seal makes the object immutable: every range must have been written with this generation.
-      {Phase::kAggregate, settled(wire::TaskKind::kAggregate), [](Machine& m) { m.BeginSeal(); }},
+      {Phase::kAggregate, averaged, [](Machine& m) { m.BeginSeal(); }},
       // Updates go only after the seal is journaled: until then a lost part can be recomputed from them.
       {Phase::kSeal, settled(wire::TaskKind::kSeal), [](Machine& m) { m.FinishSeal(); }},
       // The round's metrics are complete before it is told as finished.

@@ -29,7 +29,9 @@ void Play(World& world, std::uint64_t seed, std::uint64_t crash_every) {
       case 1:
       case 2: {
         wire::Report report;
-        for (const auto& task : world.Tasks(key)) report.tasks.push_back(world.Do(task));
+        for (const auto& task : world.Tasks(key)) {
+          report.tasks.push_back(world.Ready(task) ? world.Do(task) : World::Running(task.task, random.NextBelow(9)));
+        }
         repeated[key] = report;
         // The work is done but the coordinator dies before it hears of it.
         if (crash_every != 0 && random.NextBelow(2 * crash_every) == 0) world.Crash();
@@ -38,7 +40,13 @@ void Play(World& world, std::uint64_t seed, std::uint64_t crash_every) {
       }
       case 3: {
         wire::Report report;
-        for (const auto& task : world.Tasks(key)) report.tasks.push_back(World::Running(task.task, random.NextBelow(9)));
+        for (const auto& task : world.Tasks(key)) {
+          report.tasks.push_back(World::Running(task.task, random.NextBelow(9)));
+          // Of some the update is open by now, and may be averaged as it comes.
+          if (task.kind == static_cast<std::uint32_t>(wire::TaskKind::kTrain) && random.NextBelow(2) == 0) {
+            report.tasks.back().metrics["samples"] = 10.0 * (task.ordinal + 1);
+          }
+        }
         world.Send(key, report);
         break;
       }

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 #include <set>
 #include <string>
@@ -192,6 +193,7 @@ class World {
       }
       case wire::TaskKind::kSeal: {
         std::string text;
+        for (const wire::Input& input : task.inputs) EXPECT_EQ(store.sealed[input.object], input.digest);
         EXPECT_EQ(store.open[task.output].size(), kSlots);
         for (const auto& [slot, content] : store.open[task.output]) {
           EXPECT_EQ(content.first, task.generation);
@@ -212,10 +214,14 @@ class World {
     return report;
   }
 
-  // The worker does everything it is asked to, once.
+  // Nothing of a task's inputs is still on its way.
+  bool Ready(const wire::TaskSpec& task) const {
+    return std::ranges::all_of(task.inputs, [&](const wire::Input& input) { return store.sealed.count(input.object) == 1; });
+  }
+  // The worker does everything it is asked to and can do now, once.
   void Work(const std::string& key) {
     wire::Report report;
-    for (const wire::TaskSpec& task : Tasks(key)) report.tasks.push_back(Do(task));
+    for (const wire::TaskSpec& task : Tasks(key)) report.tasks.push_back(Ready(task) ? Do(task) : Running(task.task, 1));
     Send(key, report);
   }
   // All of them work until the job ends, or `steps` are over.

@@ -175,7 +175,7 @@ Result<federation::TaskRow> ReadTask(const Statement& row) {
   task.round = static_cast<std::uint32_t>(row.Int(1));
   TRIBUTARY_ASSIGN(task.kind, ReadEnum(row.Int(2), wire::TaskKind::kRemove, "task kind"));
   task.index = static_cast<std::uint32_t>(row.Int(3));
-  TRIBUTARY_ASSIGN(task.state, ReadEnum(row.Int(4), federation::RowState::kDropped, "task state"));
+  TRIBUTARY_ASSIGN(task.state, ReadEnum(row.Int(4), federation::RowState::kOpen, "task state"));
   task.attempt = static_cast<std::uint32_t>(row.Int(5));
   task.failures = static_cast<std::uint32_t>(row.Int(6));
   task.holder = row.Text(7);

@@ -50,6 +50,7 @@ TEST_F(SyntheticTask, AddsTheSeatsConstantToEveryElement) {
   ASSERT_TRUE(result.ok()) << result.error().message();
   ExpectUpdate("update", 3.0f);
   EXPECT_EQ(result->metrics.at("samples"), 3);
+  EXPECT_EQ(progress_.metrics.at("samples"), 3);  // told when the update was opened
   EXPECT_EQ(result->digest.size(), 64u);
   EXPECT_EQ(progress_.up, 40000u);
   EXPECT_EQ(progress_.down, 40000u);

@@ -90,6 +90,7 @@ TEST_F(ModelTask, TrainUploadsAnUpdateWithSamplesAndBase) {
   EXPECT_EQ(result->metrics.at("tokens_per_second"), result->metrics.at("tokens") / 0.5);
   const auto spec = store_->Spec(ObjectName::Trusted("u2"));
   EXPECT_EQ(static_cast<double>(spec->sample_count), result->metrics.at("samples"));
+  EXPECT_EQ(progress_.metrics.at("samples"), result->metrics.at("samples"));  // told when the update was opened
   EXPECT_GT(spec->sample_count, 100u);
   EXPECT_EQ(spec->base_digest, digest);
   EXPECT_EQ(progress_.metrics.at("train_loss"), 2.0);

@@ -22,7 +22,10 @@ using Metrics = std::map<std::string, double>;
 // Numbers are stored: never renumber.
 enum class JobState : std::uint32_t { kQueued = 1, kRunning = 2, kCompleted = 3, kFailed = 4, kStopped = 5 };
 enum class RoundState : std::uint32_t { kInit = 1, kTrain = 2, kAggregate = 3, kSeal = 4, kValidate = 5, kDone = 6 };
-enum class RowState : std::uint32_t { kPending = 1, kDone = 2, kDropped = 3 };
+// kOpen, of train: the update is open at the blob-store, with its sample count, and on its way; it may be averaged as it comes.
+enum class RowState : std::uint32_t { kPending = 1, kDone = 2, kDropped = 3, kOpen = 4 };
+// Its worker still has to end it.
+inline bool Unfinished(RowState state) { return state == RowState::kPending || state == RowState::kOpen; }
 
 const char* JobStateName(JobState state);      // "queued" ...
 const char* RoundStateName(RoundState state);  // "init", "train" ...
@@ -52,7 +55,7 @@ struct RoundRow {
   std::int64_t started_ms = 0;
   std::int64_t phase_ms = 0;   // when `state` began
   double seconds = 0;          // set when done
-  std::vector<std::string> participants;  // seats whose update counts; set when sealed
+  std::vector<std::string> participants;  // seats whose updates are averaged, in order of seat; set with each generation
   std::vector<std::string> dropped;
   Metrics metrics;
   std::uint64_t bytes_up = 0;  // of trainers
@@ -81,7 +84,7 @@ struct TaskRow {
   std::uint64_t first_slot = 0;  // aggregate
   std::uint64_t end_slot = 0;
   std::vector<std::string> objects;  // train: output, then outputs of earlier holders; remove: what goes
-  Metrics metrics;
+  Metrics metrics;                   // of an open one: samples alone
   std::string digest;
   std::uint64_t bytes_up = 0;    // over all attempts
   std::uint64_t bytes_down = 0;
