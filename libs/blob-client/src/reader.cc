@@ -1,6 +1,7 @@
 #include "reader.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "tributary/digest/digest.h"
 #include "tributary/wire/object.h"
@@ -88,6 +89,7 @@ Status RemoteReader::Fill() {
 Status RemoteReader::Ask() {
   for (Pending& pending : pending_) {
     if (pending.id != 0 || pending.done() || !session_.up()) continue;
+    if (std::exchange(pending.lost, false)) session_.counters().bytes_reasked += pending.bytes;
     pending.id = session_.NewRequest(this);
     wire::GetChunk get;
     get.object = pending.ref.object.str();
@@ -101,7 +103,9 @@ Status RemoteReader::Ask() {
 
 void RemoteReader::OnLost() {
   for (Pending& pending : pending_) {
-    if (!pending.done()) pending.id = 0;
+    if (pending.done()) continue;
+    pending.lost = pending.id != 0;
+    pending.id = 0;
   }
 }
 

@@ -31,6 +31,7 @@ class RemoteReader final : public blob::ChunkReader, public Participant {
     std::uint64_t bytes = 0;
     std::uint64_t id = 0;  // 0: to be asked
     int attempts = 0;
+    bool lost = false;  // asked for in a session that ended
     memory::Reservation reservation;
     std::optional<transport::InFrame> frame;
     std::uint64_t generation = 0;

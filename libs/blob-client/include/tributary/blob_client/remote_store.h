@@ -34,6 +34,7 @@ struct TransferCounters {
   std::uint64_t bytes_read = 0;      // payload
   std::uint64_t bytes_written = 0;
   std::uint64_t bytes_resent = 0;    // put again after a lost connection
+  std::uint64_t bytes_reasked = 0;   // asked for again after one
   std::uint64_t sessions = 0;
 };
 
