@@ -1,0 +1,189 @@
+#include "tributary/objects/stream.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "tributary/digest/digest.h"
+#include "tributary/wire/object.h"
+
+namespace tributary::objects {
+namespace {
+
+constexpr Duration kChunkWait{60'000};
+
+Error Stopped(const ObjectName& name) { return MakeError(Code::kCancelled, "the transfer of {} was stopped", name.str()); }
+
+// Opens the object, or says why its name cannot be used.
+Result<blob::CreateOutcome> Open(blob::BlobStore& store, const ObjectName& name, const wire::ObjectSpec& spec, bool replace) {
+  if (replace) TRIBUTARY_TRY(store.Remove(name));
+  auto created = store.Create(name, spec, /*replace=*/false);
+  if (!created.ok() && created.error().code() == Code::kAlreadyExists) {
+    return MakeError(Code::kAlreadyExists, "{} exists already and is another object; choose another name or replace it", name.str());
+  }
+  return created;
+}
+
+// Whether the sealed object is what the source gives.
+class Comparison {
+ public:
+  Comparison(blob::BlobStore& store, const ObjectName& name) : store_(store), name_(name) {}
+  Result<bool> Same(std::uint64_t slot, std::span<const std::byte> bytes) {
+    const std::uint64_t page = slot / wire::kPageDigests;
+    if (!page_ || page_number_ != page) {
+      TRIBUTARY_ASSIGN(page_, store_.Page(name_, page));
+      page_number_ = page;
+    }
+    const std::uint64_t index = slot % wire::kPageDigests;
+    return index < page_->size() && (*page_)[index].sha256 == digest::ComputeSha256(bytes);
+  }
+
+ private:
+  blob::BlobStore& store_;
+  const ObjectName& name_;
+  std::optional<std::vector<wire::SlotDigest>> page_;
+  std::uint64_t page_number_ = 0;
+};
+
+Status Fill(Source& source, const tensor::Layout& layout, std::uint64_t slot, std::span<std::byte> out) {
+  for (const tensor::SlotPiece& piece : layout.Pieces(slot)) {
+    TRIBUTARY_TRY(source.Read(piece.tensor, piece.tensor_offset, out.subspan(piece.chunk_offset, piece.bytes)));
+  }
+  return Ok();
+}
+
+// The manifest of a sealed object, checked from the object's digest down; one page at a time.
+class Manifest {
+ public:
+  static Result<Manifest> Read(blob::BlobStore& store, const ObjectName& name, const std::string& digest) {
+    TRIBUTARY_ASSIGN(auto root, store.Root(name));
+    const std::string text = wire::EncodeManifestRoot(root);
+    if (digest::Hex(digest::ComputeSha256(std::as_bytes(std::span(text)))) != digest) {
+      return MakeError(Code::kDataLoss, "the manifest of {} does not have the digest {}", name.str(), digest);
+    }
+    return Manifest(store, name, std::move(root));
+  }
+  const wire::ObjectSpec& spec() const { return root_.spec; }
+
+  Status Check(std::uint64_t slot, std::span<const std::byte> bytes) {
+    const std::uint64_t number = slot / wire::kPageDigests;
+    if (page_.empty() || page_number_ != number) {
+      TRIBUTARY_ASSIGN(page_, store_.Page(name_, number));
+      page_number_ = number;
+      const std::string text = wire::EncodePage(page_);
+      if (number >= root_.pages.size() || digest::ComputeSha256(std::as_bytes(std::span(text))) != root_.pages[number]) {
+        return MakeError(Code::kDataLoss, "page {} of the manifest of {} is not the one that was sealed", number, name_.str());
+      }
+    }
+    const std::uint64_t index = slot % wire::kPageDigests;
+    if (index >= page_.size() || page_[index].sha256 != digest::ComputeSha256(bytes)) {
+      return MakeError(Code::kDataLoss, "slot {} of {} is not what was sealed: its SHA-256 differs", slot, name_.str());
+    }
+    return Ok();
+  }
+
+ private:
+  Manifest(blob::BlobStore& store, ObjectName name, wire::ManifestRoot root)
+      : store_(store), name_(std::move(name)), root_(std::move(root)) {}
+  blob::BlobStore& store_;
+  ObjectName name_;
+  wire::ManifestRoot root_;
+  std::vector<wire::SlotDigest> page_;
+  std::uint64_t page_number_ = 0;
+};
+
+}  // namespace
+
+tensor::TensorSpec ByteEntry(std::string name, std::uint64_t bytes) { return {std::move(name), tensor::DType::kU8, {bytes}}; }
+
+Result<Outcome> Put(blob::BlobStore& store, const ObjectName& name, Source& source, const PutOptions& options) {
+  wire::ObjectSpec spec;
+  spec.kind = wire::ObjectKind::kOther;
+  spec.tensors = source.Entries();
+  spec.chunk_bytes = options.chunk_bytes;
+  spec.info = source.Info();
+  TRIBUTARY_ASSIGN(const tensor::Layout layout, tensor::Layout::Make(spec.tensors, spec.chunk_bytes));
+  TRIBUTARY_ASSIGN(const blob::CreateOutcome created, Open(store, name, spec, options.replace));
+
+  std::vector<tensor::SlotRange> ranges{layout.all_slots()};
+  if (options.resume && !created.sealed) {
+    TRIBUTARY_ASSIGN(ranges, store.Missing(name, layout.all_slots(), 0));
+  }
+  Outcome outcome;
+  outcome.bytes = layout.total_bytes();
+  Comparison comparison(store, name);
+  blob::WriteOptions writing;
+  writing.stop = options.stop;
+  TRIBUTARY_ASSIGN(const auto writer, store.Write(writing));
+  std::uint64_t left = 0;
+  for (const tensor::SlotRange& range : ranges) {
+    for (std::uint64_t slot = range.begin; slot < range.end; ++slot) left += layout.SlotBytes(slot);
+  }
+  for (const tensor::SlotRange& range : ranges) {
+    for (std::uint64_t slot = range.begin; slot < range.end; ++slot) {
+      if (options.stop.stop_requested()) return Stopped(name);
+      const std::uint64_t bytes = layout.SlotBytes(slot);
+      TRIBUTARY_ASSIGN(auto chunk, writer->Allocate(bytes));
+      TRIBUTARY_TRY(Fill(source, layout, slot, chunk->payload()));
+      if (created.sealed) {
+        TRIBUTARY_ASSIGN(const bool same, comparison.Same(slot, chunk->payload()));
+        if (!same) {
+          return MakeError(Code::kAlreadyExists, "{} is sealed with other bytes, in slot {}; choose another name or replace it",
+                           name.str(), slot);
+        }
+      } else {
+        TRIBUTARY_TRY(writer->Put(name, slot, std::move(chunk)));
+        outcome.bytes_moved += bytes;
+      }
+      left -= bytes;
+      if (options.progress) options.progress(outcome.bytes - left, outcome.bytes);
+    }
+  }
+  TRIBUTARY_TRY(writer->Flush());
+  TRIBUTARY_ASSIGN(outcome.digest, store.Seal(name, 0, /*durable=*/true));
+  return outcome;
+}
+
+Result<Outcome> Get(blob::BlobStore& store, const ObjectName& name, Sink& sink, const GetOptions& options) {
+  TRIBUTARY_ASSIGN(const blob::ObjectInfo info, store.Stat(name));
+  if (!info.sealed) {
+    return MakeError(Code::kUnavailable, "{} is not sealed yet: {} of {} slots are there; wait for its put to end", name.str(),
+                     info.slots_present, info.slots);
+  }
+  if (!options.digest.empty() && options.digest != info.digest) {
+    return MakeError(Code::kDataLoss, "{} has the digest {}, not {}", name.str(), info.digest, options.digest);
+  }
+  TRIBUTARY_ASSIGN(Manifest manifest, Manifest::Read(store, name, info.digest));
+  const wire::ObjectSpec& spec = manifest.spec();
+  TRIBUTARY_ASSIGN(const tensor::Layout layout, tensor::Layout::Make(spec.tensors, spec.chunk_bytes));
+  if (spec.encoding != tensor::Encoding::kNative) {
+    return MakeError(Code::kInvalidArgument, "{} holds encoded tensors: only whoever averages them can read them", name.str());
+  }
+  TRIBUTARY_TRY(sink.Begin(spec.tensors, spec.info));
+
+  Outcome outcome;
+  outcome.digest = info.digest;
+  outcome.bytes = layout.total_bytes();
+  blob::ReadOptions reading;
+  reading.stop = options.stop;
+  reading.wait = kChunkWait;
+  TRIBUTARY_ASSIGN(const auto reader, store.Read(blob::SlotsOf(name, layout.all_slots()), reading));
+  for (std::uint64_t slot = 0;; ++slot) {
+    if (options.stop.stop_requested()) return Stopped(name);
+    TRIBUTARY_ASSIGN(const std::optional<blob::Chunk> chunk, reader->Next());
+    if (!chunk) break;
+    if (chunk->slot != slot || chunk->bytes.size() != layout.SlotBytes(slot)) {
+      return MakeError(Code::kProtocol, "slot {} of {} did not come as asked", slot, name.str());
+    }
+    TRIBUTARY_TRY(manifest.Check(slot, chunk->bytes));
+    for (const tensor::SlotPiece& piece : layout.Pieces(slot)) {
+      TRIBUTARY_TRY(sink.Write(piece.tensor, piece.tensor_offset, chunk->bytes.subspan(piece.chunk_offset, piece.bytes)));
+    }
+    outcome.bytes_moved += chunk->bytes.size();
+    if (options.progress) options.progress(outcome.bytes_moved, outcome.bytes);
+  }
+  TRIBUTARY_TRY(sink.Finish());
+  return outcome;
+}
+
+}  // namespace tributary::objects
