@@ -11,6 +11,8 @@ int ListCommand(int argc, char** argv);
 int StopCommand(int argc, char** argv);
 int PingCommand(int argc, char** argv);
 int ExportCommand(int argc, char** argv);
+int PutCommand(int argc, char** argv);
+int GetCommand(int argc, char** argv);
 int GenerateCommand(int argc, char** argv);
 
 }  // namespace tributary::cli

@@ -26,12 +26,14 @@ constexpr Command kCommands[] = {
     {"list", tributary::cli::ListCommand, "list a coordinator's jobs"},
     {"stop", tributary::cli::StopCommand, "stop a job"},
     {"model export", tributary::cli::ExportCommand, "write a job's model as a Hugging Face directory"},
+    {"put", tributary::cli::PutCommand, "stream a file or a directory into a blob-store"},
+    {"get", tributary::cli::GetCommand, "stream one out of it"},
     {"generate", tributary::cli::GenerateCommand, "let a model write text"},
     {"ping", tributary::cli::PingCommand, "ask an endpoint who it is"},
 };
 
 // Names that later releases give a meaning to: whoever types one has not mistyped another.
-constexpr std::string_view kLater[] = {"bench", "get", "keygen", "logs", "model import", "put", "report", "resume", "train"};
+constexpr std::string_view kLater[] = {"bench", "keygen", "logs", "model import", "report", "resume", "train"};
 
 void PrintHelp() {
   fmt::print("tributary {}: federated learning for models larger than memory\n\n", tributary::config::Version());

@@ -1,0 +1,153 @@
+// put and get: a file or a directory into a blob-store, and out of it.
+#include <signal.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <memory>
+#include <stop_token>
+#include <thread>
+
+#include "services/cli/commands.h"
+#include "services/cli/progress.h"
+#include "tributary/blob_client/remote_store.h"
+#include "tributary/config/options.h"
+#include "tributary/config/service.h"
+#include "tributary/objects/files.h"
+
+namespace tributary::cli {
+namespace {
+
+constexpr std::string_view kJobs = "jobs/";
+
+int Report(const char* command, const Error& error) {
+  fmt::print(stderr, "tributary {}: {}\n", command, error.message());
+  return error.code() == Code::kInvalidArgument ? config::kExitUsage : config::kExitFailed;
+}
+
+config::Options StoreOptions(const char* program, const char* help) {
+  config::Options options(program, help);
+  options.AddString("blob-store", "tcp://127.0.0.1:7710", "data endpoint", config::CheckEndpoint);
+  options.AddPositional("name", "of the object, as in shared/imdb");
+  options.AddBytes("memory-budget", config::kDefaultMemoryBudget, "chunks under way", config::kMinMemoryBudget, config::kMaxMemoryBudget);
+  options.AddBool("no-progress", false, "no bar while it runs");
+  return options;
+}
+
+// Ctrl-C and SIGTERM end a transfer in order: what was begun is removed, and the last line says how to go on.
+volatile sig_atomic_t g_stop = 0;
+void OnStop(int) { g_stop = 1; }
+
+class StopOnSignal {
+ public:
+  StopOnSignal() {
+    struct sigaction action {};
+    action.sa_handler = OnStop;
+    sigaction(SIGINT, &action, nullptr);
+    sigaction(SIGTERM, &action, nullptr);
+    watcher_ = std::jthread([this](std::stop_token ended) {
+      while (!ended.stop_requested()) {
+        if (g_stop != 0) source_.request_stop();
+        std::this_thread::sleep_for(std::chrono::milliseconds(50));
+      }
+    });
+  }
+  std::stop_token token() const { return source_.get_token(); }
+
+ private:
+  std::stop_source source_;
+  std::jthread watcher_;
+};
+
+// A store with all that it needs, in the order in which it has to end.
+struct Connection {
+  explicit Connection(const config::Options& options) : pool(options.Bytes("memory-budget")) {}
+  memory::Pool pool;
+  std::unique_ptr<blob_client::RemoteStore> store;
+};
+
+Status Connect(const config::Options& options, std::stop_token stop, Connection& connection) {
+  blob_client::RemoteOptions remote;
+  remote.endpoint = options.String("blob-store");
+  remote.instance = "cli";
+  remote.stop = std::move(stop);
+  TRIBUTARY_ASSIGN(connection.store, blob_client::ConnectStore(std::make_shared<transport::Context>(), connection.pool, remote));
+  return Ok();
+}
+
+std::function<void(std::uint64_t, std::uint64_t)> ShowBar(const config::Options& options) {
+  if (options.Flag("no-progress") || isatty(STDERR_FILENO) != 1) return [](std::uint64_t, std::uint64_t) {};
+  return [](std::uint64_t done, std::uint64_t total) {
+    fmt::print(stderr, "\r{} {} of {} {}", Bar(done, total, 30), FormatBytes(done), FormatBytes(total), done == total ? "\n" : "");
+  };
+}
+
+// Two numbers and a digest: what scripts want of it.
+void Tell(const ObjectName& name, const objects::Outcome& outcome, std::chrono::steady_clock::time_point begun) {
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
+  fmt::print("{} {}\n", outcome.digest, name.str());
+  fmt::print(stderr, "{} moved in {:.1f} s ({}/s)\n", FormatBytes(outcome.bytes_moved), seconds,
+             FormatBytes(seconds > 0 ? static_cast<std::uint64_t>(static_cast<double>(outcome.bytes_moved) / seconds) : 0));
+}
+
+}  // namespace
+
+int PutCommand(int argc, char** argv) {
+  auto options = StoreOptions("tributary put", "streams a file or a directory into a blob-store, and prints its digest");
+  options.AddPositional("path", "a file or a directory");
+  options.AddBytes("chunk-bytes", tensor::kDefaultChunkBytes, "of one message", tensor::kMinChunkBytes, tensor::kMaxChunkBytes);
+  options.AddBool("resume", false, "an earlier put of the same files was interrupted: send what is missing");
+  options.AddBool("replace", false, "remove what has this name first");
+  if (const auto exit_code = options.ParseOrExitCode(argc, argv, environ)) return *exit_code;
+  const auto name = ObjectName::Parse(options.String("name"));
+  if (!name.ok()) return Report("put", name.error());
+  if (name->str().starts_with(kJobs)) {
+    return Report("put", MakeError(Code::kInvalidArgument, "names under '{}' belong to jobs; choose another, as shared/…", kJobs));
+  }
+  const auto source = objects::ReadPath(options.String("path"));
+  if (!source.ok()) return Report("put", source.error());
+
+  const StopOnSignal stop;
+  Connection connection(options);
+  if (const Status connected = Connect(options, stop.token(), connection); !connected.ok()) return Report("put", connected.error());
+  objects::PutOptions put;
+  put.chunk_bytes = options.Bytes("chunk-bytes");
+  put.resume = options.Flag("resume");
+  put.replace = options.Flag("replace");
+  put.progress = ShowBar(options);
+  put.stop = stop.token();
+  const auto begun = std::chrono::steady_clock::now();
+  const auto outcome = objects::Put(*connection.store, *name, **source, put);
+  if (!outcome.ok() && outcome.error().code() == Code::kCancelled) {
+    return Report("put", Error(Code::kCancelled, "stopped; the same command with --resume goes on from here"));
+  }
+  if (!outcome.ok()) return Report("put", outcome.error());
+  Tell(*name, *outcome, begun);
+  return config::kExitDone;
+}
+
+int GetCommand(int argc, char** argv) {
+  auto options = StoreOptions("tributary get", "streams an object of a blob-store into a file or a directory, and checks every byte of it");
+  options.AddPositional("path", "where to put it; must not be there yet");
+  options.AddString("digest", "", "the digest that put printed; another one is refused");
+  options.AddBool("force", false, "replace a file that is there");
+  if (const auto exit_code = options.ParseOrExitCode(argc, argv, environ)) return *exit_code;
+  const auto name = ObjectName::Parse(options.String("name"));
+  if (!name.ok()) return Report("get", name.error());
+  const auto sink = objects::WritePath(options.String("path"), options.Flag("force"));
+  if (!sink.ok()) return Report("get", sink.error());
+
+  const StopOnSignal stop;
+  Connection connection(options);
+  if (const Status connected = Connect(options, stop.token(), connection); !connected.ok()) return Report("get", connected.error());
+  objects::GetOptions get;
+  get.digest = options.String("digest");
+  get.progress = ShowBar(options);
+  get.stop = stop.token();
+  const auto begun = std::chrono::steady_clock::now();
+  const auto outcome = objects::Get(*connection.store, *name, **sink, get);
+  if (!outcome.ok()) return Report("get", outcome.error());
+  Tell(*name, *outcome, begun);
+  return config::kExitDone;
+}
+
+}  // namespace tributary::cli
