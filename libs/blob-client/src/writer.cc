@@ -15,7 +15,8 @@ RemoteWriter::RemoteWriter(Session& session, const blob::WriteOptions& options)
       options_(options),
       window_(options.window_bytes > 0 ? options.window_bytes : std::min(kWindow, session.pool().budget() / 2)),
       timeout_(options.timeout.count() > 0 ? options.timeout : session.options().write_timeout),
-      deadline_(Clock::Steady(), timeout_) {
+      deadline_(Clock::Steady(), timeout_),
+      ack_deadline_(Clock::Steady(), options.timeout.count() > 0 ? options.timeout : session.options().ack_timeout) {
   session_.Join(this);
 }
 
@@ -37,7 +38,7 @@ Status RemoteWriter::Put(const ObjectName& object, std::uint64_t slot, memory::B
                      bytes);
   }
   // The consumer's own time does not count.
-  deadline_.Renew();
+  Renew();
   const auto xxh128 = digest::ComputeXxh128(std::as_const(*chunk).payload());
   items_.push_back({object, slot, std::move(chunk), xxh128});
   item_bytes_ += bytes;
@@ -51,19 +52,29 @@ Status RemoteWriter::Put(const ObjectName& object, std::uint64_t slot, memory::B
 }
 
 Status RemoteWriter::Flush() {
-  deadline_.Renew();
+  Renew();
   const Status drained = DrainTo(0);
   session_.GiveCreditBack();
   return drained;
 }
 
+void RemoteWriter::Renew() {
+  deadline_.Renew();
+  ack_deadline_.Renew();
+}
+
+bool RemoteWriter::AllSent() const {
+  return std::ranges::none_of(items_, [](const Item& item) { return item.id == 0; });
+}
+
 Status RemoteWriter::DrainTo(std::uint64_t bytes) {
   while (!failed_ && item_bytes_ > bytes) {
-    if (deadline_.Expired()) {
+    const Deadline& deadline = AllSent() ? ack_deadline_ : deadline_;
+    if (deadline.Expired()) {
       Fail(NoProgress());
       break;
     }
-    const Status stepped = session_.Step(deadline_.Left(), options_.stop);
+    const Status stepped = session_.Step(deadline.Left(), options_.stop);
     if (!stepped.ok()) Fail(stepped.error());
   }
   return Check();
@@ -87,7 +98,7 @@ Status RemoteWriter::SendItems() {
     // The socket of the session that was lost may not have let go of the buffer, whose headroom takes the new header.
     waits_for_socket_ = item.sent > 0 && item.buffer.use_count() > 1;
     if (waits_for_socket_) break;
-    deadline_.Renew();
+    Renew();
     item.id = session_.NewRequest(this);
     session_.SpendCredit(item.bytes());
     if (item.sent++ > 0) session_.counters().bytes_resent += item.bytes();
@@ -110,7 +121,7 @@ void RemoteWriter::OnLost() {
   for (Item& item : items_) item.id = 0;
 }
 
-void RemoteWriter::OnSession() { deadline_.Renew(); }
+void RemoteWriter::OnSession() { Renew(); }
 
 void RemoteWriter::OnReply(std::uint64_t id, transport::InFrame frame) {
   const auto it = std::ranges::find(items_, id, &Item::id);
@@ -124,7 +135,7 @@ void RemoteWriter::OnReply(std::uint64_t id, transport::InFrame frame) {
     }
     return;
   }
-  deadline_.Renew();
+  Renew();
   acknowledged_ += it->bytes();
   session_.counters().bytes_written += it->bytes();
   item_bytes_ -= it->bytes();
@@ -142,7 +153,7 @@ Error RemoteWriter::NoProgress() const {
   return MakeError(Code::kDeadline,
                    "{} acknowledged nothing for {}, slot {} of object '{}' and {} more wait, {} are there; is its disk slow, or its "
                    "--memory-budget too small for its peers?",
-                   session_.options().endpoint, FormatDuration(timeout_), item.slot, item.object.str(),
+                   session_.options().endpoint, FormatDuration((AllSent() ? ack_deadline_ : deadline_).limit()), item.slot, item.object.str(),
                    FormatBytes(item_bytes_ - item.bytes()), FormatBytes(acknowledged_));
 }
 

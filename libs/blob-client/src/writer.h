@@ -43,13 +43,16 @@ class RemoteWriter final : public blob::ChunkWriter, public Participant {
   // Until at most `bytes` are not acknowledged.
   Status DrainTo(std::uint64_t bytes);
   void Fail(const Error& error);
+  void Renew();
+  bool AllSent() const;
   Error NoProgress() const;
 
   Session& session_;
   const blob::WriteOptions options_;
   const std::uint64_t window_;
   const Duration timeout_;
-  Deadline deadline_;
+  Deadline deadline_;      // while there is something to send
+  Deadline ack_deadline_;  // once everything is sent
   std::deque<Item> items_;  // not acknowledged
   std::uint64_t item_bytes_ = 0;
   std::uint64_t unit_ = 0;  // the largest chunk so far

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <functional>
 #include <mutex>
@@ -28,6 +29,11 @@ class ScriptedStore final : public transport::Handler {
       const std::lock_guard lock(mutex_);
       return Send(peer, transport::MakeFrame(view.id, missing_(*asked)));
     }
+    // Credit for what is asked, but for puts no acknowledgement ever.
+    if (view.type == wire::Type::kCreditRequest) {
+      const std::uint64_t bytes = std::min<std::uint64_t>(wire::Expect<wire::CreditRequest>(view)->bytes, credit);
+      if (bytes > 0) Send(peer, transport::MakeFrame(view.id, wire::CreditGrant{bytes}));
+    }
     if (view.type == wire::Type::kList) late_ = {peer, view.id};
   }
   // A list whose answer takes `pongs_before_list` signs of life.
@@ -43,6 +49,7 @@ class ScriptedStore final : public transport::Handler {
     missing_ = std::move(missing);
   }
   std::atomic<int> pongs_before_list = 0;
+  std::atomic<std::uint64_t> credit = 0;
   std::atomic<transport::FrameServer*> server = nullptr;
 
  private:
@@ -66,6 +73,19 @@ class RemoteStoreTest : public testing::Test {
     script_.server = server_.get();
   }
   ~RemoteStoreTest() override { server_->Stop(); }
+
+  // Why a put of one chunk is given up.
+  Error PutError(const RemoteOptions& timeouts) {
+    RemoteOptions options = timeouts;
+    options.endpoint = server_->endpoint();
+    options.instance = "test";
+    const auto store = ConnectStore(context_, pool_, options);
+    auto writer = (*store)->Write({});
+    auto chunk = (*writer)->Allocate(4096);
+    static_cast<void>((*writer)->Put(ObjectName::Trusted("o"), 0, *std::move(chunk)));
+    const Status flushed = (*writer)->Flush();
+    return flushed.ok() ? Error(Code::kUnknown, "it was not") : flushed.error();
+  }
 
   std::unique_ptr<RemoteStore> Connect(Duration request_timeout = Duration(60'000)) {
     RemoteOptions options;
@@ -113,6 +133,20 @@ TEST_F(RemoteStoreTest, MissingSlotsThatWereNotAskedForAreRefused) {
     ASSERT_FALSE(missing.ok()) << "case " << i;
     EXPECT_EQ(missing.error().code(), Code::kProtocol) << missing.error().message();
   }
+}
+
+TEST_F(RemoteStoreTest, ASenderWaitsForCreditAndForAcknowledgementsEachForItsOwnTime) {
+  RemoteOptions options;
+  options.write_timeout = Duration(100);
+  options.ack_timeout = Duration(600'000);
+  const Error without_credit = PutError(options);
+  EXPECT_EQ(without_credit.code(), Code::kDeadline);
+  EXPECT_THAT(without_credit.message(), HasSubstr("acknowledged nothing for 100ms, slot 0 of object 'o'"));
+  script_.credit = 1_MiB;
+  std::swap(options.write_timeout, options.ack_timeout);
+  const Error without_answer = PutError(options);
+  EXPECT_EQ(without_answer.code(), Code::kDeadline);
+  EXPECT_THAT(without_answer.message(), HasSubstr("acknowledged nothing for 100ms"));
 }
 
 TEST_F(RemoteStoreTest, AListThatTakesLongIsWaitedForWhileTheStoreIsAlive) {

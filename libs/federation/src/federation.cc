@@ -222,7 +222,7 @@ void Federation::Machine::Tick(Time t) {
       ++it;
     }
   }
-  ExpireTasks();
+  if (!StopAtStalledFetch()) ExpireTasks();
   Advance();
 }
 

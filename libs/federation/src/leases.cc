@@ -91,6 +91,31 @@ void Federation::Machine::ReleaseLeases(const std::string& worker) {
   }
 }
 
+bool Federation::Machine::StopAtStalledFetch() {
+  const JobRow* running = Running();
+  const job::Job* spec = running == nullptr ? nullptr : Spec(running->job);
+  const RoundRow* round = running == nullptr ? nullptr : Current(running->job);
+  if (spec == nullptr || round == nullptr || round->state != RoundState::kTrain) return false;
+  const Duration limit = spec->transfer.wait_send_task_data_all_clients_timeout;
+  if (limit.count() == 0) return false;
+  std::string who;
+  for (const TaskRow* row : Tasks(running->job, round->round, wire::TaskKind::kTrain)) {
+    if (row->state != RowState::kPending) continue;
+    const Progress& known = ProgressOf(*row);
+    const std::string& phase = known.last.phase;
+    const bool fetches = phase.empty() || phase == "queued" || phase == "run" || phase == "download";
+    if (!fetches || now.steady - known.renewed < limit) continue;
+    who += fmt::format("{}seat {} has {} of {} bytes", who.empty() ? "" : "; ", SeatOfRow(*row),
+                       phase == "download" ? known.last.done : 0, phase == "download" ? known.last.total : 0);
+  }
+  if (who.empty()) return false;
+  EndJob(JobState::kFailed,
+         fmt::format("round {}: the model does not reach every seat: {}, and nothing came for {} "
+                     "(transfer.wait_send_task_data_all_clients_timeout). Look at these trainers and their line, or set it to 0 to go on without them",
+                     round->round, who, FormatDuration(limit)));
+  return true;
+}
+
 void Federation::Machine::ExpireTasks() {
   for (auto it = not_before.begin(); it != not_before.end();) {
     if (now.steady < it->second) {

@@ -73,6 +73,8 @@ class Federation::Machine {
   // leases.cc
   void AssignLeases();
   void ExpireTasks();
+  // Ends the job where a seat stands still while it fetches the round's model, if the job wants that. True if it did.
+  bool StopAtStalledFetch();
   void ReleaseLeases(const std::string& worker);
   std::vector<const Worker*> LiveAggregators() const;
   bool HeldByTrainer(const TaskRow& row);

@@ -88,6 +88,49 @@ TEST_F(Failure, FewerThanTheQuorumFailsTheJobAndSaysWho) {
   EXPECT_NE(status.message.find("participants.quorum"), std::string::npos);
 }
 
+class Panic : public Failure {
+ protected:
+  static job::Job Spec() {
+    job::Job spec = World::TwoSeats(1);
+    spec.participants.quorum = 1;
+    spec.transfer.wait_send_task_data_all_clients_timeout = Duration(20'000);
+    return spec;
+  }
+  Panic() : Failure(Spec()) {}
+  void Downloads(const std::string& key, std::uint64_t done) {
+    wire::Report report;
+    report.tasks.push_back(World::Running(world.Tasks(key)[0].task, done));
+    report.tasks[0].phase = "download";
+    report.tasks[0].unit = "bytes";
+    world.Send(key, report);
+  }
+};
+
+TEST_F(Panic, ASeatThatStandsStillWhileItFetchesTheModelStopsTheJobAndIsNamed) {
+  for (std::uint64_t done = 1; done < 5; ++done) {
+    Downloads(a, 10 * done);
+    Downloads(b, done);
+    world.WaitWith(Duration(15'000), {agg, a, b});  // progress renews it
+    ASSERT_EQ(world.Status().state, "running");
+  }
+  Downloads(a, 100);
+  world.WaitWith(Duration(6'000), {agg, a, b});
+  const auto status = world.Status();
+  EXPECT_EQ(status.state, "failed");
+  EXPECT_NE(status.message.find("seat site/1 has 4 of 100 bytes, and nothing came for 20s"), std::string::npos) << status.message;
+  EXPECT_EQ(status.message.find("site/0"), std::string::npos) << status.message;
+}
+
+TEST_F(Panic, WhoTrainsHasFetchedTheModel) {
+  for (const auto& key : {a, b}) {
+    wire::Report report;
+    report.tasks.push_back(World::Running(world.Tasks(key)[0].task, 1));
+    world.Send(key, report);
+  }
+  world.WaitWith(Duration(40'000), {agg, a, b});
+  EXPECT_EQ(world.Status().state, "running");
+}
+
 TEST_F(Failure, ASpareTakesTheSeatOfASilentTrainer) {
   const auto spare = world.Connect(World::Trainer("spare"));
   EXPECT_EQ(world.federation->AssignmentOf(spare).seat, "");

@@ -23,6 +23,7 @@ Result<blob_client::RemoteOptions> StoreOptions(const std::string& instance, con
     options.connect_timeout = job.transfer.communication_timeout;
     options.read_timeout = job.transfer.streaming_read_timeout;
     options.write_timeout = job.transfer.tensor_send_timeout;
+    options.ack_timeout = job.transfer.streaming_ack_wait;
   }
   return options;
 }

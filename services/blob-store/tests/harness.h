@@ -56,6 +56,7 @@ class Client {
     options.connect_timeout = timeout;
     options.read_timeout = timeout;
     options.write_timeout = timeout;
+    options.ack_timeout = timeout;
     auto store = blob_client::ConnectStore(context_, pool_, options);
     if (!store.ok()) throw std::runtime_error(store.error().message());
     store_ = *std::move(store);

@@ -26,7 +26,8 @@ struct RemoteOptions {
   Duration request_timeout{60'000};     // no answer to a small request for this long is kDeadline
   Duration connect_timeout{60'000};     // no store at the endpoint for this long is kDeadline
   Duration read_timeout{300'000};       // of a reader without a wait of its own: no chunk for this long is kDeadline
-  Duration write_timeout{120'000};      // of a writer without a timeout of its own
+  Duration write_timeout{120'000};      // of a writer without a timeout of its own: no credit, no acknowledgement
+  Duration ack_timeout{120'000};        // the same once everything is sent
   std::stop_token stop;                 // ends every wait with kCancelled
 };
 

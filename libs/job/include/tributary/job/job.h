@@ -99,6 +99,8 @@ struct Transfer {
   Duration tensor_send_timeout{30'000};
   Duration streaming_read_timeout{300'000};
   Duration communication_timeout{300'000};
+  Duration streaming_ack_wait{300'000};
+  Duration wait_send_task_data_all_clients_timeout{0};  // 0: none
 };
 
 struct Checkpoint {
