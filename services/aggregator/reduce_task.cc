@@ -116,6 +116,7 @@ Status Reduce(blob::BlobStore& store, const wire::TaskSpec& task, session::TaskP
   result.tensors = std::move(spec.tensors);
   result.chunk_bytes = spec.chunk_bytes;
   result.info = std::move(spec.info);
+  result.repetitive = spec.repetitive;
   TRIBUTARY_ASSIGN(const auto created, store.Create(output, result, false));
   progress.Phase("aggregate", range.size(), "slots");
   if (created.sealed) {

@@ -29,6 +29,7 @@ Result<TaskResult> Init(blob::BlobStore& store, const TaskContext& context) {
   spec.kind = wire::ObjectKind::kModel;
   spec.tensors = layout.tensors();
   spec.chunk_bytes = layout.chunk_bytes();
+  spec.repetitive = job.model.synthetic.fill != job::FillKind::kRandom;
   TRIBUTARY_ASSIGN(const auto created, store.Create(output, spec, /*replace=*/true));
   context.progress.Phase("init", layout.total_bytes(), "bytes");
   if (!created.sealed) {

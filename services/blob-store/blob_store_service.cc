@@ -3,6 +3,7 @@
 #include <condition_variable>
 #include <mutex>
 
+#include "services/blob-store/maintenance.h"
 #include "services/blob-store/reactor.h"
 #include "tributary/base/log.h"
 #include "tributary/blob/local_store.h"
@@ -19,7 +20,8 @@ struct BlobStoreService::State {
   explicit State(std::uint64_t budget) : pool(budget) {}
 
   memory::Pool pool;
-  std::unique_ptr<blob::SlotStore> store;
+  std::unique_ptr<blob::DiskStore> store;
+  std::unique_ptr<Maintenance> maintenance;
   std::unique_ptr<Reactor> reactor;
   std::shared_ptr<transport::Context> context;
   std::unique_ptr<transport::FrameServer> server;
@@ -47,6 +49,8 @@ void BlobStoreService::State::Register() {
       return metrics::Reading{"tributary_blob_store_" + name, std::move(help), false, {}, value};
     };
     const std::string bytes = "Payload bytes of chunks taken in and given out.";
+    const std::string damaged = "Slots whose bytes were not what their digest says; each time one is found.";
+    const blob::StoreUse use = store->Use();
     const std::string chunks = "Chunks taken in and given out.";
     return std::vector<metrics::Reading>{
         counter("transfer_bytes_total", bytes, static_cast<double>(c.bytes_in), {{"direction", "in"}}),
@@ -55,6 +59,14 @@ void BlobStoreService::State::Register() {
         counter("chunks_total", chunks, static_cast<double>(c.chunks_out), {{"direction", "out"}}),
         counter("credit_violations_total", "Payloads that came without credit.", static_cast<double>(c.credit_violations)),
         counter("protocol_errors_total", "Frames that broke the protocol.", static_cast<double>(c.protocol_errors)),
+        counter("no_room_total", "Creates and puts refused for want of room on the disk or in the quota.", static_cast<double>(c.no_room)),
+        counter("damaged_slots_total", damaged, static_cast<double>(maintenance->damaged()), {{"found_by", "scrub"}}),
+        counter("damaged_slots_total", damaged, static_cast<double>(c.damaged_reads), {{"found_by", "read"}}),
+        counter("scrubs_total", "Passes over all sealed objects.", static_cast<double>(maintenance->passes())),
+        counter("abandoned_objects_total", "Open objects removed because nobody went on with them.",
+                static_cast<double>(maintenance->abandoned())),
+        gauge("bytes", "Bytes that objects take on the disk, with what is reserved for open ones.", static_cast<double>(use.bytes)),
+        gauge("quota_bytes", "Bytes that objects may take on the disk; 0: no limit.", static_cast<double>(use.quota)),
         gauge("peers", "Sessions.", static_cast<double>(c.peers)),
         gauge("parked_reads", "Reads that wait for a slot.", static_cast<double>(c.parked_reads)),
     };
@@ -67,9 +79,11 @@ Result<std::unique_ptr<BlobStoreService>> BlobStoreService::Start(Spec spec) {
   std::unique_ptr<BlobStoreService> service(new BlobStoreService());
   service->state_ = std::make_unique<State>(spec.memory_budget);
   State& state = *service->state_;
-  auto store = blob::OpenDiskStore({spec.directory}, state.pool);
+  auto store = blob::OpenDiskStore({spec.directory, spec.quota}, state.pool);
   if (!store.ok()) return store.error().Wrap("--data-dir");
   state.store = *std::move(store);
+  state.maintenance = std::make_unique<Maintenance>(
+      *state.store, MaintenanceOptions{spec.scrub_interval, spec.scrub_bytes_per_second, spec.abandoned_after});
   state.reactor = std::make_unique<Reactor>(
       *state.store, state.pool, ReactorOptions{spec.shard, spec.shards, spec.worker_threads, spec.credit_idle, spec.unread_limit});
   state.context = std::make_shared<transport::Context>();
@@ -143,6 +157,10 @@ BlobStoreService::Stats BlobStoreService::stats() const {
   stats.protocol_errors = c.protocol_errors;
   stats.peers = c.peers;
   stats.parked_reads = c.parked_reads;
+  stats.no_room = c.no_room;
+  stats.damaged_reads = c.damaged_reads;
+  stats.scrubs = state_->maintenance->passes();
+  stats.scrub_damages = state_->maintenance->damaged();
   stats.pool = state_->pool.Use();
   return stats;
 }

@@ -25,6 +25,10 @@ class BlobStoreService {
     std::uint32_t shard = 0;
     std::uint32_t shards = 1;
     std::size_t worker_threads = 2;
+    std::uint64_t quota = 0;  // bytes that objects may take on disk; 0: no limit
+    Duration scrub_interval{0};  // 0: no scrub
+    std::uint64_t scrub_bytes_per_second = 0;
+    Duration abandoned_after{0};  // open objects without a put for so long are removed; 0: they stay
     Duration credit_idle{10'000};  // credit that is not used for so long is taken back, with its session
     Duration unread_limit{60'000};  // a peer that takes no reply for so long loses its session
   };
@@ -37,6 +41,10 @@ class BlobStoreService {
     std::uint64_t protocol_errors = 0;  // answered with one, malformed and multipart frames included
     std::uint64_t peers = 0;
     std::uint64_t parked_reads = 0;
+    std::uint64_t no_room = 0;        // creates and puts refused: disk or quota
+    std::uint64_t damaged_reads = 0;  // chunks asked for whose bytes are not what they were
+    std::uint64_t scrubs = 0;
+    std::uint64_t scrub_damages = 0;
     memory::PoolUse pool;
   };
 

@@ -2,6 +2,7 @@
 
 #include "services/blob-store/blob_store_service.h"
 #include "tributary/base/log.h"
+#include "tributary/blob/local_store.h"
 #include "tributary/config/options.h"
 #include "tributary/config/serve.h"
 #include "tributary/config/service.h"
@@ -9,6 +10,18 @@
 
 namespace tributary {
 namespace {
+
+int ScrubNow(const std::string& directory) {
+  blob::ScrubOptions options;
+  options.found = [](const blob::Damage& damage) { fmt::print("{}\n", damage.Text()); };
+  const auto report = blob::ScrubDirectory(directory, options);
+  if (!report.ok()) {
+    fmt::print(stderr, "tributary-blob-store: {}\n", report.error().message());
+    return config::kExitFailed;
+  }
+  fmt::print("{} sealed objects, {} slots, {} read: {} damaged\n", report->objects, report->slots, FormatBytes(report->bytes), report->damaged);
+  return report->damaged == 0 ? config::kExitDone : config::kExitFailed;
+}
 
 int Main(int argc, char** argv) {
   config::Options options("tributary-blob-store", "stages chunks on disk, open while written, then sealed");
@@ -19,6 +32,11 @@ int Main(int argc, char** argv) {
                       return value.empty() ? Status(Error(Code::kInvalidArgument, "a directory")) : Ok();
                     });
   options.Require("data-dir");
+  options.AddBytes("quota", 0, "bytes that objects may take on disk; 0: no limit but the disk");
+  options.AddDuration("scrub-interval", std::chrono::hours(24), "between the passes that read sealed objects and check them; 0s: none");
+  options.AddBytes("scrub-rate", 64_MiB, "bytes that such a pass reads a second; 0: as many as it can");
+  options.AddDuration("abandoned-after", std::chrono::hours(24 * 7), "open objects to which nothing was written for so long are removed; 0s: none");
+  options.AddBool("scrub", false, "check all sealed objects of --data-dir now, tell what is damaged, and serve nobody; exit code 1: some is");
   options.AddUint("shard", 0, "number of this shard, from 0", 0, 1023);
   options.AddUint("shards", 1, "number of shards", 1, 1024);
   options.AddUint("worker-threads", 2, "threads that hash and write", 1, 64);
@@ -28,6 +46,7 @@ int Main(int argc, char** argv) {
     fmt::print(stderr, "tributary-blob-store: --shard {} of --shards {}: shards are numbered from 0\n", options.Uint("shard"), options.Uint("shards"));
     return config::kExitUsage;
   }
+  if (options.Flag("scrub")) return ScrubNow(options.String("data-dir"));
   const auto settings = config::GetServiceSettings(options);
   memory::TuneMalloc(settings.memory_budget);
   log::InitLog("blob-store", settings.log_level, settings.log_format);
@@ -40,6 +59,10 @@ int Main(int argc, char** argv) {
   spec.shard = static_cast<std::uint32_t>(options.Uint("shard"));
   spec.shards = static_cast<std::uint32_t>(options.Uint("shards"));
   spec.worker_threads = options.Uint("worker-threads");
+  spec.quota = options.Bytes("quota");
+  spec.scrub_interval = options.Time("scrub-interval");
+  spec.scrub_bytes_per_second = options.Bytes("scrub-rate");
+  spec.abandoned_after = options.Time("abandoned-after");
   return config::Serve([&] { return service::BlobStoreService::Start(std::move(spec)); });
 }
 

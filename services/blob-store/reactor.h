@@ -41,6 +41,8 @@ struct StoreCounters {
   std::atomic<std::uint64_t> protocol_errors{0};
   std::atomic<std::uint64_t> peers{0};
   std::atomic<std::uint64_t> parked_reads{0};
+  std::atomic<std::uint64_t> no_room{0};
+  std::atomic<std::uint64_t> damaged_reads{0};
 };
 
 class Reactor final : public transport::Handler {

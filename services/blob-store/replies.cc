@@ -107,7 +107,9 @@ Result<transport::OutFrame> Reactor::ChunkReply(const ReadPtr& read, ReadGrant& 
   if (excess > 0) grant.reservation.Split(excess).Release();
   read->need = there.bytes;
   auto buffer = pool_.AllocateFrom(std::move(grant.reservation), there.bytes);
-  TRIBUTARY_ASSIGN(const blob::SlotMeta meta, store_.GetSlot(request.object, request.slot, buffer->payload()));
+  const auto got = store_.GetSlot(request.object, request.slot, buffer->payload());
+  if (!got.ok() && got.error().code() == Code::kDataLoss) ++counters_.damaged_reads;
+  TRIBUTARY_ASSIGN(const blob::SlotMeta meta, got);
   ++counters_.chunks_out;
   counters_.bytes_out += meta.bytes;
   const wire::Chunk chunk{request.slot, meta.generation, 0, meta.digest.xxh128};

@@ -81,6 +81,8 @@ void Reactor::Put(const PeerId& id, Peer& peer, transport::InFrame frame) {
     if (staged.ok()) {
       ++counters_.chunks_in;
       counters_.bytes_in += bytes;
+    } else if (staged.error().code() == Code::kResourceExhausted) {
+      ++counters_.no_room;
     }
     job->Release();
     std::string reply = staged.ok() ? wire::EncodeFrame(request, wire::PutAck{put.slot})
@@ -119,6 +121,7 @@ void Reactor::Create(const PeerId& id, Peer& peer, transport::InFrame frame) {
       TRIBUTARY_ASSIGN(const wire::ObjectSpec spec, wire::DecodeObjectSpec(job->frame.view().payload));
       return store_.Create(name, spec, replace);
     }();
+    if (!outcome.ok() && outcome.error().code() == Code::kResourceExhausted) ++counters_.no_room;
     job->Release();
     std::string reply =
         outcome.ok() ? wire::EncodeFrame(request, wire::Created{name.str(), outcome->existed, outcome->sealed})

@@ -1,5 +1,6 @@
 #include "services/cli/preflight.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
 
@@ -12,6 +13,7 @@ namespace {
 
 // Less than a log, a journal and a table of memory need to go on.
 constexpr std::uint64_t kNothing = 1u << 20;
+constexpr std::uint64_t kBytesPerSlot = 128 + 48;
 
 }  // namespace
 
@@ -23,6 +25,21 @@ Result<std::uint64_t> ModelBytes(const job::Job& job) {
   const std::uint64_t parameters = (vocabulary + job.model.positions) * hidden +
                                    job.model.layers * (12 * hidden * hidden + 13 * hidden) + 2 * hidden;
   return parameters * 4;
+}
+
+std::uint64_t StagedBytes(const job::Job& job, std::uint64_t model_bytes) {
+  // On disk at once: two models, and, while a round's updates are being removed, those of two rounds.
+  const std::uint64_t objects = 2 * std::uint64_t{job.data.count} + 2;
+  const job::SyntheticModel& synthetic = job.model.synthetic;
+  std::uint64_t each = model_bytes;
+  // Equal chunks of an object are stored once.
+  if (job.synthetic() && synthetic.fill == job::FillKind::kTiled) {
+    each = synthetic.distinct % job.transfer.chunk_bytes == 0 ? synthetic.distinct : model_bytes;
+  }
+  if (job.synthetic() && synthetic.fill == job::FillKind::kConstant) each = std::min(each, job.transfer.chunk_bytes);
+  // A record and a digest of each slot.
+  each += model_bytes / job.transfer.chunk_bytes * kBytesPerSlot;
+  return each * objects + (job.checkpoint.export_model ? model_bytes : 0);
 }
 
 Result<std::map<std::string, std::string>> FindData(const job::Job& job, const std::vector<std::string>& data_flags) {

@@ -79,15 +79,14 @@ int RunCommand(int argc, char** argv) {
                                : "tributary-run/" + job->name;
   const auto model_bytes = ModelBytes(*job);
   if (!model_bytes.ok()) return Failed(model_bytes.error());
-  // On disk at once: two models and the exported one, and, while a round's updates are being removed, those of two rounds.
-  const std::uint64_t staged = *model_bytes * (2 * std::uint64_t{job->data.count} + 3);
+  const std::uint64_t staged = StagedBytes(*job, *model_bytes);
   auto dir = WorkDir::Open(path, *merged, options.Flag("restart"),
                            [staged](const std::string& directory) { return CheckRoom(directory, staged); });
   if (!dir.ok()) return Failed(dir.error());
   if (dir->Completed()) {
     const auto summary = ReadJsonFile(dir->File("summary.json"));
     fmt::print("{}", summary.ok() ? SummaryText(*summary, dir->path()) : "");
-    if (!job->synthetic()) fmt::print("try:     {}\n", TryCommand(InvokedAs(), dir->path()));
+    if (!job->synthetic() && job->checkpoint.export_model) fmt::print("try:     {}\n", TryCommand(InvokedAs(), dir->path()));
     fmt::print("This run was completed before; --restart runs it anew, --work-dir elsewhere.\n");
     return config::kExitDone;
   }

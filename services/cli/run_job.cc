@@ -64,7 +64,7 @@ class JobRun {
     if (!written.ok() && outcome_.status == "completed") return 1;
     fmt::print("{}", SummaryText(Json::parse(summary.dump()), dir_.path()));
     if (outcome_.status == "completed") {
-      if (!spec_.job.synthetic()) fmt::print("try:     {}\n", TryCommand(InvokedAs(), dir_.path()));
+      if (!outcome_.model.empty() && !spec_.job.synthetic()) fmt::print("try:     {}\n", TryCommand(InvokedAs(), dir_.path()));
       return 0;
     }
     std::fflush(stdout);
@@ -212,6 +212,10 @@ class JobRun {
   }
 
   Status Export() {
+    if (!spec_.job.checkpoint.export_model) {
+      view_.Say(fmt::format("the model stays in the blob-store as {} (checkpoint.export is false)", model_object_));
+      return Ok();
+    }
     memory_.SetPhase("export");
     TRIBUTARY_ASSIGN(const ObjectName object, ObjectName::Parse(model_object_));
     view_.Say("writing the model");

@@ -43,7 +43,8 @@ void AddConstant(DType dtype, float constant, std::span<const std::byte> in, std
   }
 }
 
-Result<session::TaskResult> TrainSynthetic(blob::BlobStore& store, const session::TaskContext& context, ByteCount& bytes) {
+Result<session::TaskResult> TrainSynthetic(blob::BlobStore& store, const session::TaskContext& context, const job::Train& train,
+                                          ByteCount& bytes) {
   const wire::TaskSpec& task = context.spec;
   TRIBUTARY_ASSIGN(const auto base, ObjectName::Parse(task.base));
   TRIBUTARY_ASSIGN(const auto output, ObjectName::Parse(task.output));
@@ -57,6 +58,8 @@ Result<session::TaskResult> TrainSynthetic(blob::BlobStore& store, const session
   update.chunk_bytes = spec.chunk_bytes;
   update.sample_count = task.ordinal + std::uint64_t{1};
   update.base_digest = task.base_digest;
+  // Equal chunks stay equal when each gets the same number added.
+  update.repetitive = spec.repetitive;
   TRIBUTARY_ASSIGN(const auto created, store.Create(output, update, /*replace=*/true));
   context.progress.Metric("samples", static_cast<double>(update.sample_count));  // the update is open: it may be averaged as it comes
   context.progress.Phase("train", layout.total_bytes(), "bytes");
@@ -77,7 +80,7 @@ Result<session::TaskResult> TrainSynthetic(blob::BlobStore& store, const session
     };
     TRIBUTARY_ASSIGN(const auto reader, store.Read(std::move(sequence), reading));
     TRIBUTARY_ASSIGN(const auto writer, store.Write(writing));
-    const float constant = job::SyntheticConstant(task.ordinal);
+    const float constant = job::SyntheticConstant(train, task.ordinal);
     for (;;) {
       if (context.stop.stop_requested()) return MakeError(Code::kCancelled, "training was stopped");
       TRIBUTARY_ASSIGN(const auto chunk, reader->Next());

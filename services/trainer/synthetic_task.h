@@ -9,8 +9,9 @@
 
 namespace tributary::trainer {
 
-// The seat's constant is job::SyntheticConstant(task.ordinal).
-Result<session::TaskResult> TrainSynthetic(blob::BlobStore& store, const session::TaskContext& context, ByteCount& bytes);
+// The seat's constant is job::SyntheticConstant(train, task.ordinal).
+Result<session::TaskResult> TrainSynthetic(blob::BlobStore& store, const session::TaskContext& context, const job::Train& train,
+                                           ByteCount& bytes);
 
 // out[i] = in[i] + constant; both of one dtype and size.
 void AddConstant(tensor::DType dtype, float constant, std::span<const std::byte> in, std::span<std::byte> out);

@@ -16,8 +16,9 @@ constexpr std::uint64_t kMaxRootBytes = 256u << 20;
 Status DiskObject::LoadRoot(const wire::ObjectSpec& spec) {
   const auto path = directory_ / "root";
   TRIBUTARY_ASSIGN(const std::string text, ReadWholeFile(path, kMaxRootBytes));
-  const auto root = wire::DecodeManifestRoot(std::as_bytes(std::span(text)));
+  auto root = wire::DecodeManifestRoot(std::as_bytes(std::span(text)));
   if (!root.ok()) return MakeError(Code::kDataLoss, "{} is damaged: {}", path.string(), root.error().message());
+  root->spec.repetitive = spec.repetitive;  // no part of the manifest
   if (root->spec != spec || root->bytes != shape_.bytes()) {
     return MakeError(Code::kDataLoss, "{} does not fit the spec beside it: the object is damaged", path.string());
   }

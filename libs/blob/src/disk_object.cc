@@ -4,9 +4,11 @@
 
 #include <algorithm>
 
-#include "slot_table.h"
-
 namespace tributary::blob {
+
+std::uint64_t DiskObject::BytesToMake(const ObjectShape& shape, const wire::ObjectSpec& spec) {
+  return TakenBytes(spec.repetitive ? 0 : shape.bytes(), shape.slots() * kSlotRecordBytes);
+}
 
 Status DiskObject::Make(const std::filesystem::path& directory, const wire::ObjectSpec& spec) {
   TRIBUTARY_ASSIGN(const ObjectShape shape, ObjectShape::Make(spec));
@@ -14,16 +16,18 @@ Status DiskObject::Make(const std::filesystem::path& directory, const wire::Obje
   TRIBUTARY_TRY(WriteWholeFile(directory / "spec", std::as_bytes(std::span(text)), false));
   TRIBUTARY_TRY(WriteBootMark(directory));
   TRIBUTARY_TRY(MakeReserved(directory / "slots", shape.slots() * kSlotRecordBytes));
+  if (spec.repetitive) return WriteWholeFile(directory / "data", {}, false);
   return MakeReserved(directory / "data", shape.bytes());
 }
 
-Result<std::shared_ptr<DiskObject>> DiskObject::Load(ObjectName name, std::filesystem::path directory) {
-  std::shared_ptr<DiskObject> object(new DiskObject(std::move(name), std::move(directory)));
+Result<std::shared_ptr<DiskObject>> DiskObject::Load(ObjectName name, std::filesystem::path directory, DiskShared& shared) {
+  std::shared_ptr<DiskObject> object(new DiskObject(std::move(name), std::move(directory), shared));
   auto spec = object->Spec();
   if (!spec.ok()) return spec.error();
   TRIBUTARY_ASSIGN(object->shape_, ObjectShape::Make(*spec));
   object->kind_ = spec->kind;
   object->sample_count_ = spec->sample_count;
+  object->repetitive_ = spec->repetitive;
   TRIBUTARY_ASSIGN(const bool sealed, Exists(object->directory_ / "root"));
   if (sealed) TRIBUTARY_TRY(object->LoadRoot(*spec));
   if (sealed || !object->OfAnotherBoot()) object->verified_ = object->shape_.slots();
@@ -33,11 +37,14 @@ Result<std::shared_ptr<DiskObject>> DiskObject::Load(ObjectName name, std::files
 
 Status DiskObject::CountSlots() {
   TRIBUTARY_ASSIGN(const auto files, Files());
-  return ScanRecords(files->slots, {0, shape_.slots()}, directory_ / "slots",
-                     [&](std::uint64_t, const SlotMeta* meta) {
-                       if (meta != nullptr) Count(nullptr, meta);
-                       return Ok();
-                     });
+  TRIBUTARY_TRY(ScanRecords(files->slots, {0, shape_.slots()}, directory_ / "slots",
+                            [&](std::uint64_t, const SlotRecord* record) {
+                              if (record == nullptr) return Ok();
+                              Count(nullptr, record);
+                              tail_ = std::max(tail_, record->location + UpToBlock(record->bytes));
+                              return Ok();
+                            }));
+  return repetitive_ && !sealed_ ? CutTail(*files) : Ok();
 }
 
 void DiskObject::Count(const SlotMeta* before, const SlotMeta* after) {
@@ -89,7 +96,7 @@ Result<std::vector<tensor::SlotRange>> DiskObject::Missing(tensor::SlotRange ran
   if (!sealed_) TRIBUTARY_TRY(Verify(range.end));
   TRIBUTARY_ASSIGN(const auto files, Files());
   std::vector<tensor::SlotRange> missing;
-  TRIBUTARY_TRY(ScanRecords(files->slots, range, directory_ / "slots", [&](std::uint64_t slot, const SlotMeta* meta) {
+  TRIBUTARY_TRY(ScanRecords(files->slots, range, directory_ / "slots", [&](std::uint64_t slot, const SlotRecord* meta) {
     if (meta != nullptr && meta->generation >= generation) return Ok();
     if (!missing.empty() && missing.back().end == slot) {
       ++missing.back().end;
@@ -101,40 +108,6 @@ Result<std::vector<tensor::SlotRange>> DiskObject::Missing(tensor::SlotRange ran
   return missing;
 }
 
-Result<SlotMeta> DiskObject::Put(std::uint64_t slot, std::uint64_t generation, std::span<const std::byte> bytes,
-                                 const wire::SlotDigest& digest, bool* gone) {
-  TRIBUTARY_TRY(shape_.CheckChunk(name_, slot, bytes.size()));
-  const std::shared_lock life(life_);
-  if ((*gone = retired())) return NoSuchObject(name_);
-  // In this order: a seal that ends in between has set the second before it clears the first.
-  if (sealing_) return MakeError(Code::kConflict, "object '{}' is being sealed: it takes no chunks", name_.str());
-  if (sealed_) return ObjectSealed(name_);
-  TRIBUTARY_ASSIGN(const auto files, Files());
-  const auto table = directory_ / "slots";
-  const std::unique_lock stripe(StripeOf(slot));
-  TRIBUTARY_ASSIGN(const std::optional<SlotMeta> before, ReadRecord(files->slots, slot, table));
-  if (before && before->generation > generation) {
-    return OlderGeneration(name_, slot, generation, before->generation);
-  }
-  const SlotMeta meta{generation, static_cast<std::uint32_t>(bytes.size()), digest};
-  // The same bytes again, as after a lost acknowledgement: at most the generation changes.
-  const bool same = before && before->digest == digest && slot < verified_;
-  if (same && before->generation == generation) return meta;
-  // Its slots are averaged as they come. What power loss may have taken is not there yet.
-  if (kind_ == wire::ObjectKind::kUpdate && before && !same && slot < verified_) return OtherBytes(name_, slot);
-  if (!same) {
-    if (before) {
-      // From here on until the new record the slot is absent, so that SIGKILL leaves no record over other bytes.
-      TRIBUTARY_TRY(ClearRecord(files->slots, slot, table));
-      Count(&*before, nullptr);
-    }
-    TRIBUTARY_TRY(WriteAt(files->data, bytes, shape_.SlotOffset(slot), directory_ / "data"));
-  }
-  TRIBUTARY_TRY(WriteRecord(files->slots, slot, meta, table));
-  Count(same ? &*before : nullptr, &meta);
-  return meta;
-}
-
 Error DiskObject::Lost(std::uint64_t slot, const char* why) const {
   return MakeError(Code::kDataLoss, "slot {} of object '{}' is damaged in {}: {}; put it again or restore the directory", slot,
                    name_.str(), directory_.string(), why);
@@ -144,7 +117,7 @@ Result<SlotMeta> DiskObject::StatSlot(std::uint64_t slot, std::uint64_t min_gene
   TRIBUTARY_TRY(shape_.CheckSlot(name_, slot));
   TRIBUTARY_ASSIGN(const auto files, Files());
   const std::shared_lock stripe(StripeOf(slot));
-  TRIBUTARY_ASSIGN(const std::optional<SlotMeta> meta, ReadRecord(files->slots, slot, directory_ / "slots"));
+  TRIBUTARY_ASSIGN(const std::optional<SlotRecord> meta, ReadRecord(files->slots, slot, directory_ / "slots"));
   if (!meta && sealed_) return Lost(slot, "its record in the slot table cannot be read");
   if (!meta || meta->generation < min_generation) return SlotAbsent(name_, slot, min_generation);
   return *meta;
@@ -154,23 +127,25 @@ Result<SlotMeta> DiskObject::Get(std::uint64_t slot, std::span<std::byte> out) {
   TRIBUTARY_TRY(shape_.CheckChunk(name_, slot, out.size()));
   TRIBUTARY_ASSIGN(const auto files, Files());
   const auto table = directory_ / "slots";
-  std::optional<SlotMeta> meta;
+  std::optional<SlotRecord> meta;
   {
     const std::shared_lock stripe(StripeOf(slot));
     TRIBUTARY_ASSIGN(meta, ReadRecord(files->slots, slot, table));
     if (!meta && sealed_) return Lost(slot, "its record in the slot table cannot be read");
     if (!meta) return SlotAbsent(name_, slot, 0);
-    TRIBUTARY_ASSIGN(const std::size_t got, ReadAt(files->data, out, shape_.SlotOffset(slot), directory_ / "data"));
+    TRIBUTARY_ASSIGN(const std::size_t got, ReadAt(files->data, out, meta->location, directory_ / "data"));
     // Checked under the lock of the slot: no writer of ours is between its data and its record.
     if (got == out.size() && meta->bytes == out.size() && digest::ComputeXxh128(out) == meta->digest.xxh128) {
       return *meta;
     }
   }
-  // An open object asks for the slot again (Missing); a sealed one stays as it is for whoever repairs it.
+  // An open object asks for the slot again (Missing), and shall not get the same place again; a sealed one stays as it is for whoever
+  // repairs it.
+  if (repetitive_) shared_.recent.Forget(number_, meta->digest.sha256);
   const std::shared_lock life(life_);
   if (!sealing_ && !sealed_) {
     const std::unique_lock stripe(StripeOf(slot));
-    TRIBUTARY_ASSIGN(const std::optional<SlotMeta> now, ReadRecord(files->slots, slot, table));
+    TRIBUTARY_ASSIGN(const std::optional<SlotRecord> now, ReadRecord(files->slots, slot, table));
     if (now && now->digest == meta->digest) {
       TRIBUTARY_TRY(ClearRecord(files->slots, slot, table));
       Count(&*now, nullptr);

@@ -6,6 +6,9 @@
 //
 // Records that this boot of the machine did not write may tell of data that power loss took: an open object's slots are read again
 // before Missing or Seal believes them (disk_verify.cc), and so are all slots after a sync that failed.
+//
+// A repetitive object (wire::ObjectSpec) appends chunks to its data file, and slots of equal chunks point to one place. A place that was
+// written once is never written again, so that no put changes what another slot reads (disk_put.cc).
 #pragma once
 
 #include <array>
@@ -15,7 +18,10 @@
 #include <shared_mutex>
 
 #include "files.h"
+#include "recent_chunks.h"
 #include "shape.h"
+#include "slot_table.h"
+#include "space.h"
 #include "tributary/blob/local_store.h"
 
 namespace tributary::blob {
@@ -25,14 +31,24 @@ struct OpenFiles {
   Fd slots;
 };
 
+// What the objects of one store have in common; outlives them.
+struct DiskShared {
+  explicit DiskShared(std::uint64_t quota) : space(quota) {}
+  Space space;
+  RecentChunks recent;
+  std::atomic<std::uint64_t> loaded{0};  // gives each DiskObject a number of its own
+};
+
 class DiskObject {
  public:
   static constexpr std::uint64_t kMaxSpecBytes = 64u << 20;
 
+  // What Make takes of the store's space.
+  static std::uint64_t BytesToMake(const ObjectShape& shape, const wire::ObjectSpec& spec);
   // Writes the files of a new object into `directory` (which exists and is not yet in its place).
   static Status Make(const std::filesystem::path& directory, const wire::ObjectSpec& spec);
   // kDataLoss when its spec or manifest cannot be read.
-  static Result<std::shared_ptr<DiskObject>> Load(ObjectName name, std::filesystem::path directory);
+  static Result<std::shared_ptr<DiskObject>> Load(ObjectName name, std::filesystem::path directory, DiskShared& shared);
 
   Result<ObjectInfo> Stat();
   Result<wire::ObjectSpec> Spec() const;
@@ -59,12 +75,15 @@ class DiskObject {
   void CloseFiles();
 
  private:
-  DiskObject(ObjectName name, std::filesystem::path directory) : name_(std::move(name)), directory_(std::move(directory)) {}
+  DiskObject(ObjectName name, std::filesystem::path directory, DiskShared& shared)
+      : name_(std::move(name)), directory_(std::move(directory)), shared_(shared), number_(++shared.loaded) {}
 
   Result<std::shared_ptr<OpenFiles>> Files();
   bool retired() const;
   std::shared_mutex& StripeOf(std::uint64_t slot);
   Status CountSlots();
+  // Bytes behind the last place that a record points to: a put that did not end.
+  Status CutTail(const OpenFiles& files);
   // Of a sealed object: kDataLoss unless it can be read and fits the spec.
   Status LoadRoot(const wire::ObjectSpec& spec);
   Status CheckPage(std::uint64_t page) const;
@@ -79,20 +98,29 @@ class DiskObject {
   // What the records say has to be verified, now and after a restart.
   void Distrust(const OpenFiles& files);
 
+  // Writes the chunk of a repetitive object where no other is, unless a slot has the same bytes already; gives the place.
+  Result<std::uint64_t> Place(const OpenFiles& files, std::uint64_t slot, const wire::SlotDigest& digest,
+                              std::span<const std::byte> bytes);
+  Status WriteChunk(const OpenFiles& files, std::uint64_t slot, std::span<const std::byte> bytes, std::uint64_t location) const;
+
   Status CheckComplete(const OpenFiles& files, std::uint64_t generation);
   void Count(const SlotMeta* before, const SlotMeta* after);
   Status WriteManifest(const OpenFiles& files, bool durable);
-  Status SyncAll(const OpenFiles& files) const;
+  // Distrusts what could not be synced.
+  Status SyncAll(const OpenFiles& files);
   Error Lost(std::uint64_t slot, const char* why) const;
 
   const ObjectName name_;
   const std::filesystem::path directory_;
+  DiskShared& shared_;
+  const std::uint64_t number_;
   ObjectShape shape_;
+  bool repetitive_ = false;
   wire::ObjectKind kind_ = wire::ObjectKind::kModel;
   std::uint64_t sample_count_ = 0;
   std::atomic<bool> sealed_{false};
 
-  // Order of locks: seal_, verify_, life_, a stripe, state_.
+  // Order of locks: seal_, verify_, life_, a stripe, grow_ or state_.
   std::mutex seal_;    // one Seal or Retire at a time
   std::mutex verify_;  // one Verify at a time
   std::atomic<std::uint64_t> verified_{0};  // slots below it are as their records say; changes with verify_ held
@@ -100,6 +128,9 @@ class DiskObject {
   std::shared_mutex life_;
   std::atomic<bool> sealing_{false};  // rises while life_ is held exclusively
   std::array<std::shared_mutex, 16> stripes_;
+
+  std::mutex grow_;
+  std::uint64_t tail_ = 0;  // protected by grow_; of a repetitive object: where the next place begins
 
   mutable std::mutex state_;
   // Protected by state_. retired_ changes only while life_ is held exclusively, too.

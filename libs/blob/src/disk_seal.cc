@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <utility>
 
 #include "disk_object.h"
 #include "manifest.h"
@@ -15,7 +16,7 @@ Status DiskObject::CheckComplete(const OpenFiles& files, std::uint64_t generatio
   std::uint64_t first = 0;
   std::optional<Error> other;
   TRIBUTARY_TRY(ScanRecords(files.slots, {0, shape_.slots()}, directory_ / "slots",
-                            [&](std::uint64_t slot, const SlotMeta* meta) {
+                            [&](std::uint64_t slot, const SlotRecord* meta) {
                               if (meta == nullptr) {
                                 if (missing++ == 0) first = slot;
                               } else if (generation != 0 && meta->generation != generation && !other) {
@@ -45,14 +46,8 @@ Result<std::string> DiskObject::Seal(std::uint64_t generation, bool durable) {
     TRIBUTARY_TRY(CheckComplete(*files, generation));
     sealing_ = true;
   }
-  Status written = Ok();
-  if (!was_sealed) written = WriteManifest(*files, durable);
-  if (was_sealed && durable) written = SyncAll(*files);
-  if (!written.ok()) {
-    // The system may have dropped what it could not write, and says so only once.
-    Distrust(*files);
-    return written.error();
-  }
+  if (!was_sealed) TRIBUTARY_TRY(WriteManifest(*files, durable));
+  if (was_sealed && durable) TRIBUTARY_TRY(SyncAll(*files));
   if (durable) {
     TRIBUTARY_TRY(SyncDirectory(directory_));
     TRIBUTARY_TRY(SyncDirectory(directory_.parent_path()));
@@ -61,9 +56,14 @@ Result<std::string> DiskObject::Seal(std::uint64_t generation, bool durable) {
   return digest_;
 }
 
-Status DiskObject::SyncAll(const OpenFiles& files) const {
-  if (fdatasync(files.data.get()) != 0) return ErrnoError(errno, "syncing " + (directory_ / "data").string());
-  if (fdatasync(files.slots.get()) != 0) return ErrnoError(errno, "syncing " + (directory_ / "slots").string());
+Status DiskObject::SyncAll(const OpenFiles& files) {
+  for (const auto& [fd, name] : {std::pair(files.data.get(), "data"), std::pair(files.slots.get(), "slots")}) {
+    if (fdatasync(fd) == 0) continue;
+    const int error = errno;
+    // The system may have dropped what it could not write, and says so only once.
+    Distrust(files);
+    return ErrnoError(error, "syncing " + (directory_ / name).string());
+  }
   for (const char* file : {"spec", "pages", "root"}) {
     TRIBUTARY_ASSIGN(const bool there, Exists(directory_ / file));
     if (there) TRIBUTARY_TRY(SyncData(directory_ / file));
@@ -84,7 +84,7 @@ Status DiskObject::WriteManifest(const OpenFiles& files, bool durable) {
       return Ok();
     });
     TRIBUTARY_TRY(ScanRecords(files.slots, {0, shape_.slots()}, directory_ / "slots",
-                              [&](std::uint64_t slot, const SlotMeta* meta) {
+                              [&](std::uint64_t slot, const SlotRecord* meta) {
                                 if (meta == nullptr) return Status(Lost(slot, "its record changed while it was sealed"));
                                 return builder.Add(meta->digest, meta->bytes);
                               }));

@@ -1,14 +1,12 @@
-#include <fcntl.h>
-#include <sys/file.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <list>
 #include <set>
 #include <unordered_map>
 
+#include "directory.h"
 #include "disk_object.h"
 #include "local_store.h"
+#include "scrub.h"
 #include "tributary/base/log.h"
 
 namespace tributary::blob {
@@ -16,32 +14,36 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view kFormat = "tributary blob-store 1\n";
 // Two descriptors each.
 constexpr std::size_t kMaxOpenObjects = 128;
-// Stands for '/', which names never hold otherwise: a name of 255 bytes stays a file name of 255 bytes.
-constexpr char kSeparator = '+';
-
-std::string FileNameOf(const ObjectName& name) {
-  std::string text = name.str();
-  std::replace(text.begin(), text.end(), '/', kSeparator);
-  return text;
-}
-
+// Of one pass; the next one finds the others.
+constexpr std::size_t kMaxAbandoned = 1000;
 void RemoveTree(const fs::path& path) {
   std::error_code error;
   fs::remove_all(path, error);
   if (error) log::Warning("{} could not be removed, its bytes stay on the disk: {}", path.string(), error.message());
 }
 
-class DiskStore final : public LocalStore {
+class DirectoryStore final : public LocalStore, public DiskStore {
  public:
-  DiskStore(fs::path directory, memory::Pool& pool, Fd lock)
-      : LocalStore(pool), objects_(directory / "objects"), tmp_(directory / "tmp"), lock_(std::move(lock)) {}
+  DirectoryStore(const DiskOptions& options, memory::Pool& pool, Fd lock)
+      : LocalStore(pool),
+        objects_(ObjectsIn(options.directory)),
+        tmp_(TemporaryIn(options.directory)),
+        lock_(std::move(lock)),
+        shared_(options.quota) {}
+
+  // Counts what an earlier process left.
+  Status Begin() {
+    return ForEachObject(objects_, [&](const ObjectName&, const fs::path& directory) {
+      shared_.space.TakeAnyway(TakenBytesOf(directory));
+      return Ok();
+    });
+  }
 
   Result<CreateOutcome> Create(const ObjectName& name, const wire::ObjectSpec& spec, bool replace) override {
     TRIBUTARY_TRY(CheckPath(name.str(), "object name"));
-    TRIBUTARY_TRY(ObjectShape::Make(spec).status());
+    TRIBUTARY_ASSIGN(const ObjectShape shape, ObjectShape::Make(spec));
     const std::lock_guard admin(admin_);
     const auto found = Find(name);
     bool there = found.ok();
@@ -61,13 +63,16 @@ class DiskStore final : public LocalStore {
     } else if (found.error().code() != Code::kNotFound) {
       return found.error();
     }
+    const std::uint64_t room = DiskObject::BytesToMake(shape, spec);
+    TRIBUTARY_TRY(shared_.space.Take(name, room));
     const fs::path made = tmp_ / std::to_string(++tmp_count_);
-    TRIBUTARY_TRY(MakeDirectory(made));
-    Status status = DiskObject::Make(made, spec);
+    Status status = MakeDirectory(made);
+    if (status.ok()) status = DiskObject::Make(made, spec);
     if (status.ok() && there) status = TakeAway(name);
     if (status.ok()) status = RenamePath(made, objects_ / FileNameOf(name));
     if (!status.ok()) {
       RemoveTree(made);
+      shared_.space.Give(room);
       return status.error();
     }
     Changed();
@@ -116,8 +121,7 @@ class DiskStore final : public LocalStore {
     std::set<std::string> names;
     std::error_code error;
     for (fs::directory_iterator it(objects_, error), end; !error && it != end; it.increment(error)) {
-      std::string name = it->path().filename().string();
-      std::replace(name.begin(), name.end(), kSeparator, '/');
+      std::string name = ObjectTextOf(it->path());
       if (name <= after || !name.starts_with(prefix)) continue;
       names.insert(std::move(name));
       if (names.size() > limit) names.erase(std::prev(names.end()));
@@ -166,6 +170,29 @@ class DiskStore final : public LocalStore {
     return object->ReadDocument(document, page, out);
   }
 
+  StoreUse Use() const override { return {shared_.space.used(), shared_.space.quota()}; }
+
+  Result<ScrubReport> Scrub(const ScrubOptions& options) override { return ScrubObjects(objects_, options); }
+
+  Result<std::uint64_t> RemoveAbandoned(Duration age) override {
+    std::vector<ObjectName> old;
+    TRIBUTARY_TRY(ForEachObject(objects_, [&](const ObjectName& name, const fs::path& directory) {
+      if (old.size() < kMaxAbandoned && IsAbandoned(directory, age)) old.push_back(name);
+      return Ok();
+    }));
+    std::uint64_t removed = 0;
+    for (const ObjectName& name : old) {
+      const std::lock_guard admin(admin_);
+      // Somebody may have come back to it, or sealed it.
+      if (!IsAbandoned(objects_ / FileNameOf(name), age)) continue;
+      log::Warning("removed: object '{}' is open and nobody wrote to it for {}", name.str(), FormatDuration(age));
+      TRIBUTARY_TRY(TakeAway(name));
+      ++removed;
+    }
+    if (removed > 0) Changed();
+    return removed;
+  }
+
  private:
   struct Entry {
     std::shared_ptr<DiskObject> object;
@@ -180,7 +207,7 @@ class DiskStore final : public LocalStore {
       const fs::path directory = objects_ / FileNameOf(name);
       TRIBUTARY_ASSIGN(const bool there, Exists(directory));
       if (!there) return NoSuchObject(name);
-      TRIBUTARY_ASSIGN(auto object, DiskObject::Load(name, directory));
+      TRIBUTARY_ASSIGN(auto object, DiskObject::Load(name, directory, shared_));
       it = known_.emplace(name, Entry{std::move(object), recent_.end()}).first;
     }
     Entry& entry = it->second;
@@ -229,13 +256,16 @@ class DiskStore final : public LocalStore {
       if (!there) return Ok();
       TRIBUTARY_TRY(RenamePath(directory, trash));
     }
+    const std::uint64_t room = TakenBytesOf(trash);
     RemoveTree(trash);
+    shared_.space.Give(room);
     return Ok();
   }
 
   const fs::path objects_;
   const fs::path tmp_;
   const Fd lock_;
+  DiskShared shared_;
   std::mutex admin_;  // one Create or Remove at a time
   std::uint64_t tmp_count_ = 0;  // protected by admin_
 
@@ -245,47 +275,19 @@ class DiskStore final : public LocalStore {
   std::list<ObjectName> recent_;
 };
 
-// A directory that holds other people's files is refused: the store removes what it finds in its tmp.
-Status CheckFormat(const fs::path& directory) {
-  const fs::path format = directory / "format";
-  TRIBUTARY_ASSIGN(const bool there, Exists(format));
-  if (there) {
-    TRIBUTARY_ASSIGN(const std::string text, ReadWholeFile(format, 4096));
-    if (text == kFormat) return Ok();
-    return MakeError(Code::kInvalidArgument, "{} is not this version's: give another directory with --data-dir",
-                     format.string());
-  }
-  std::error_code error;
-  for (fs::directory_iterator it(directory, error), end; !error && it != end; it.increment(error)) {
-    const std::string name = it->path().filename().string();
-    if (name == "lock" || name == "format.tmp" || name == "lost+found") continue;
-    return MakeError(Code::kInvalidArgument,
-                     "{} holds other files ('{}'); give an empty directory or an earlier blob-store's with --data-dir",
-                     directory.string(), name);
-  }
-  if (error) return ErrnoError(error.value(), "listing " + directory.string());
-  TRIBUTARY_TRY(WriteWholeFile(directory / "format.tmp", std::as_bytes(std::span(kFormat)), true));
-  TRIBUTARY_TRY(RenamePath(directory / "format.tmp", format));
-  return SyncDirectory(directory);
-}
-
 }  // namespace
 
-Result<std::unique_ptr<SlotStore>> OpenDiskStore(const DiskOptions& options, memory::Pool& pool) {
-  const fs::path& directory = options.directory;
-  TRIBUTARY_TRY(MakeDirectory(directory));
-  TRIBUTARY_ASSIGN(Fd lock, OpenFile(directory / "lock", O_RDWR | O_CREAT));
-  if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
-    if (errno != EWOULDBLOCK) return ErrnoError(errno, "locking " + (directory / "lock").string());
-    return MakeError(Code::kUnavailable, "{} is in use by another blob-store; stop that one or choose another directory",
-                     directory.string());
-  }
-  TRIBUTARY_TRY(CheckFormat(directory));
-  RemoveTree(directory / "tmp");
-  TRIBUTARY_TRY(MakeDirectory(directory / "tmp"));
-  TRIBUTARY_TRY(MakeDirectory(directory / "objects"));
-  TRIBUTARY_TRY(SyncDirectory(directory));
-  return std::unique_ptr<SlotStore>(std::make_unique<DiskStore>(directory, pool, std::move(lock)));
+Result<std::unique_ptr<DiskStore>> OpenDiskStore(const DiskOptions& options, memory::Pool& pool) {
+  TRIBUTARY_TRY(MakeDirectory(options.directory));
+  TRIBUTARY_ASSIGN(Fd lock, LockStore(options.directory));
+  TRIBUTARY_TRY(CheckFormat(options.directory, /*make=*/true));
+  RemoveTree(TemporaryIn(options.directory));
+  TRIBUTARY_TRY(MakeDirectory(TemporaryIn(options.directory)));
+  TRIBUTARY_TRY(MakeDirectory(ObjectsIn(options.directory)));
+  TRIBUTARY_TRY(SyncDirectory(options.directory));
+  auto store = std::make_unique<DirectoryStore>(options, pool, std::move(lock));
+  TRIBUTARY_TRY(store->Begin());
+  return std::unique_ptr<DiskStore>(std::move(store));
 }
 
 }  // namespace tributary::blob

@@ -3,6 +3,7 @@
 
 #include <random>
 
+#include "checked_places.h"
 #include "disk_object.h"
 #include "slot_table.h"
 
@@ -50,16 +51,18 @@ Status DiskObject::Verify(std::uint64_t end) {
   const std::lock_guard one(verify_);
   TRIBUTARY_ASSIGN(const auto files, Files());
   std::vector<std::byte> chunk;
+  CheckedPlaces checked;
   while (verified_ < end) {
     const std::uint64_t slot = verified_;
-    TRIBUTARY_ASSIGN(const std::optional<SlotMeta> meta, ReadRecord(files->slots, slot, directory_ / "slots"));
-    if (meta) {
+    TRIBUTARY_ASSIGN(const std::optional<SlotRecord> meta, ReadRecord(files->slots, slot, directory_ / "slots"));
+    if (meta && !checked.Has(meta->location, meta->digest.sha256)) {
       chunk.resize(shape_.SlotBytes(slot));
       // Clears the record of an open object when the data is not there.
       const auto got = Get(slot, chunk);
       if (!got.ok() && (sealed_ || (got.error().code() != Code::kDataLoss && got.error().code() != Code::kUnavailable))) {
         return got.error();
       }
+      if (got.ok() && repetitive_) checked.Add(meta->location, meta->digest.sha256);
     }
     verified_ = slot + 1;
   }

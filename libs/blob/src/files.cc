@@ -7,7 +7,6 @@
 
 #include <cerrno>
 #include <cstdio>
-#include <optional>
 #include <system_error>
 
 #include "tributary/base/units.h"
@@ -18,12 +17,6 @@ namespace {
 Error PathError(const std::filesystem::path& path, std::string_view what) {
   const int error = errno;
   return ErrnoError(error, fmt::format("{} {}", what, path.string()));
-}
-
-std::optional<std::uint64_t> FreeBytes(const std::filesystem::path& directory) {
-  struct statvfs room {};
-  if (statvfs(directory.c_str(), &room) != 0) return std::nullopt;
-  return static_cast<std::uint64_t>(room.f_bavail) * room.f_frsize;
 }
 
 Error NoRoom(const std::filesystem::path& directory, std::uint64_t needed) {
@@ -140,6 +133,17 @@ Result<bool> Exists(const std::filesystem::path& path) {
   if (lstat(path.c_str(), &info) == 0) return true;
   if (errno == ENOENT) return false;
   return PathError(path, "looking at");
+}
+
+std::optional<std::uint64_t> FreeBytes(const std::filesystem::path& directory) {
+  struct statvfs room {};
+  if (statvfs(directory.c_str(), &room) != 0) return std::nullopt;
+  return static_cast<std::uint64_t>(room.f_bavail) * room.f_frsize;
+}
+
+Status CutFile(const Fd& fd, std::uint64_t bytes, const std::filesystem::path& path) {
+  if (ftruncate(fd.get(), static_cast<off_t>(bytes)) != 0) return PathError(path, "cutting");
+  return Ok();
 }
 
 Status MakeReserved(const std::filesystem::path& path, std::uint64_t bytes) {

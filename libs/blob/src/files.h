@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -44,6 +45,10 @@ Status SyncDirectory(const std::filesystem::path& path);
 Status RenamePath(const std::filesystem::path& from, const std::filesystem::path& to);
 Status MakeDirectory(const std::filesystem::path& path);  // with parents; existing is fine
 Result<bool> Exists(const std::filesystem::path& path);
+
+// Nothing where the system does not tell.
+std::optional<std::uint64_t> FreeBytes(const std::filesystem::path& directory);
+Status CutFile(const Fd& fd, std::uint64_t bytes, const std::filesystem::path& path);
 
 // Makes a file of `bytes` zeros with its blocks reserved, sparse where the file system cannot reserve. When there is no room:
 // kResourceExhausted that names directory, need and free space.

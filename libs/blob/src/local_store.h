@@ -11,7 +11,7 @@
 
 namespace tributary::blob {
 
-class LocalStore : public SlotStore {
+class LocalStore : public virtual SlotStore {
  public:
   explicit LocalStore(memory::Pool& pool) : pool_(pool) {}
 

@@ -24,7 +24,7 @@ T GetInt(const std::byte* in) {
   return value;
 }
 
-Record Encode(std::uint64_t slot, const SlotMeta& meta) {
+Record Encode(std::uint64_t slot, const SlotRecord& meta) {
   Record record{};
   PutInt<std::uint32_t>(record.data(), kPresent);
   PutInt<std::uint32_t>(record.data() + 4, meta.bytes);
@@ -32,34 +32,36 @@ Record Encode(std::uint64_t slot, const SlotMeta& meta) {
   PutInt<std::uint64_t>(record.data() + 16, slot);
   std::memcpy(record.data() + 24, meta.digest.sha256.data(), meta.digest.sha256.size());
   std::memcpy(record.data() + 56, meta.digest.xxh128.data(), meta.digest.xxh128.size());
+  PutInt<std::uint64_t>(record.data() + 72, meta.location);
   const auto sum = digest::ComputeXxh128(std::span(record).first(kChecksumOffset));
   std::memcpy(record.data() + kChecksumOffset, sum.data(), sum.size());
   return record;
 }
 
-std::optional<SlotMeta> Decode(std::uint64_t slot, const std::byte* record) {
+std::optional<SlotRecord> Decode(std::uint64_t slot, const std::byte* record) {
   if (GetInt<std::uint32_t>(record) != kPresent || GetInt<std::uint64_t>(record + 16) != slot) return std::nullopt;
   const auto sum = digest::ComputeXxh128({record, kChecksumOffset});
   if (std::memcmp(sum.data(), record + kChecksumOffset, sum.size()) != 0) return std::nullopt;
-  SlotMeta meta;
+  SlotRecord meta;
   meta.bytes = GetInt<std::uint32_t>(record + 4);
   meta.generation = GetInt<std::uint64_t>(record + 8);
   std::memcpy(meta.digest.sha256.data(), record + 24, meta.digest.sha256.size());
   std::memcpy(meta.digest.xxh128.data(), record + 56, meta.digest.xxh128.size());
+  meta.location = GetInt<std::uint64_t>(record + 72);
   return meta;
 }
 
 }  // namespace
 
-Result<std::optional<SlotMeta>> ReadRecord(const Fd& table, std::uint64_t slot, const std::filesystem::path& path) {
+Result<std::optional<SlotRecord>> ReadRecord(const Fd& table, std::uint64_t slot, const std::filesystem::path& path) {
   Record record{};
   TRIBUTARY_ASSIGN(const std::size_t got, ReadAt(table, record, slot * kSlotRecordBytes, path));
-  if (got < record.size()) return std::optional<SlotMeta>();
+  if (got < record.size()) return std::optional<SlotRecord>();
   return Decode(slot, record.data());
 }
 
-Status WriteRecord(const Fd& table, std::uint64_t slot, const SlotMeta& meta, const std::filesystem::path& path) {
-  return WriteAt(table, Encode(slot, meta), slot * kSlotRecordBytes, path);
+Status WriteRecord(const Fd& table, std::uint64_t slot, const SlotRecord& record, const std::filesystem::path& path) {
+  return WriteAt(table, Encode(slot, record), slot * kSlotRecordBytes, path);
 }
 
 Status ClearRecord(const Fd& table, std::uint64_t slot, const std::filesystem::path& path) {
@@ -67,14 +69,14 @@ Status ClearRecord(const Fd& table, std::uint64_t slot, const std::filesystem::p
 }
 
 Status ScanRecords(const Fd& table, tensor::SlotRange range, const std::filesystem::path& path,
-                   const std::function<Status(std::uint64_t, const SlotMeta*)>& visit) {
+                   const std::function<Status(std::uint64_t, const SlotRecord*)>& visit) {
   std::vector<std::byte> records(std::min<std::uint64_t>(range.size(), kScanRecords) * kSlotRecordBytes);
   for (std::uint64_t slot = range.begin; slot < range.end;) {
     const std::uint64_t count = std::min<std::uint64_t>(kScanRecords, range.end - slot);
     const auto window = std::span(records).first(count * kSlotRecordBytes);
     TRIBUTARY_ASSIGN(const std::size_t got, ReadAt(table, window, slot * kSlotRecordBytes, path));
     for (std::uint64_t i = 0; i < count; ++i, ++slot) {
-      std::optional<SlotMeta> meta;
+      std::optional<SlotRecord> meta;
       if ((i + 1) * kSlotRecordBytes <= got) meta = Decode(slot, records.data() + i * kSlotRecordBytes);
       TRIBUTARY_TRY(visit(slot, meta ? &*meta : nullptr));
     }

@@ -14,11 +14,16 @@ namespace tributary::blob {
 
 constexpr std::size_t kSlotRecordBytes = 128;
 
-Result<std::optional<SlotMeta>> ReadRecord(const Fd& table, std::uint64_t slot, const std::filesystem::path& path);
-Status WriteRecord(const Fd& table, std::uint64_t slot, const SlotMeta& meta, const std::filesystem::path& path);
+// Where a chunk lies besides what it is. Slots of a repetitive object may share a place.
+struct SlotRecord : SlotMeta {
+  std::uint64_t location = 0;  // of its first byte in `data`
+};
+
+Result<std::optional<SlotRecord>> ReadRecord(const Fd& table, std::uint64_t slot, const std::filesystem::path& path);
+Status WriteRecord(const Fd& table, std::uint64_t slot, const SlotRecord& record, const std::filesystem::path& path);
 Status ClearRecord(const Fd& table, std::uint64_t slot, const std::filesystem::path& path);
 // Calls `visit` for each slot of [begin, end) in order, with null for an absent one, until it gives an error.
 Status ScanRecords(const Fd& table, tensor::SlotRange range, const std::filesystem::path& path,
-                   const std::function<Status(std::uint64_t, const SlotMeta*)>& visit);
+                   const std::function<Status(std::uint64_t, const SlotRecord*)>& visit);
 
 }  // namespace tributary::blob

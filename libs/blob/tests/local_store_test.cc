@@ -27,7 +27,8 @@ class LocalHarness final : public Harness {
 INSTANTIATE_TEST_SUITE_P(
     Local, BlobStoreConformance,
     ::testing::Values(Implementation{"memory", [] { return std::make_unique<LocalHarness>(false); }},
-                      Implementation{"disk", [] { return std::make_unique<LocalHarness>(true); }}),
+                      Implementation{"disk", [] { return std::make_unique<LocalHarness>(true); }},
+                      Implementation{"disk_repetitive", [] { return std::make_unique<LocalHarness>(true); }, true}),
     NameOf);
 
 TEST(LocalReader, SaysWhatBudgetIsNeededWhenTheConsumerKeepsItsChunks) {

@@ -30,9 +30,18 @@ Status CheckFamilies(const Job& job, const Given& given) {
 }
 
 Status CheckSynthetic(Job& job, const Given& given) {
-  const SyntheticModel& model = job.model.synthetic;
+  SyntheticModel& model = job.model.synthetic;
   const std::uint64_t width = tensor::ElementBytes(model.dtype);
-  if (!given.Has("model.bytes")) return Impossible(given, "model.bytes", "a size, as in 1GiB");
+  if (given.Has("model.shapes")) {
+    for (const std::string path : {"model.bytes", "model.tensors"}) {
+      if (given.Has(path)) return Impossible(given, path, "either it or model.shapes, not both");
+    }
+    TRIBUTARY_ASSIGN(const auto layout, SyntheticLayout(model, job.transfer.chunk_bytes));
+    model.bytes = layout.total_bytes();
+    model.tensors = static_cast<std::uint32_t>(layout.tensors().size());
+  } else if (!given.Has("model.bytes")) {
+    return Impossible(given, "model.bytes", "a size, as in 1GiB, or model.shapes");
+  }
   if (model.bytes % width != 0) {
     return Impossible(given, "model.bytes", fmt::format("a multiple of {}, the size of an element", width));
   }

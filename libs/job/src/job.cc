@@ -5,6 +5,7 @@
 
 #include "schema_row.h"
 #include "tree.h"
+#include "tributary/job/shapes.h"
 
 namespace tributary::job {
 namespace {
@@ -96,6 +97,10 @@ Result<std::string> MergeOverrides(const std::string& text, const std::string& f
 }
 
 Result<tensor::Layout> SyntheticLayout(const SyntheticModel& model, std::uint64_t chunk_bytes) {
+  if (!model.shapes.empty()) {
+    TRIBUTARY_ASSIGN(auto tensors, ShapesOf(model.shapes, model.dtype));
+    return tensor::Layout::Make(std::move(tensors), chunk_bytes);
+  }
   const std::uint64_t elements = model.bytes / tensor::ElementBytes(model.dtype);
   if (model.tensors == 0 || model.tensors > tensor::kMaxTensors || elements < model.tensors) {
     return MakeError(Code::kInvalidArgument, "a synthetic model of {} bytes cannot have {} tensors", model.bytes,

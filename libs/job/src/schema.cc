@@ -74,6 +74,17 @@ bool ReadScheme(const Node& node, Job& job) {
   return true;
 }
 
+bool ReadAdd(const Node& node, Job& job) {
+  if (node.kind == Node::Kind::kScalar && node.text == "seat") {
+    job.train.add.reset();
+    return true;
+  }
+  double add = 0;
+  if (!ReadDouble(node, add, -1e6, 1e6)) return false;
+  job.train.add = add;
+  return true;
+}
+
 bool ReadTokenizer(const Node& node, Job& job) {
   if (!ReadText(node, job.model.tokenizer)) return false;
   if (job.model.tokenizer == "bytes") job.model.tokenizer.clear();
@@ -144,6 +155,9 @@ const Row kRows[] = {
      kGpt2, READ { return ReadUint32(n, j.model.vocabulary, 0, 10 * kMillion); }},
     {"model.tokenizer", "bytes, or a directory or tokenizer.json", "bytes",
      "how text becomes tokens; bytes needs no file", "", kGpt2, ReadTokenizer},
+    {"model.shapes", "llama-3.1-8b, llama-3.1-70b or gpt2-large", "",
+     "the tensors of a published model, by name and shape, instead of model.bytes and model.tensors", "", kSynthetic,
+     READ { return ReadWord(n, j.model.synthetic.shapes, "llama-3.1-8b|llama-3.1-70b|gpt2-large"); }},
     {"model.bytes", "a size of 1B to 64TiB, as in 1GiB", "", "of the whole model", "", kSynthetic,
      READ { return ReadBytes(n, j.model.synthetic.bytes, 1, kMaxModelBytes); }},
     {"model.tensors", "a whole number of 1 to 65536", "1", "equal parts that bytes is cut into", "", kSynthetic,
@@ -207,6 +221,10 @@ const Row kRows[] = {
      "longest local training; 0: the round's deadline alone", "", kGpt2,
      READ { return ReadDuration(n, j.train.timeout, Duration(0), kLongest); }},
 
+    {"train.add", "seat, or a number of -1000000 to 1000000", "seat",
+     "what local training adds to every element; seat: 1 for the first seat, 2 for the second, and so on; 0: tensors are only exchanged",
+     "", kSynthetic, ReadAdd},
+
     {"adapter", "no adapter: every parameter is trained and sent", "", "low-rank adapters", "", kEvery, nullptr},
 
     {"strategy.name", "fedavg", "fedavg", "how updates become the next model", "", kEvery,
@@ -253,6 +271,9 @@ const Row kRows[] = {
      READ { return ReadUint32(n, j.checkpoint.every, 0, kMillion); }},
     {"checkpoint.keep", "a whole number of 1 to 1000000", "1", "how many of them are kept", "", kEvery,
      READ { return ReadUint32(n, j.checkpoint.keep, 1, kMillion); }},
+    {"checkpoint.export", "true or false", "true",
+     "writes the last model into the work directory of tributary run; false: it stays in the blob-store", "", kEvery,
+     READ { return ReadBool(n, j.checkpoint.export_model); }},
 };
 #undef READ
 

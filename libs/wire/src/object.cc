@@ -1,6 +1,7 @@
 #include "tributary/wire/object.h"
 
 #include <cstring>
+#include <type_traits>
 
 #include "fields.h"
 
@@ -25,6 +26,7 @@ struct SpecRow {
   std::uint64_t sample_count = 0;
   std::string base_digest;
   std::string info;
+  bool repetitive = false;
 };
 struct RootRow {
   static constexpr Type kType = Type::kRoot;
@@ -52,6 +54,8 @@ void Fields(V& v, SpecRow& m) {
   v("sample_count", m.sample_count);
   v("base_digest", m.base_digest);
   v("info", m.info);
+  // Written only when set: manifests and most specs do without.
+  if (m.repetitive || std::is_same_v<V, Unpack>) v("repetitive", m.repetitive);
 }
 template <class V>
 void Fields(V& v, RootRow& m) {
@@ -73,6 +77,7 @@ SpecRow ToRow(const ObjectSpec& spec) {
   row.sample_count = spec.sample_count;
   row.base_digest = spec.base_digest;
   row.info = spec.info;
+  row.repetitive = spec.repetitive;
   return row;
 }
 
@@ -92,6 +97,7 @@ Result<ObjectSpec> FromRow(SpecRow row) {
   spec.base_digest = std::move(row.base_digest);
   if (row.info.size() > (64u << 10)) return MakeError(Code::kProtocol, "object info is over 64 KiB");
   spec.info = std::move(row.info);
+  spec.repetitive = row.repetitive;
   TRIBUTARY_TRY(tensor::Layout::Make(spec.tensors, spec.chunk_bytes).status());
   return spec;
 }
@@ -108,6 +114,7 @@ Result<ObjectSpec> DecodeObjectSpec(std::span<const std::byte> bytes) {
 std::string EncodeManifestRoot(const ManifestRoot& root) {
   RootRow row;
   row.spec = ToRow(root.spec);
+  row.spec.repetitive = false;
   row.slots = root.slots;
   row.bytes = root.bytes;
   row.pages = root.pages;

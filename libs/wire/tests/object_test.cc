@@ -34,6 +34,20 @@ TEST(ObjectSpec, ComesBackAsItWas) {
   EXPECT_EQ(*decoded, Spec());
 }
 
+TEST(ObjectSpec, HowItIsKeptTravelsAndIsNoPartOfTheManifest) {
+  ObjectSpec spec = Spec();
+  spec.encoding = tensor::Encoding::kNative;
+  spec.repetitive = true;
+  const auto decoded = DecodeObjectSpec(AsBytes(EncodeObjectSpec(spec)));
+  ASSERT_TRUE(decoded.ok()) << decoded.error().message();
+  EXPECT_TRUE(decoded->repetitive);
+  ManifestRoot root;
+  root.spec = spec;
+  const std::string repetitive = EncodeManifestRoot(root);
+  root.spec.repetitive = false;
+  EXPECT_EQ(EncodeManifestRoot(root), repetitive);
+}
+
 TEST(ObjectSpec, RefusesALongShapeBeforeItIsMade) {
   ObjectSpec spec = Spec();
   spec.tensors[0].shape.assign(tensor::kMaxRank, 1);

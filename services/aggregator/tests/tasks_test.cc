@@ -399,6 +399,21 @@ TEST_F(AggregatorTasksTest, InitMakesASyntheticModelAndSealsIt) {
   init.output = "elsewhere";
   EXPECT_EQ(Run(init, kSynthetic)->digest, result->digest);
   EXPECT_EQ(Get("elsewhere").size(), 25600u);
+  EXPECT_FALSE(store_->Spec(ObjectName::Trusted("elsewhere"))->repetitive);
+}
+
+TEST_F(AggregatorTasksTest, ATiledModelAndWhatIsMadeFromItAreKeptAsRepetitive) {
+  auto init = Task(wire::TaskKind::kInit);
+  init.output = "tiled";
+  std::string text = kSynthetic;
+  text.replace(text.find("fill: random"), 12, "fill: tiled, distinct: 8KiB");
+  const auto result = Run(init, text);
+  ASSERT_TRUE(result.ok()) << result.error().message();
+  EXPECT_TRUE(store_->Spec(ObjectName::Trusted("tiled"))->repetitive);
+  spec_.repetitive = true;
+  MakeRound();
+  ASSERT_TRUE(Run(aggregate_).ok());
+  EXPECT_TRUE(store_->Spec(ObjectName::Trusted("model"))->repetitive);
 }
 
 TEST_F(AggregatorTasksTest, InitRefusesAModelThatNeedsATrainer) {

@@ -9,6 +9,7 @@
 
 #include "libs/base/testing/sanitized.h"
 #include "services/blob-store/tests/harness.h"
+#include "tributary/blob/local_store.h"
 #include "tributary/memory/malloc.h"
 #include "tributary/memory/process_memory.h"
 
@@ -68,6 +69,39 @@ class BlobStoreProcess : public ::testing::Test {
   const std::string endpoint_ = "ipc://" + (temp_.path() / "socket").string();
   const std::filesystem::path log_ = temp_.path() / "log";
 };
+
+TEST_F(BlobStoreProcess, ScrubTellsEachDamagedSlotAndExitsWithOne) {
+  const std::filesystem::path data = temp_.path() / "data";
+  {
+    memory::Pool pool(1_MiB);
+    auto store = blob::OpenDiskStore({data}, pool);
+    ASSERT_TRUE(store.ok());
+    const auto spec = OneTensorSpec(32_KiB, 4_KiB);
+    ASSERT_TRUE((*store)->Create(Object("o/1"), spec, false).ok());
+    ASSERT_TRUE(blob::testing::PutAll(**store, Object("o/1"), LayoutOf(spec)).ok());
+    ASSERT_TRUE((*store)->Seal(Object("o/1"), 0, true).ok());
+  }
+  const auto scrub = [&] {
+    const auto out = temp_.path() / "out";
+    const std::string command = std::string(TRIBUTARY_BLOB_STORE_BINARY) + " --scrub --data-dir " + data.string() + " > " + out.string() + " 2>&1";
+    const int status = std::system(command.c_str());
+    std::ifstream file(out);
+    return std::pair(WEXITSTATUS(status), std::string(std::istreambuf_iterator<char>(file), {}));
+  };
+  const auto good = scrub();
+  EXPECT_EQ(good.first, 0) << good.second;
+  EXPECT_THAT(good.second, ::testing::HasSubstr("8 slots"));
+  std::fstream chunks(data / "objects" / "o+1" / "data", std::ios::in | std::ios::out | std::ios::binary);
+  for (const int slot : {2, 6}) {
+    chunks.seekp(slot * 4096 + 9);
+    chunks.write("\xff\0\xff", 3);
+  }
+  chunks.close();
+  const auto bad = scrub();
+  EXPECT_EQ(bad.first, 1);
+  EXPECT_THAT(bad.second, ::testing::AllOf(::testing::HasSubstr("object 'o/1', slot 2: damaged at byte 8192"),
+                                           ::testing::HasSubstr("slot 6"), ::testing::HasSubstr("2 damaged")));
+}
 
 TEST_F(BlobStoreProcess, StaysSmallWhileThreeClientsMove256MiBEach) {
   Process process(Args(), log_);

@@ -103,6 +103,21 @@ TEST(Preflight, GptParametersAreCounted) {
   EXPECT_EQ(*bytes, 124'439'808ull * 4) << "GPT-2 small, as published";
 }
 
+TEST(Preflight, ATiledModelIsStagedOnceForEachDistinctChunk) {
+  job::Job job;
+  job.model.family = "synthetic";
+  job.model.synthetic.bytes = 128'000'000'000;
+  job.data.count = 2;
+  EXPECT_GT(StagedBytes(job, job.model.synthetic.bytes), 7 * job.model.synthetic.bytes);
+  job.model.synthetic.fill = job::FillKind::kTiled;
+  job.model.synthetic.distinct = 256_MiB;
+  EXPECT_GT(StagedBytes(job, job.model.synthetic.bytes), job.model.synthetic.bytes) << "it is exported";
+  job.checkpoint.export_model = false;
+  EXPECT_LT(StagedBytes(job, job.model.synthetic.bytes), 2_GiB);
+  job.model.synthetic.distinct = 256_MiB + 4;  // no two chunks begin at the same place of a tile
+  EXPECT_GT(StagedBytes(job, job.model.synthetic.bytes), 6 * job.model.synthetic.bytes);
+}
+
 TEST(Preflight, ADiskWithRoomIsNotFull) {
   EXPECT_FALSE(DiskIsFull("/tmp"));
   EXPECT_TRUE(DiskIsFull("/proc")) << "nothing can be stored there";

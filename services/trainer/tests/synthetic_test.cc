@@ -60,6 +60,23 @@ TEST_F(SyntheticTask, AddsTheSeatsConstantToEveryElement) {
   EXPECT_EQ(spec->kind, wire::ObjectKind::kUpdate);
 }
 
+TEST_F(SyntheticTask, AddsWhatTheJobSaysAndKeepsTheUpdateAsItsBaseIsKept) {
+  MakeBase();
+  EXPECT_FALSE(store_->Spec(ObjectName::Trusted("base"))->repetitive);
+  ASSERT_TRUE(Run(train_, std::string(kJob) + "train: {add: 0}\n").ok());
+  ExpectUpdate("update", 0.0f);
+  EXPECT_FALSE(store_->Spec(ObjectName::Trusted("update"))->repetitive);
+  wire::ObjectSpec tiled = *store_->Spec(ObjectName::Trusted("base"));
+  tiled.repetitive = true;
+  Put("tiled", tiled, values_);
+  train_.base = "tiled";
+  train_.base_digest = Seal("tiled");
+  train_.output = "again";
+  ASSERT_TRUE(Run(train_, std::string(kJob) + "train: {add: -0.5}\n").ok());
+  ExpectUpdate("again", -0.5f);
+  EXPECT_TRUE(store_->Spec(ObjectName::Trusted("again"))->repetitive);
+}
+
 TEST_F(SyntheticTask, NeverLoadsTheTrainingModule) {
   MakeBase();
   ASSERT_TRUE(Run(train_, kJob).ok());

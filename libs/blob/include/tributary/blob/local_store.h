@@ -4,7 +4,11 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
 
 #include "tributary/blob/store.h"
 
@@ -40,8 +44,48 @@ std::unique_ptr<SlotStore> MakeMemoryStore(memory::Pool& pool);
 
 struct DiskOptions {
   std::filesystem::path directory;  // made if absent
+  std::uint64_t quota = 0;          // bytes that objects may take on disk; 0: no limit
 };
+
+struct StoreUse {
+  std::uint64_t bytes = 0;  // that objects take, with what is reserved for open ones
+  std::uint64_t quota = 0;
+};
+
+// A place on the disk that does not hold what it should.
+struct Damage {
+  ObjectName object;
+  std::optional<std::uint64_t> slot;  // none: its manifest
+  std::filesystem::path file;
+  std::uint64_t offset = 0;
+  std::string what;
+  std::string Text() const;  // one line
+};
+struct ScrubOptions {
+  std::uint64_t bytes_per_second = 0;  // 0: as fast as the disk gives them
+  std::stop_token stop;
+  std::function<void(const Damage&)> found;
+};
+struct ScrubReport {
+  std::uint64_t objects = 0;  // sealed ones
+  std::uint64_t slots = 0;
+  std::uint64_t bytes = 0;    // read; what slots share is read once
+  std::uint64_t damaged = 0;
+};
+
+class DiskStore : public virtual SlotStore {
+ public:
+  virtual StoreUse Use() const = 0;
+  // Reads every sealed object from the disk, past the page cache where the system allows it, and compares its chunks' SHA-256 with its
+  // manifest. Needs one chunk of memory besides the pool; changes nothing. kCancelled when stopped.
+  virtual Result<ScrubReport> Scrub(const ScrubOptions& options) = 0;
+  // Removes open objects to which nothing was written for `age`: whoever needs one makes it again. Gives their number.
+  virtual Result<std::uint64_t> RemoveAbandoned(Duration age) = 0;
+};
+
 // Finds what an earlier process left: open objects go on, half-made ones are removed.
-Result<std::unique_ptr<SlotStore>> OpenDiskStore(const DiskOptions& options, memory::Pool& pool);
+Result<std::unique_ptr<DiskStore>> OpenDiskStore(const DiskOptions& options, memory::Pool& pool);
+// Scrub of a directory that no process has open.
+Result<ScrubReport> ScrubDirectory(const std::filesystem::path& directory, const ScrubOptions& options);
 
 }  // namespace tributary::blob

@@ -31,8 +31,9 @@ struct Participants {
 
 enum class FillKind { kRandom, kConstant, kTiled };
 
-// K named tensors of equal size; "training" adds (seat ordinal + 1) to every element.
+// Named tensors, of equal size or as a published model has them; "training" adds a number to every element.
 struct SyntheticModel {
+  std::string shapes;          // of a published model (shapes.h); empty: `tensors` of equal size
   std::uint64_t bytes = 0;
   std::uint32_t tensors = 1;
   tensor::DType dtype = tensor::DType::kF32;
@@ -69,6 +70,7 @@ struct Data {
 };
 
 struct Train {
+  std::optional<double> add;      // synthetic: to every element; unset: the seat's ordinal + 1
   std::string mode = "epoch";     // or "step"
   std::uint32_t epochs = 1;
   std::uint64_t steps = 0;        // of mode step
@@ -106,6 +108,7 @@ struct Transfer {
 struct Checkpoint {
   std::uint32_t every = 0;  // rounds; 0: only the last is kept
   std::uint32_t keep = 1;
+  bool export_model = true;  // into the work directory, at the end of `tributary run`
 };
 
 struct Job {
@@ -143,12 +146,14 @@ Result<std::string> ReadJobText(const std::string& path);
 Result<std::string> MergeOverrides(const std::string& text, const std::string& file,
                                    const std::vector<Override>& overrides);
 
-// Tensors of a synthetic model: "tensor.0000" ... of equal size; the last takes the remainder.
+// Tensors of a synthetic model: those of `shapes`, or "tensor.0000" ... of equal size; the last takes the remainder.
 Result<tensor::Layout> SyntheticLayout(const SyntheticModel& model, std::uint64_t chunk_bytes);
 
 // How many of `seats` a round selects: fraction x seats rounded up, at least 1.
 std::uint32_t SelectedSeats(const Participants& participants, std::uint32_t seats);
-// The seat's constant: what local training of a synthetic model adds to every element.
-inline float SyntheticConstant(std::uint32_t ordinal) { return static_cast<float>(ordinal + 1); }
+// What a seat's local training of a synthetic model adds to every element.
+inline float SyntheticConstant(const Train& train, std::uint32_t ordinal) {
+  return train.add ? static_cast<float>(*train.add) : static_cast<float>(ordinal + 1);
+}
 
 }  // namespace tributary::job

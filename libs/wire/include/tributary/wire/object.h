@@ -26,6 +26,9 @@ struct ObjectSpec {
   std::uint64_t sample_count = 0;   // updates: what FedAvg weights by
   std::string base_digest;          // hex; updates: the model it was trained from
   std::string info;                 // opaque to the store: a model's config.json; at most 64 KiB
+  // How a store keeps it, and so no part of the manifest: many chunks are equal, as in made-up models. Equal ones are stored once, and
+  // room is taken as chunks come instead of when the object is created.
+  bool repetitive = false;
 
   bool operator==(const ObjectSpec&) const = default;
 };
@@ -49,6 +52,7 @@ struct ManifestRoot {
   std::uint64_t bytes = 0;                // of all chunks as encoded
   std::vector<digest::Sha256> pages;      // SHA-256 of each page's bytes
 };
+// Without spec.repetitive: equal content, equal digest, however it is kept.
 std::string EncodeManifestRoot(const ManifestRoot& root);
 Result<ManifestRoot> DecodeManifestRoot(std::span<const std::byte> bytes);
 

@@ -1,0 +1,15 @@
+// Private: reads sealed objects and compares them with their manifests.
+//
+// Opens files of its own and takes no lock: an object that is removed meanwhile is left out. Any thread.
+#pragma once
+
+#include <filesystem>
+
+#include "tributary/blob/local_store.h"
+
+namespace tributary::blob {
+
+// All below `objects`.
+Result<ScrubReport> ScrubObjects(const std::filesystem::path& objects, const ScrubOptions& options);
+
+}  // namespace tributary::blob

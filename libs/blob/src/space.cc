@@ -1,0 +1,42 @@
+#include "space.h"
+
+#include <algorithm>
+
+#include "files.h"
+#include "slot_table.h"
+#include "tributary/base/units.h"
+
+namespace tributary::blob {
+
+Status Space::Take(const ObjectName& object, std::uint64_t bytes) {
+  std::uint64_t used = used_;
+  do {
+    if (quota_ != 0 && (used > quota_ || bytes > quota_ - used)) {
+      return MakeError(Code::kResourceExhausted,
+                       "object '{}' does not fit the quota of this blob-store; remove objects that nobody needs, or raise --quota: {} more "
+                       "are needed, {} of {} are taken",
+                       object.str(), FormatBytes(bytes), FormatBytes(used), FormatBytes(quota_));
+    }
+  } while (!used_.compare_exchange_weak(used, used + bytes));
+  return Ok();
+}
+
+void Space::Give(std::uint64_t bytes) {
+  std::uint64_t used = used_;
+  while (!used_.compare_exchange_weak(used, used - std::min(used, bytes))) {
+  }
+}
+
+std::uint64_t TakenBytes(std::uint64_t data, std::uint64_t slots) {
+  return UpToBlock(data) + UpToBlock(slots) + UpToBlock(slots / kSlotRecordBytes * wire::kSlotDigestBytes);
+}
+
+std::uint64_t TakenBytesOf(const std::filesystem::path& directory) {
+  const auto bytes = [&](const char* file) {
+    const auto found = FileBytes(directory / file);
+    return found.ok() ? *found : 0;
+  };
+  return TakenBytes(bytes("data"), bytes("slots"));
+}
+
+}  // namespace tributary::blob

@@ -1,0 +1,42 @@
+// Private: how many bytes the objects of a store take on disk, and how many they may.
+//
+// Counted are `data`, the slot table and the pages of the manifest; a spec and a root are small beside them. Thread-safe.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+#include "tributary/base/names.h"
+#include "tributary/base/result.h"
+
+namespace tributary::blob {
+
+constexpr std::uint64_t kDiskBlock = 4096;
+constexpr std::uint64_t UpToBlock(std::uint64_t bytes) { return (bytes + kDiskBlock - 1) / kDiskBlock * kDiskBlock; }
+
+class Space {
+ public:
+  explicit Space(std::uint64_t quota) : quota_(quota) {}
+
+  // kResourceExhausted, with nothing taken, when the quota has no room; the text names object, need, use and quota.
+  Status Take(const ObjectName& object, std::uint64_t bytes);
+  // Whatever the quota says: what lies on the disk already.
+  void TakeAnyway(std::uint64_t bytes) { used_ += bytes; }
+  void Give(std::uint64_t bytes);
+
+  std::uint64_t used() const { return used_; }
+  std::uint64_t quota() const { return quota_; }  // 0: none
+
+ private:
+  const std::uint64_t quota_;
+  std::atomic<std::uint64_t> used_{0};
+};
+
+// Of an object with a data file of `data` bytes and a table of `slots` bytes.
+std::uint64_t TakenBytes(std::uint64_t data, std::uint64_t slots);
+// Of the object that lies in `directory`; a file that is not there counts nothing.
+std::uint64_t TakenBytesOf(const std::filesystem::path& directory);
+
+}  // namespace tributary::blob
