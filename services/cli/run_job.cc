@@ -27,6 +27,7 @@ namespace {
 constexpr Duration kPoll{200};
 // A coordinator that restarts answers again within this; longer is a stall that the supervisor has not seen.
 constexpr Duration kSubmitTimeout{60'000};
+constexpr Duration kRemovalLimit{30'000};
 
 std::atomic<int> g_signal{0};
 void OnSignal(int signal) { g_signal = signal; }
@@ -82,7 +83,8 @@ class JobRun {
     TRIBUTARY_ASSIGN(client_, ControlClient::Connect(context_, dir_.Endpoint("coordinator.sock")));
     TRIBUTARY_TRY(SubmitJob());
     TRIBUTARY_TRY(Watch());
-    return Export();
+    TRIBUTARY_TRY(Export());
+    return AwaitRemovals();
   }
 
   ServiceProcess Describe(const std::string& service, const std::string& instance, std::vector<std::string> arguments) const {
@@ -233,6 +235,21 @@ class JobRun {
     if (!tended.ok()) return tended;
     TRIBUTARY_TRY(written);
     outcome_.model = "model/model.safetensors";
+    return Ok();
+  }
+
+  // What the last round leaves to be removed goes before the services do: afterwards nobody would remove it. A job is no worse for what stays.
+  Status AwaitRemovals() {
+    const Deadline deadline(Clock::Steady(), kRemovalLimit);
+    wire::GetStatus request;
+    request.job = job_;
+    request.since_round = spec_.job.rounds;
+    while (!deadline.Expired()) {
+      TRIBUTARY_ASSIGN(const wire::JobStatus status, CallTending<wire::JobStatus>(request, kSubmitTimeout));
+      if (status.phase != "remove") break;
+      const timespec nap{0, 20'000'000};
+      nanosleep(&nap, nullptr);
+    }
     return Ok();
   }
 

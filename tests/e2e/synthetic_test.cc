@@ -1,6 +1,8 @@
 // The synthetic job through real processes: memory of every process, and the arithmetic of the result.
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
+#include <filesystem>
 #include <fstream>
 
 #include "libs/base/testing/sanitized.h"
@@ -62,6 +64,37 @@ TEST(Synthetic, EveryElementIsTheWeightedMean) {
     for (const float value : values) ASSERT_EQ(value, first);
     EXPECT_FLOAT_EQ(first, 5.0f);
   }
+}
+
+std::uint64_t BytesOnDisk(const std::string& directory) {
+  std::uint64_t bytes = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(directory)) {
+    struct stat info {};
+    if (entry.is_regular_file() && stat(entry.path().c_str(), &info) == 0) bytes += static_cast<std::uint64_t>(info.st_blocks) * 512;
+  }
+  return bytes;
+}
+
+// What the jobs do that are larger than the disk: every byte crosses the sockets, few lie on the disk, and nothing useless is left.
+TEST(Synthetic, ATiledModelTakesTheRoomOfItsDistinctBytes) {
+  const TempDirectory dir;
+  const std::string work = dir.File("run");
+  constexpr std::uint64_t kBytes = 256u << 20;
+  const Outcome outcome =
+      RunProgram({Binary("tributary"), "run", SourceFile("deploy/jobs/large-model-128gb.yaml"), "--set", "model.bytes=256MiB", "--set",
+                  "model.distinct=4MiB", "--set", "rounds=2", "--work-dir", work, "--no-progress"},
+                 dir, seconds(300));
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const Json summary = ReadSummary(work);
+  for (const Json& round : summary["rounds"]) EXPECT_EQ(round.value("bytes_up", std::uint64_t{0}), 2 * kBytes);
+  EXPECT_FALSE(summary.contains("model")) << "it is not exported";
+  EXPECT_EQ(summary.value("model_digest", "").size(), 64u);
+  std::vector<std::string> left;
+  for (const auto& entry : std::filesystem::directory_iterator(work + "/blob-store/objects")) left.push_back(entry.path().filename());
+  EXPECT_EQ(left, std::vector<std::string>{"jobs+large-model-128gb+models+2"});
+  EXPECT_LT(BytesOnDisk(work + "/blob-store"), kBytes / 8);
+  const Outcome scrub = RunProgram({Binary("tributary-blob-store"), "--scrub", "--data-dir", work + "/blob-store"}, dir);
+  EXPECT_EQ(scrub.exit_code, 0) << scrub.out;
 }
 
 TEST(Synthetic, TheSameSeedGivesTheSameBytesForAnyNumberOfAggregators) {

@@ -64,7 +64,7 @@ class DirectoryStore final : public LocalStore, public DiskStore {
       return found.error();
     }
     const std::uint64_t room = DiskObject::BytesToMake(shape, spec);
-    TRIBUTARY_TRY(shared_.space.Take(name, room));
+    TRIBUTARY_TRY(shared_.space.Take(name, room, there ? TakenBytesOf(objects_ / FileNameOf(name)) : 0));
     const fs::path made = tmp_ / std::to_string(++tmp_count_);
     Status status = MakeDirectory(made);
     if (status.ok()) status = DiskObject::Make(made, spec);

@@ -8,14 +8,15 @@
 
 namespace tributary::blob {
 
-Status Space::Take(const ObjectName& object, std::uint64_t bytes) {
+Status Space::Take(const ObjectName& object, std::uint64_t bytes, std::uint64_t soon) {
   std::uint64_t used = used_;
   do {
-    if (quota_ != 0 && (used > quota_ || bytes > quota_ - used)) {
+    const std::uint64_t kept = used - std::min(used, soon);
+    if (quota_ != 0 && (kept > quota_ || bytes > quota_ - kept)) {
       return MakeError(Code::kResourceExhausted,
                        "object '{}' does not fit the quota of this blob-store; remove objects that nobody needs, or raise --quota: {} more "
                        "are needed, {} of {} are taken",
-                       object.str(), FormatBytes(bytes), FormatBytes(used), FormatBytes(quota_));
+                       object.str(), FormatBytes(bytes), FormatBytes(kept), FormatBytes(quota_));
     }
   } while (!used_.compare_exchange_weak(used, used + bytes));
   return Ok();

@@ -20,8 +20,9 @@ class Space {
  public:
   explicit Space(std::uint64_t quota) : quota_(quota) {}
 
-  // kResourceExhausted, with nothing taken, when the quota has no room; the text names object, need, use and quota.
-  Status Take(const ObjectName& object, std::uint64_t bytes);
+  // kResourceExhausted, with nothing taken, when the quota has no room; the text names object, need, use and quota. `soon`: what the caller
+  // gives back at once.
+  Status Take(const ObjectName& object, std::uint64_t bytes, std::uint64_t soon = 0);
   // Whatever the quota says: what lies on the disk already.
   void TakeAnyway(std::uint64_t bytes) { used_ += bytes; }
   void Give(std::uint64_t bytes);

@@ -43,6 +43,16 @@ TEST_F(QuotaTest, AnObjectBeyondItIsRefusedWithObjectNeedUseAndQuota) {
   TRIBUTARY_ASSERT_OK(store_->Create(Object("second"), spec, false));
 }
 
+TEST_F(QuotaTest, AReplacementMayTakeTheRoomOfWhatItReplaces) {
+  Reopen(3_MiB);
+  wire::ObjectSpec spec = OneTensorSpec(2_MiB, kChunk);
+  ASSERT_TRUE(store_->Create(Object("a"), spec, false).ok());
+  const std::uint64_t used = store_->Use().bytes;
+  spec.sample_count = 7;
+  TRIBUTARY_ASSERT_OK(store_->Create(Object("a"), spec, true));
+  EXPECT_EQ(store_->Use().bytes, used);
+}
+
 TEST_F(QuotaTest, ARepetitiveObjectIsRefusedAtThePutThatDoesNotFit) {
   Reopen(256_KiB);
   ASSERT_TRUE(store_->Create(Object("a"), Repetitive(1_MiB), false).ok());

@@ -21,6 +21,11 @@ Result<wire::JobStatus> Federation::Machine::StatusOf(const std::string& id, Tim
   status.round = job.round;
   status.rounds = job.rounds;
   status.message = job.message;
+  // Objects that nobody needs are still there.
+  const bool removing = std::ranges::any_of(state.tasks, [&](const auto& entry) {
+    return entry.second.job == id && entry.second.kind == wire::TaskKind::kRemove;
+  });
+  if (Finished(job.state) && removing) status.phase = "remove";
   const std::int64_t end = Finished(job.state) ? job.ended_ms : t.wall_ms;
   if (job.started_ms > 0) status.seconds = static_cast<double>(std::max<std::int64_t>(end - job.started_ms, 0)) / 1000;
   if (!job.digest.empty()) {

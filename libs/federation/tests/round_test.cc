@@ -231,7 +231,9 @@ TEST(Jobs, StopEndsTheJobAndRemovesItsUpdates) {
   EXPECT_TRUE(world.Tasks(a).empty());
   ASSERT_EQ(world.Tasks(agg).size(), 1u);
   EXPECT_EQ(world.Tasks(agg)[0].kind, static_cast<std::uint32_t>(wire::TaskKind::kRemove));
+  EXPECT_EQ(world.Status().phase, "remove");
   world.Work(agg);
+  EXPECT_EQ(world.Status().phase, "done");
   EXPECT_EQ(world.store.sealed.size(), 1u);
   EXPECT_EQ(world.store.sealed.count("jobs/job/models/0"), 1u);
   EXPECT_EQ(world.federation->Stop("job", world.now)->state, "stopped");

@@ -165,7 +165,7 @@ struct JobStatus {
   static constexpr Type kType = Type::kStatus;
   std::string job;
   std::string state;   // "queued", "running", "completed", "failed", "stopped"
-  std::string phase;   // "wait", "init", "train", "aggregate", "seal", "validate", "done"
+  std::string phase;   // "wait", "init", "train", "aggregate", "seal", "validate", "done"; finished: "remove", then "done"
   std::uint32_t round = 0;
   std::uint32_t rounds = 0;
   double seconds = 0;
