@@ -43,7 +43,7 @@ void AddConstant(DType dtype, float constant, std::span<const std::byte> in, std
   }
 }
 
-Result<session::TaskResult> TrainSynthetic(blob::BlobStore& store, const session::TaskContext& context, const job::Train& train,
+Result<session::TaskResult> TrainSynthetic(blob::BlobStore& store, const session::TaskContext& context, const job::Job& job,
                                           ByteCount& bytes) {
   const wire::TaskSpec& task = context.spec;
   TRIBUTARY_ASSIGN(const auto base, ObjectName::Parse(task.base));
@@ -80,7 +80,7 @@ Result<session::TaskResult> TrainSynthetic(blob::BlobStore& store, const session
     };
     TRIBUTARY_ASSIGN(const auto reader, store.Read(std::move(sequence), reading));
     TRIBUTARY_ASSIGN(const auto writer, store.Write(writing));
-    const float constant = job::SyntheticConstant(train, task.ordinal);
+    const float constant = job::SyntheticConstant(job.train, task.ordinal);
     for (;;) {
       if (context.stop.stop_requested()) return MakeError(Code::kCancelled, "training was stopped");
       TRIBUTARY_ASSIGN(const auto chunk, reader->Next());

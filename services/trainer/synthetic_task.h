@@ -9,8 +9,8 @@
 
 namespace tributary::trainer {
 
-// The seat's constant is job::SyntheticConstant(train, task.ordinal).
-Result<session::TaskResult> TrainSynthetic(blob::BlobStore& store, const session::TaskContext& context, const job::Train& train,
+// The seat's constant is job::SyntheticConstant(job.train, task.ordinal).
+Result<session::TaskResult> TrainSynthetic(blob::BlobStore& store, const session::TaskContext& context, const job::Job& job,
                                            ByteCount& bytes);
 
 // out[i] = in[i] + constant; both of one dtype and size.
