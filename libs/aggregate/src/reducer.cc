@@ -6,10 +6,12 @@
 #include <limits>
 
 #include "kernels.h"
+#include "tributary/encoding/encoding.h"
 
 namespace tributary::aggregate {
 namespace {
 
+using encoding::IsFloat;
 using tensor::DType;
 using tensor::Encoding;
 
@@ -27,8 +29,16 @@ Kernel KernelOf(DType dtype) {
   return Kernel::kU8;
 }
 
-bool IsFloat(DType dtype) {
-  return dtype == DType::kF32 || dtype == DType::kF16 || dtype == DType::kBF16 || dtype == DType::kF64;
+// Of a chunk as it stands. REQUIRES: encoding is the effective one of the dtype.
+Kernel KernelOf(DType dtype, Encoding encoding) {
+  switch (encoding) {
+    case Encoding::kNative: break;
+    case Encoding::kF16: return Kernel::kF16;
+    case Encoding::kBF16: return Kernel::kBF16;
+    case Encoding::kInt8: return Kernel::kInt8;
+    case Encoding::kNf4: return Kernel::kNf4;
+  }
+  return KernelOf(dtype);
 }
 
 // The largest sum that the dtype holds, rounding included: the next float would be stored as an infinity.
@@ -56,6 +66,15 @@ std::uint64_t AccumulatorBytes(DType dtype, std::uint64_t elements) {
   return AccumulatorOffset(dtype, elements) + elements * sizeof(float);
 }
 
+std::vector<std::string> InstructionSets() {
+  std::vector<std::string> names;
+  for (const Kernels& kernels : SupportedKernels()) names.emplace_back(kernels.name);
+  return names;
+}
+
+Reducer::Reducer(std::span<std::byte> memory, std::size_t instruction_set)
+    : kernels_(SupportedKernels()[instruction_set]), memory_(memory) {}
+
 float* Reducer::Accumulator() const {
   return reinterpret_cast<float*>(memory_.data() + AccumulatorOffset(dtype_, elements_));
 }
@@ -73,24 +92,18 @@ Status Reducer::Begin(DType dtype, std::uint64_t elements) {
 }
 
 Status Reducer::Add(std::span<const std::byte> chunk, Encoding encoding, float weight) {
-  Kernel kernel = KernelOf(dtype_);
-  std::uint64_t width = tensor::ElementBytes(dtype_);
-  if (encoding != Encoding::kNative) {
-    if (!IsFloat(dtype_) || (encoding != Encoding::kF16 && encoding != Encoding::kBF16)) {
-      return MakeError(Code::kInvalidArgument, "chunks of {} in encoding {} cannot be averaged",
-                       tensor::DTypeName(dtype_), tensor::EncodingName(encoding));
-    }
-    kernel = encoding == Encoding::kF16 ? Kernel::kF16 : Kernel::kBF16;
-    width = 2;
-  }
-  if (chunk.size() != elements_ * width) {
-    return MakeError(Code::kInvalidArgument, "a chunk of {} bytes came for a slot of {} elements of {} bytes",
-                     chunk.size(), elements_, width);
+  encoding = encoding::EffectiveEncoding(dtype_, encoding);
+  // Sums tell NaN and infinity of halves and native numbers; scales and codes are looked at where they stand, in a few of the bytes.
+  if (encoding == Encoding::kInt8 || encoding == Encoding::kNf4) {
+    TRIBUTARY_TRY(encoding::CheckChunk(dtype_, encoding, elements_, chunk));
+  } else if (const std::uint64_t bytes = encoding::EncodedBytes(dtype_, encoding, elements_); chunk.size() != bytes) {
+    return MakeError(Code::kInvalidArgument, "a chunk of {} bytes came for a slot of {} elements, which take {}", chunk.size(),
+                     elements_, bytes);
   }
   float* acc = Accumulator();
   if (IsFloat(dtype_)) {
     const float largest = LargestSum(dtype_);
-    if (!AddFloats(kernel, acc, chunk.data(), elements_, weight, added_ == 0, largest)) {
+    if (!kernels_.add_floats(KernelOf(dtype_, encoding), acc, chunk.data(), elements_, weight, added_ == 0, largest)) {
       const float* bad = std::find_if_not(acc, acc + elements_, [=](float sum) { return std::abs(sum) <= largest; });
       return MakeError(Code::kInvalidArgument, "its element {} makes the sum {}: a model is of finite numbers that {} can hold",
                        bad - acc, *bad, tensor::DTypeName(dtype_));
@@ -101,7 +114,7 @@ Status Reducer::Add(std::span<const std::byte> chunk, Encoding encoding, float w
       std::memcpy(first, chunk.data(), chunk.size());
       std::fill_n(acc, elements_, 0.0f);
     } else {
-      AddDifferences(kernel, acc, first, chunk.data(), elements_, weight);
+      kernels_.add_differences(KernelOf(dtype_), acc, first, chunk.data(), elements_, weight);
     }
   }
   ++added_;
@@ -110,7 +123,7 @@ Status Reducer::Add(std::span<const std::byte> chunk, Encoding encoding, float w
 
 Result<std::span<const std::byte>> Reducer::Finish() {
   if (added_ == 0) return MakeError(Code::kInvalidArgument, "a mean of no participants was asked for");
-  StoreInPlace(KernelOf(dtype_), memory_.data(), Accumulator(), elements_);
+  kernels_.store_in_place(KernelOf(dtype_), memory_.data(), Accumulator(), elements_);
   return std::span<const std::byte>(memory_.first(elements_ * tensor::ElementBytes(dtype_)));
 }
 

@@ -12,6 +12,7 @@
 
 #include "reference.h"
 #include "tributary/base/random.h"
+#include "tributary/encoding/encoding.h"
 
 namespace tributary::aggregate {
 namespace {
@@ -47,9 +48,9 @@ std::vector<T> Values(const std::vector<std::byte>& bytes) {
 }
 
 std::vector<std::byte> Mean(DType dtype, std::size_t elements, const std::vector<ReferenceInput>& inputs,
-                            std::size_t misalign = 0) {
+                            std::size_t misalign = 0, std::size_t instruction_set = 0) {
   Memory memory(AccumulatorBytes(dtype, elements));
-  Reducer reducer(memory.span());
+  Reducer reducer(memory.span(), instruction_set);
   EXPECT_TRUE(reducer.Begin(dtype, elements).ok());
   for (const auto& input : inputs) {
     std::vector<std::byte> moved(input.chunk.size() + misalign);
@@ -62,9 +63,29 @@ std::vector<std::byte> Mean(DType dtype, std::size_t elements, const std::vector
   return {mean->begin(), mean->end()};
 }
 
+// Every scale that may be and every code. F16 holds no more than 65504, so that its scales are less.
+std::vector<std::byte> RandomBlocks(SplitMix64& random, DType dtype, Encoding encoding, std::size_t elements) {
+  std::vector<std::byte> chunk(encoding::EncodedBytes(dtype, encoding, elements));
+  for (std::byte& byte : chunk) {
+    byte = static_cast<std::byte>(random.Next());
+    if (byte == std::byte{0x80}) byte = std::byte{0x7F};
+  }
+  if (elements % 2 != 0 && encoding == Encoding::kNf4) chunk.back() &= std::byte{0xF0};
+  for (std::uint64_t block = 0; block < encoding::Blocks(elements); ++block) {
+    auto bits = static_cast<std::uint32_t>(random.Next()) & 0x7FFFFFFFu;
+    float scale;
+    std::memcpy(&scale, &bits, sizeof scale);
+    const float most = dtype == DType::kF16 ? 500.0f : encoding::kMaxInt8Scale / 2;
+    if (!(scale <= most)) scale = most * static_cast<float>(random.NextUnit());
+    std::memcpy(chunk.data() + block * sizeof scale, &scale, sizeof scale);
+  }
+  return chunk;
+}
+
 // Random bytes are every kind of float there is: subnormals, infinities, NaN. Those that are no number are left out,
 // since a NaN's payload is the processor's own.
 std::vector<std::byte> RandomChunk(SplitMix64& random, DType dtype, Encoding encoding, std::size_t elements) {
+  if (encoding == Encoding::kInt8 || encoding == Encoding::kNf4) return RandomBlocks(random, dtype, encoding, elements);
   const std::size_t width = encoding == Encoding::kNative ? tensor::ElementBytes(dtype) : 2;
   std::vector<std::byte> bytes(elements * width);
   for (std::size_t i = 0; i < elements; ++i) {
@@ -98,7 +119,7 @@ struct Case {
 };
 class BitEqual : public testing::TestWithParam<Case> {};
 
-TEST_P(BitEqual, ToTheScalarReference) {
+TEST_P(BitEqual, ToTheScalarReferenceWithEveryInstructionSet) {
   const auto [dtype, encoding] = GetParam();
   SplitMix64 random(MixSeed(7, static_cast<std::uint64_t>(dtype), static_cast<std::uint64_t>(encoding)));
   for (const std::size_t elements : {std::size_t{1}, std::size_t{3}, std::size_t{64}, std::size_t{700}, std::size_t{4099}}) {
@@ -114,8 +135,11 @@ TEST_P(BitEqual, ToTheScalarReference) {
         inputs.push_back({RandomChunk(random, dtype, encoding, elements), encoding, (*weights)[k]});
       }
       const auto expected = ReferenceMean(dtype, elements, inputs);
-      EXPECT_EQ(Mean(dtype, elements, inputs), expected) << elements << " elements, " << participants << " inputs";
-      EXPECT_EQ(Mean(dtype, elements, inputs, 3), expected) << "unaligned chunks";
+      for (std::size_t set = 0; set < InstructionSets().size(); ++set) {
+        EXPECT_EQ(Mean(dtype, elements, inputs, 0, set), expected)
+            << InstructionSets()[set] << ": " << elements << " elements, " << participants << " inputs";
+        EXPECT_EQ(Mean(dtype, elements, inputs, 3, set), expected) << InstructionSets()[set] << ": unaligned chunks";
+      }
     }
   }
 }
@@ -126,7 +150,11 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{DType::kBF16, Encoding::kNative}, Case{DType::kF64, Encoding::kNative},
                     Case{DType::kI64, Encoding::kNative}, Case{DType::kI32, Encoding::kNative},
                     Case{DType::kU8, Encoding::kNative}, Case{DType::kBool, Encoding::kNative},
-                    Case{DType::kF32, Encoding::kF16}, Case{DType::kF32, Encoding::kBF16}),
+                    Case{DType::kF32, Encoding::kF16}, Case{DType::kF32, Encoding::kBF16},
+                    Case{DType::kF32, Encoding::kInt8}, Case{DType::kF32, Encoding::kNf4},
+                    Case{DType::kF64, Encoding::kF16}, Case{DType::kF64, Encoding::kNf4},
+                    Case{DType::kBF16, Encoding::kInt8}, Case{DType::kBF16, Encoding::kNf4},
+                    Case{DType::kF16, Encoding::kInt8}, Case{DType::kF16, Encoding::kNf4}),
     [](const auto& info) {
       return std::string(tensor::DTypeName(info.param.dtype)) + "_as_" +
              std::string(tensor::EncodingName(info.param.encoding));
@@ -186,7 +214,10 @@ TEST(Reducer, RefusesTheFirstChunkToo) {
 TEST(Reducer, RefusesSumsThatTheDTypeCannotHold) {
   const std::uint16_t most = 0x7BFF;
   EXPECT_TRUE(AddSecond(DType::kF16, OneBad(most), OneBad(most)).ok());
-  EXPECT_FALSE(AddSecond(DType::kF16, OneBad(most), OneBad(tensor::FloatToBF16(70'000.0f)), Encoding::kBF16).ok());
+  std::vector<std::byte> encoded(encoding::EncodedBytes(DType::kF16, Encoding::kInt8, 1));
+  const std::vector<float> beyond{70'000.0f};
+  ASSERT_TRUE(encoding::EncodePart(Encoding::kInt8, beyond, 0, 1, encoded).ok());
+  EXPECT_FALSE(AddSecond(DType::kF16, Bytes<std::uint16_t>({most}), encoded, Encoding::kInt8).ok());
   EXPECT_TRUE(AddSecond(DType::kBF16, OneBad<std::uint16_t>(0x7F7F), OneBad<std::uint16_t>(0x7F7F)).ok());
   EXPECT_FALSE(AddSecond(DType::kF64, OneBad(0.0), OneBad(1e300)).ok());
   const float largest = std::numeric_limits<float>::max();
@@ -265,17 +296,43 @@ TEST(Reducer, RefusesChunksOfTheWrongSize) {
   const auto status = reducer.Add(chunk, Encoding::kNative, 1.0f);
   ASSERT_FALSE(status.ok());
   EXPECT_EQ(status.error().code(), Code::kInvalidArgument);
-  EXPECT_THAT(status.error().message(), HasSubstr("15 bytes came for a slot of 4 elements"));
+  EXPECT_THAT(status.error().message(), HasSubstr("15 bytes came for a slot of 4 elements, which take 16"));
 }
 
-TEST(Reducer, RefusesEncodingsItCannotAverage) {
-  Memory memory(AccumulatorBytes(DType::kI32, 4));
-  Reducer reducer(memory.span());
-  ASSERT_TRUE(reducer.Begin(DType::kI32, 4).ok());
-  const std::vector<std::byte> chunk(8);
-  EXPECT_THAT(reducer.Add(chunk, Encoding::kF16, 1.0f).error().message(), HasSubstr("I32 in encoding fp16"));
-  ASSERT_TRUE(reducer.Begin(DType::kF32, 4).ok());
-  EXPECT_THAT(reducer.Add(chunk, Encoding::kNf4, 1.0f).error().message(), HasSubstr("F32 in encoding nf4"));
+TEST(Reducer, IntegersAreNativeInEveryEncoding) {
+  const auto chunk = Bytes<std::int32_t>({1, -2, 3, 4});
+  for (const Encoding encoding : {Encoding::kF16, Encoding::kBF16, Encoding::kInt8, Encoding::kNf4}) {
+    EXPECT_EQ(Mean(DType::kI32, 4, {{chunk, encoding, 0.5f}, {chunk, encoding, 0.5f}}), chunk);
+  }
+}
+
+TEST(Reducer, RefusesHostileChunksOfBlocks) {
+  for (const Encoding encoding : {Encoding::kInt8, Encoding::kNf4}) {
+    const std::uint64_t bytes = encoding::EncodedBytes(DType::kF32, encoding, 100);
+    const auto zeros = Bytes(std::vector<float>(100));
+    EXPECT_TRUE(AddSecond(DType::kF32, zeros, std::vector<std::byte>(bytes), encoding).ok());
+    EXPECT_FALSE(AddSecond(DType::kF32, zeros, std::vector<std::byte>(bytes - 1), encoding).ok());
+    EXPECT_FALSE(AddSecond(DType::kF32, zeros, std::vector<std::byte>(bytes + 1), encoding).ok());
+    for (const float scale : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(), -1.0f}) {
+      std::vector<std::byte> chunk(bytes);
+      std::memcpy(chunk.data() + 4, &scale, sizeof scale);
+      const Status added = AddSecond(DType::kF32, zeros, chunk, encoding);
+      ASSERT_FALSE(added.ok()) << scale;
+      EXPECT_EQ(added.error().code(), Code::kInvalidArgument);
+      EXPECT_THAT(added.error().message(), HasSubstr("the scale of its block 1"));
+    }
+  }
+}
+
+TEST(Reducer, ADeltaIsAddedToTheBase) {
+  const auto base = Bytes<float>({1.0f, -2.0f});
+  const auto delta = [](std::vector<float> values) {
+    std::vector<std::byte> chunk(encoding::EncodedBytes(DType::kF32, Encoding::kInt8, 2));
+    EXPECT_TRUE(encoding::EncodePart(Encoding::kInt8, values, 0, 2, chunk).ok());
+    return chunk;
+  };
+  const auto mean = Mean(DType::kF32, 2, {{base, Encoding::kNative, 1.0f}, {delta({127, 0}), Encoding::kInt8, 0.25f}, {delta({127, 127}), Encoding::kInt8, 0.75f}});
+  EXPECT_EQ(Values<float>(mean), (std::vector<float>{128.0f, 93.25f}));
 }
 
 TEST(Reducer, RefusesTooLittleMemoryAndAnEmptyMean) {

@@ -5,6 +5,8 @@
 #include <cstring>
 #include <limits>
 
+#include "tributary/encoding/encoding.h"
+
 namespace tributary::aggregate {
 namespace {
 
@@ -18,7 +20,13 @@ T At(const std::vector<std::byte>& bytes, std::size_t i) {
   return value;
 }
 
-float Widen(DType dtype, Encoding encoding, const std::vector<std::byte>& bytes, std::size_t i) {
+float Widen(DType dtype, Encoding encoding, const std::vector<std::byte>& bytes, std::size_t i, std::size_t elements) {
+  if (encoding == Encoding::kInt8 || encoding == Encoding::kNf4) {
+    const std::size_t first = i / encoding::kBlock * encoding::kBlock;
+    std::vector<float> values(std::min<std::size_t>(encoding::kBlock, elements - first));
+    encoding::DecodePart(encoding, bytes, first, elements, values);
+    return values[i - first];
+  }
   if (encoding == Encoding::kF16 || (encoding == Encoding::kNative && dtype == DType::kF16)) {
     return tensor::F16ToFloat(At<std::uint16_t>(bytes, i));
   }
@@ -68,7 +76,7 @@ std::vector<std::byte> ReferenceMean(DType dtype, std::size_t elements, const st
     // volatile: each product and each sum is rounded on its own, whatever the compiler may do.
     volatile float acc = 0;
     for (const ReferenceInput& input : inputs) {
-      volatile float product = input.weight * Widen(dtype, input.encoding, input.chunk, i);
+      volatile float product = input.weight * Widen(dtype, input.encoding, input.chunk, i, elements);
       acc = acc + product;
     }
     const float mean = acc;

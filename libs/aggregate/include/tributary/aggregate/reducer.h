@@ -8,7 +8,8 @@
 //
 // Determinism. The sum is fp32, acc = acc + (w · x): one multiplication, one addition, each rounded, never fused, starting at
 // +0, in the order in which participants are added (callers sort them by name). Elements do not interact, so the result does
-// not depend on slot size, on which replica reduces which slot, or on the width of the processor's vectors.
+// not depend on slot size, on which replica reduces which slot, or on the width of the processor's vectors: the loops are compiled for
+// several instruction sets, of which the widest that the processor has is used.
 //   F32          x as it is; the accumulator is the result.
 //   F16, BF16    widened exactly to fp32, rounded to nearest even at the end.
 //   F64          each x rounded to fp32 first: sums are as precise as those of F32.
@@ -16,6 +17,7 @@
 //                that, else the mean rounded to nearest (ties to even) and kept in the type's range. Differences are taken in integers and
 //                rounded to fp32; their mean is added in integers.
 //   BOOL         as U8 on 0 and 1: the weighted majority; a tie follows the first participant.
+// An encoded x (docs/encodings.md) is read back to fp32 first, which is one rounded product at most, q · scale.
 // Finiteness. A sum that is infinite, no number, or more than the dtype holds is refused by the Add that makes it, so that one
 // participant's broken training cannot end in the model: what Finish gives is finite.
 // Ownership: a Reducer works in memory that the caller gives (a pool's buffer) and owns nothing; the result lies at that memory's
@@ -26,6 +28,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "tributary/base/result.h"
@@ -42,14 +45,21 @@ constexpr std::size_t kAccumulatorAlignment = 64;
 // Memory that a slot of this many elements needs; never less than its native bytes.
 std::uint64_t AccumulatorBytes(tensor::DType dtype, std::uint64_t elements);
 
+// Names of the instruction sets that the loops are compiled for and this processor has, the widest first.
+std::vector<std::string> InstructionSets();
+
+struct Kernels;
+
 class Reducer {
  public:
-  // REQUIRES: memory.data() is aligned to kAccumulatorAlignment.
-  explicit Reducer(std::span<std::byte> memory) : memory_(memory) {}
+  // REQUIRES: memory.data() is aligned to kAccumulatorAlignment. `instruction_set` is an index into InstructionSets(): all give the
+  // same bits, the first is the fastest.
+  explicit Reducer(std::span<std::byte> memory, std::size_t instruction_set = 0);
 
   Status Begin(tensor::DType dtype, std::uint64_t elements);
-  // Adds weight · chunk. `encoding` is how the chunk stands: native, or fp16/bf16 of a float dtype. Any alignment.
-  // After an error the slot begins anew with Begin.
+  // Adds weight · chunk. `encoding` is that of the chunk's object: what of it applies to the slot's dtype, and what the chunk holds, is
+  // told by encoding/encoding.h. Any alignment. The base that deltas are added to is the first chunk, native, of weight 1. After an
+  // error the slot begins anew with Begin.
   Status Add(std::span<const std::byte> chunk, tensor::Encoding encoding, float weight);
   // The mean in the slot's native dtype, in the first bytes of the memory, where the accumulator was. The next
   // slot begins with Begin. REQUIRES for success: at least one Add since Begin.
@@ -58,6 +68,7 @@ class Reducer {
  private:
   float* Accumulator() const;
 
+  const Kernels& kernels_;
   std::span<std::byte> memory_;
   tensor::DType dtype_ = tensor::DType::kF32;
   std::uint64_t elements_ = 0;
