@@ -70,7 +70,7 @@ void Reactor::Put(const PeerId& id, Peer& peer, transport::InFrame frame) {
   auto name = ObjectName::Parse(put->object);
   if (!name.ok()) return refuse(name.error());
   if (put->encoding != static_cast<std::uint32_t>(tensor::Encoding::kNative)) {
-    return refuse(MakeError(Code::kInvalidArgument, "chunks of encoding {} are not stored by this version", put->encoding));
+    return refuse(MakeError(Code::kInvalidArgument, "a chunk is as its object's spec says: put-chunk with encoding {} is refused, send 0", put->encoding));
   }
   auto job = std::make_shared<Job>(Job{std::move(spent), std::move(frame)});
   const std::uint64_t key = Workers::KeyOf(*name, put->slot);

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "tributary/digest/digest.h"
+#include "tributary/encoding/encoding.h"
 #include "tributary/wire/object.h"
 
 namespace tributary::blob_client {
@@ -47,12 +48,12 @@ Result<std::uint64_t> RemoteReader::BytesOf(const blob::ChunkRef& ref) {
     TRIBUTARY_ASSIGN(const wire::ObjectSpec spec, wire::DecodeObjectSpec(frame.view().payload));
     TRIBUTARY_ASSIGN(const tensor::Layout layout, tensor::Layout::Make(spec.tensors, spec.chunk_bytes));
     if (sizes_.size() >= kMaxSizes) sizes_.clear();
-    it = sizes_.emplace(ref.object, Sizes{layout.sections(), layout.slot_count()}).first;
+    it = sizes_.emplace(ref.object, Sizes{layout.sections(), layout.slot_count(), spec.encoding}).first;
   }
   for (const tensor::Section& section : it->second.sections) {
     if (ref.slot >= section.slots.end) continue;
     const std::uint64_t first = (ref.slot - section.slots.begin) * section.elements_per_slot;
-    return std::min(section.elements_per_slot, section.elements - first) * tensor::ElementBytes(section.dtype);
+    return encoding::EncodedBytes(section.dtype, it->second.encoding, std::min(section.elements_per_slot, section.elements - first));
   }
   return MakeError(Code::kNotFound, "object '{}' has no slot {}: it has {}", ref.object.str(), ref.slot, it->second.slots);
 }

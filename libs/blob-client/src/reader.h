@@ -62,6 +62,7 @@ class RemoteReader final : public blob::ChunkReader, public Participant {
   struct Sizes {
     std::vector<tensor::Section> sections;
     std::uint64_t slots = 0;
+    tensor::Encoding encoding = tensor::Encoding::kNative;
   };
   std::map<ObjectName, Sizes> sizes_;
 };

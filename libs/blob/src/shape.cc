@@ -2,24 +2,22 @@
 
 #include <algorithm>
 
-#include "finite.h"
+#include "tributary/encoding/encoding.h"
 
 namespace tributary::blob {
 
 Result<ObjectShape> ObjectShape::Make(const wire::ObjectSpec& spec) {
-  if (spec.encoding != tensor::Encoding::kNative) {
-    return MakeError(Code::kInvalidArgument, "objects of encoding {} are not stored by this version; use native",
-                     tensor::EncodingName(spec.encoding));
-  }
   TRIBUTARY_ASSIGN(const tensor::Layout layout, tensor::Layout::Make(spec.tensors, spec.chunk_bytes));
   ObjectShape shape;
   for (const tensor::Section& section : layout.sections()) {
-    const std::uint64_t width = tensor::ElementBytes(section.dtype);
-    shape.parts_.push_back(
-        {section.slots, shape.bytes_, section.elements_per_slot * width, section.elements * width, section.dtype});
-    shape.bytes_ += section.elements * width;
+    // A slot is of whole blocks, so the section's bytes are those of its slots.
+    const auto bytes = [&](std::uint64_t elements) { return encoding::EncodedBytes(section.dtype, spec.encoding, elements); };
+    shape.parts_.push_back({section.slots, shape.bytes_, bytes(section.elements_per_slot), bytes(section.elements),
+                            section.elements_per_slot, section.elements, section.dtype});
+    shape.bytes_ += bytes(section.elements);
   }
   shape.slots_ = layout.slot_count();
+  shape.encoding_ = spec.encoding;
   shape.update_ = spec.kind == wire::ObjectKind::kUpdate;
   return shape;
 }
@@ -52,11 +50,14 @@ Status ObjectShape::CheckChunk(const ObjectName& name, std::uint64_t slot, std::
 
 Status ObjectShape::CheckContent(const ObjectName& name, std::uint64_t slot, std::span<const std::byte> bytes) const {
   TRIBUTARY_TRY(CheckChunk(name, slot, bytes.size()));
-  if (!update_ || AllFinite(PartOf(slot).dtype, bytes)) return Ok();
+  if (!update_) return Ok();
+  const Part& part = PartOf(slot);
+  const std::uint64_t elements = std::min(part.slot_elements, part.elements - (slot - part.slots.begin) * part.slot_elements);
+  const Status checked = encoding::CheckChunk(part.dtype, encoding_, elements, bytes);
+  if (checked.ok()) return Ok();
   return MakeError(Code::kInvalidArgument,
-                   "slot {} of update '{}' holds NaN or infinity and is refused; did its training diverge? Lower the learning rate or "
-                   "clip gradients",
-                   slot, name.str());
+                   "slot {} of update '{}' is refused: {}; did its training diverge? Lower the learning rate or clip gradients", slot,
+                   name.str(), checked.error().message());
 }
 
 Status ObjectShape::CheckRange(const ObjectName& name, tensor::SlotRange range) const {

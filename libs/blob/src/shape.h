@@ -16,7 +16,7 @@ namespace tributary::blob {
 
 class ObjectShape {
  public:
-  // kInvalidArgument for specs that no store takes: a bad layout, or an encoding other than native.
+  // kInvalidArgument for specs that no store takes: a bad layout.
   static Result<ObjectShape> Make(const wire::ObjectSpec& spec);
 
   std::uint64_t slots() const { return slots_; }
@@ -29,23 +29,27 @@ class ObjectShape {
   Status CheckSlot(const ObjectName& name, std::uint64_t slot) const;
   // Slot number and length.
   Status CheckChunk(const ObjectName& name, std::uint64_t slot, std::uint64_t bytes) const;
-  // CheckChunk, and kInvalidArgument for an update whose numbers are not all finite: one would spoil every later round.
+  // CheckChunk, and kInvalidArgument for an update whose numbers, as encoded, are not all finite: one would spoil every later round.
   Status CheckContent(const ObjectName& name, std::uint64_t slot, std::span<const std::byte> bytes) const;
   // kInvalidArgument unless begin <= end <= slots().
   Status CheckRange(const ObjectName& name, tensor::SlotRange range) const;
 
  private:
+  // A section; bytes are as encoded.
   struct Part {
     tensor::SlotRange slots;
     std::uint64_t offset;      // of its first slot
     std::uint64_t slot_bytes;  // but for the last
     std::uint64_t bytes;       // in all
+    std::uint64_t slot_elements;  // but for the last
+    std::uint64_t elements;       // in all
     tensor::DType dtype;
   };
   const Part& PartOf(std::uint64_t slot) const;
 
   std::vector<Part> parts_;
   bool update_ = false;
+  tensor::Encoding encoding_ = tensor::Encoding::kNative;
   std::uint64_t slots_ = 0;
   std::uint64_t bytes_ = 0;
 };

@@ -19,6 +19,7 @@
 
 #include "libs/blob/testing/store_testing.h"
 #include "tributary/blob/local_store.h"
+#include "tributary/encoding/encoding.h"
 
 namespace tributary::blob::testing {
 
@@ -120,9 +121,6 @@ TEST_P(BlobStoreConformance, SpecsThatCannotBeStoredAreRefused) {
   wire::ObjectSpec empty = spec_;
   empty.tensors.clear();
   EXPECT_FALSE(store().Create(name_, empty, false).ok());
-  wire::ObjectSpec encoded = spec_;
-  encoded.encoding = tensor::Encoding::kInt8;
-  EXPECT_EQ(CodeOf(store().Create(name_, encoded, false)), "invalid argument");
   EXPECT_EQ(CodeOf(store().Stat(name_)), "not found");
 }
 
@@ -159,6 +157,44 @@ TEST_P(BlobStoreConformance, AnUpdateOfNumbersThatAreNotFiniteIsRefused) {
   TRIBUTARY_ASSERT_OK(PutOne(store(), name_, 5, bytes));
   TRIBUTARY_ASSERT_OK(store().Create(Object("model"), spec_, false));
   TRIBUTARY_ASSERT_OK(PutOne(store(), Object("model"), 2, bytes));
+}
+
+TEST_P(BlobStoreConformance, ObjectsOfEveryEncodingAreStoredAtTheirSize) {
+  for (const auto encoding : {tensor::Encoding::kF16, tensor::Encoding::kBF16, tensor::Encoding::kInt8, tensor::Encoding::kNf4}) {
+    wire::ObjectSpec update = spec_;
+    update.kind = wire::ObjectKind::kUpdate;
+    update.encoding = encoding;
+    const ObjectName name = Object("update/" + std::string(tensor::EncodingName(encoding)));
+    TRIBUTARY_ASSERT_OK(store().Create(name, update, false));
+    std::uint64_t total = 0;
+    const auto chunk_of = [&](std::uint64_t slot) {
+      const auto place = layout_.Place(slot);
+      std::vector<std::byte> chunk(encoding::EncodedBytes(place.dtype, encoding, place.elements), std::byte{3});
+      if (encoding::EffectiveEncoding(place.dtype, encoding) != tensor::Encoding::kNative) {
+        const std::vector<float> values(place.elements, 1.0f + static_cast<float>(slot));
+        EXPECT_TRUE(encoding::EncodePart(encoding, values, 0, place.elements, chunk).ok());
+      }
+      return chunk;
+    };
+    EXPECT_EQ(CodeOf(PutOne(store(), name, 0, Pattern(layout_.SlotBytes(0), 0))), "invalid argument") << "the native size";
+    auto hostile = chunk_of(0);
+    std::fill_n(hostile.begin(), 4, std::byte{0xFF});  // a scale, or two halves
+    const Status put = PutOne(store(), name, 0, hostile);
+    ASSERT_EQ(CodeOf(put), "invalid argument");
+    EXPECT_THAT(put.error().message(), ::testing::HasSubstr("slot 0 of update"));
+    for (std::uint64_t slot = 0; slot < layout_.slot_count(); ++slot) {
+      TRIBUTARY_ASSERT_OK(PutOne(store(), name, slot, chunk_of(slot)));
+      total += chunk_of(slot).size();
+    }
+    TRIBUTARY_ASSERT_OK(store().Seal(name, 0, false));
+    EXPECT_EQ(store().Stat(name)->bytes, total);
+    EXPECT_EQ(store().Root(name)->bytes, total);
+    for (std::uint64_t slot = 0; slot < layout_.slot_count(); ++slot) {
+      const auto chunk = GetOne(store(), name, slot);
+      TRIBUTARY_ASSERT_OK(chunk);
+      EXPECT_EQ(*chunk, chunk_of(slot)) << slot;
+    }
+  }
 }
 
 TEST_P(BlobStoreConformance, ChunksComeBackInAnyOrder) {

@@ -27,6 +27,7 @@ struct SpecRow {
   std::string base_digest;
   std::string info;
   bool repetitive = false;
+  bool delta = false;
 };
 struct RootRow {
   static constexpr Type kType = Type::kRoot;
@@ -56,6 +57,8 @@ void Fields(V& v, SpecRow& m) {
   v("info", m.info);
   // Written only when set: manifests and most specs do without.
   if (m.repetitive || std::is_same_v<V, Unpack>) v("repetitive", m.repetitive);
+  // Left out where it is false: the bytes of all other specs, and with them digests, are those of programs that know no delta.
+  if (std::is_same_v<V, Unpack> || m.delta) v("delta", m.delta);
 }
 template <class V>
 void Fields(V& v, RootRow& m) {
@@ -78,6 +81,7 @@ SpecRow ToRow(const ObjectSpec& spec) {
   row.base_digest = spec.base_digest;
   row.info = spec.info;
   row.repetitive = spec.repetitive;
+  row.delta = spec.delta;
   return row;
 }
 
@@ -98,6 +102,8 @@ Result<ObjectSpec> FromRow(SpecRow row) {
   if (row.info.size() > (64u << 10)) return MakeError(Code::kProtocol, "object info is over 64 KiB");
   spec.info = std::move(row.info);
   spec.repetitive = row.repetitive;
+  spec.delta = row.delta;
+  if (spec.delta && spec.kind != ObjectKind::kUpdate) return Error(Code::kProtocol, "only an update can hold differences");
   TRIBUTARY_TRY(tensor::Layout::Make(spec.tensors, spec.chunk_bytes).status());
   return spec;
 }

@@ -48,6 +48,19 @@ TEST(ObjectSpec, HowItIsKeptTravelsAndIsNoPartOfTheManifest) {
   EXPECT_EQ(EncodeManifestRoot(root), repetitive);
 }
 
+TEST(ObjectSpec, SaysDeltaOnlyWhereItIsOne) {
+  ObjectSpec spec = Spec();
+  spec.kind = ObjectKind::kUpdate;
+  const std::string weights = EncodeObjectSpec(spec);
+  EXPECT_EQ(weights.find("delta"), std::string::npos) << "digests of objects without it stay what they were";
+  spec.delta = true;
+  const auto decoded = DecodeObjectSpec(AsBytes(EncodeObjectSpec(spec)));
+  ASSERT_TRUE(decoded.ok()) << decoded.error().message();
+  EXPECT_TRUE(decoded->delta);
+  spec.kind = ObjectKind::kModel;
+  EXPECT_THAT(SpecError(spec), HasSubstr("only an update can hold differences"));
+}
+
 TEST(ObjectSpec, RefusesALongShapeBeforeItIsMade) {
   ObjectSpec spec = Spec();
   spec.tensors[0].shape.assign(tensor::kMaxRank, 1);

@@ -25,6 +25,7 @@ struct ObjectSpec {
   tensor::Encoding encoding = tensor::Encoding::kNative;
   std::uint64_t sample_count = 0;   // updates: what FedAvg weights by
   std::string base_digest;          // hex; updates: the model it was trained from
+  bool delta = false;               // updates: encoded sections hold differences to the base (docs/encodings.md)
   std::string info;                 // opaque to the store: a model's config.json; at most 64 KiB
   // How a store keeps it, and so no part of the manifest: many chunks are equal, as in made-up models. Equal ones are stored once, and
   // room is taken as chunks come instead of when the object is created.
