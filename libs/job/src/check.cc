@@ -94,6 +94,14 @@ Status CheckGpt2(const Job& job, const Given& given) {
   return Ok();
 }
 
+Status CheckTransfer(const Job& job, const Given& given) {
+  if (job.transfer.encoding != tensor::Encoding::kNative) return Ok();
+  for (const auto& [path, set] : {std::pair{"transfer.delta", job.transfer.delta}, {"transfer.error_feedback", job.transfer.error_feedback}}) {
+    if (set) return Impossible(given, path, "it only with a transfer.encoding that loses something: fp16, bf16, int8 or nf4");
+  }
+  return Ok();
+}
+
 Status CheckParticipants(Job& job, const Given& given) {
   Participants& participants = job.participants;
   if (!given.Has("participants.min")) participants.min = job.data.count;
@@ -138,6 +146,7 @@ std::string Given::Got(const std::string& path) const {
 Status CheckJob(Job& job, const Given& given) {
   TRIBUTARY_TRY(CheckFamilies(job, given));
   TRIBUTARY_TRY(job.synthetic() ? CheckSynthetic(job, given) : CheckGpt2(job, given));
+  TRIBUTARY_TRY(CheckTransfer(job, given));
   return CheckParticipants(job, given);
 }
 

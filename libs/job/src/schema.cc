@@ -51,6 +51,13 @@ bool ReadSize(const Node& node, Job& job) {
   return false;
 }
 
+bool ReadEncoding(const Node& node, Job& job) {
+  std::string word;
+  if (!ReadWord(node, word, "native|fp16|bf16|int8|nf4")) return false;
+  job.transfer.encoding = tensor::ParseEncoding(word).value();
+  return true;
+}
+
 bool ReadDType(const Node& node, Job& job) {
   std::string word;
   if (!ReadWord(node, word, "f32|f16|bf16")) return false;
@@ -97,7 +104,6 @@ bool ReadOnly(const Node& node, Job&) {
   return node.kind == Node::Kind::kScalar && node.text == kWord;
 }
 constexpr char kNll[] = "nll";
-constexpr char kNative[] = "native";
 template <bool kValue>
 bool ReadOnlyBool(const Node& node, Job&) {
   bool value = !kValue;
@@ -244,12 +250,12 @@ const Row kRows[] = {
     {"transfer.chunk_bytes", "a size of 4KiB to 4MiB, as in 1MiB", "1MiB", "of one slot in the model's own dtype", "",
      kEvery,
      READ { return ReadBytes(n, j.transfer.chunk_bytes, tensor::kMinChunkBytes, tensor::kMaxChunkBytes); }},
-    {"transfer.encoding", "native", "native", "of the chunks of an update", "fp16|bf16|int8|nf4", kEvery,
-     ReadOnly<kNative>},
-    {"transfer.delta", "false", "false", "sends the difference to the round's model", "true", kEvery,
-     ReadOnlyBool<false>},
-    {"transfer.error_feedback", "false", "false", "carries what an encoding lost into the next update", "true",
-     kEvery, ReadOnlyBool<false>},
+    {"transfer.encoding", "native, fp16, bf16, int8 or nf4", "native",
+     "of the chunks of an update, where it makes them smaller (encodings.md)", "", kEvery, READ { return ReadEncoding(n, j); }},
+    {"transfer.delta", "true or false", "false", "what is encoded is the difference to the round's model", "", kEvery,
+     READ { return ReadBool(n, j.transfer.delta); }},
+    {"transfer.error_feedback", "true or false", "false", "carries what an encoding lost into the next update", "", kEvery,
+     READ { return ReadBool(n, j.transfer.error_feedback); }},
     {"transfer.deduplicate", "true or false", "true",
      "does not send bytes that the store has; no effect in this release: every byte is sent", "", kEvery,
      READ { return ReadBool(n, j.transfer.deduplicate); }},

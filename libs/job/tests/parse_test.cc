@@ -168,5 +168,18 @@ TEST(ReadJobFile, MissingFolderAndTooLargeAreNamed) {
   EXPECT_THAT(ReadJobFile(path).error().message(), HasSubstr("larger than 1048576 bytes"));
 }
 
+TEST(ParseJob, Encodings) {
+  const std::string job = "name: a\nmodel: {family: synthetic, bytes: 4KiB}\ntransfer: {encoding: ";
+  for (const char* name : {"native", "fp16", "bf16", "int8", "nf4"}) {
+    const auto parsed = ParseJob(job + name + "}\n", "job.yaml");
+    ASSERT_TRUE(parsed.ok()) << parsed.error().message();
+    EXPECT_EQ(tensor::EncodingName(parsed->transfer.encoding), name);
+    EXPECT_FALSE(parsed->transfer.delta || parsed->transfer.error_feedback);
+  }
+  const auto both = ParseJob(job + "nf4, delta: true, error_feedback: true}\n", "job.yaml");
+  ASSERT_TRUE(both.ok()) << both.error().message();
+  EXPECT_TRUE(both->transfer.delta && both->transfer.error_feedback);
+}
+
 }  // namespace
 }  // namespace tributary::job

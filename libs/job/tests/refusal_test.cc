@@ -158,10 +158,10 @@ TEST(Refusals, FeaturesThatAreNotInThisReleaseSayWhatIs) {
       {"transfer.mode", "container", "got 'container', which is not in this release, expected stream"},
       {"transfer.mode", "file", "which is not in this release, expected stream"},
       {"transfer.mode", "regular", "which is not in this release, expected stream"},
-      {"transfer.encoding", "nf4", "which is not in this release, expected native"},
-      {"transfer.encoding", "fp16", "which is not in this release, expected native"},
-      {"transfer.delta", "true", "which is not in this release, expected false"},
-      {"transfer.error_feedback", "true", "which is not in this release, expected false"},
+      {"transfer.encoding", "fp8", "got 'fp8', expected native, fp16, bf16, int8 or nf4"},
+      {"transfer.delta", "true", "expected it only with a transfer.encoding that loses something"},
+      {"transfer.error_feedback", "true", "expected it only with a transfer.encoding that loses something"},
+      {"transfer.error_feedback", "yes", "expected true or false"},
   };
   for (const auto& c : cases) EXPECT_THAT(With(c[0], c[1]), AllOf(HasSubstr(c[0]), HasSubstr(c[2])));
 }

@@ -60,6 +60,13 @@ std::string_view EncodingName(Encoding encoding) {
   return "?";
 }
 
+Result<Encoding> ParseEncoding(std::string_view text) {
+  for (const Encoding encoding : {Encoding::kNative, Encoding::kF16, Encoding::kBF16, Encoding::kInt8, Encoding::kNf4}) {
+    if (text == EncodingName(encoding)) return encoding;
+  }
+  return MakeError(Code::kInvalidArgument, "encoding '{:.32}' is not known here: expected native, fp16, bf16, int8 or nf4", text);
+}
+
 Result<Encoding> EncodingFromInt(std::uint64_t number) {
   if (number > static_cast<std::uint64_t>(Encoding::kNf4)) {
     return MakeError(Code::kProtocol, "encoding number {} is not known here", number);

@@ -97,6 +97,8 @@ struct Transfer {
   std::string mode = "stream";
   std::uint64_t chunk_bytes = tensor::kDefaultChunkBytes;
   tensor::Encoding encoding = tensor::Encoding::kNative;
+  bool delta = false;             // encoded sections carry the difference to the round's model
+  bool error_feedback = false;    // what an encoding lost is added to the next update
   bool deduplicate = true;        // no effect until deduplication lands: every byte crosses the sockets
   Duration tensor_send_timeout{30'000};
   Duration streaming_read_timeout{300'000};

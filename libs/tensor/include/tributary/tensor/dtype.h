@@ -20,6 +20,7 @@ std::string_view DTypeName(DType dtype);              // "F32"
 Result<DType> ParseDType(std::string_view text);      // "F32" or "f32"
 Result<DType> DTypeFromInt(std::uint64_t number);
 std::string_view EncodingName(Encoding encoding);     // "native"
+Result<Encoding> ParseEncoding(std::string_view text);  // "native"
 Result<Encoding> EncodingFromInt(std::uint64_t number);
 
 // IEEE binary16 and bfloat16 <-> fp32, round to nearest even.
