@@ -66,6 +66,7 @@ class Federation::Machine {
   void SetSeat(std::uint32_t ordinal, const Worker* worker, const std::string& why);
   const SeatRow* SeatOf(const std::string& worker) const;  // in the running job
   bool Eligible(const Worker& worker, const job::Job& spec) const;
+  static bool KnowsEncoding(const Worker& worker, const job::Job& spec);
   std::string HolderOf(const SeatRow& row) const { return row.site + "/" + row.instance; }
   bool Alive(const std::string& worker, Duration timeout) const;
   std::set<std::uint32_t> TakenSeats(const std::string& job) const;

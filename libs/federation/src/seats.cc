@@ -12,13 +12,14 @@ bool Federation::Machine::Alive(const std::string& worker, Duration timeout) con
   return now.steady - heard < timeout;
 }
 
-bool Federation::Machine::Eligible(const Worker& worker, const job::Job& spec) const {
-  const auto encoding = static_cast<std::uint32_t>(spec.transfer.encoding);
+bool Federation::Machine::KnowsEncoding(const Worker& worker, const job::Job& spec) {
   const auto& known = worker.encodings;
-  if (spec.transfer.encoding != tensor::Encoding::kNative &&
-      std::find(known.begin(), known.end(), encoding) == known.end()) {
-    return false;
-  }
+  return spec.transfer.encoding == tensor::Encoding::kNative ||
+         std::find(known.begin(), known.end(), static_cast<std::uint32_t>(spec.transfer.encoding)) != known.end();
+}
+
+bool Federation::Machine::Eligible(const Worker& worker, const job::Job& spec) const {
+  if (!KnowsEncoding(worker, spec)) return false;
   // data.path is for `tributary run` alone: where data lies is the trainer's own.
   const bool needs_data = !spec.synthetic() && spec.data.format != "synthetic" && !spec.data.name.empty();
   return !needs_data || std::find(worker.data.begin(), worker.data.end(), spec.data.name) != worker.data.end();

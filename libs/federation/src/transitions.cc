@@ -152,9 +152,11 @@ std::string Federation::Machine::Waiting() {
                                  needed - taken == 1 ? "" : "s", taken, needed);
   for (const auto& [key, worker] : workers) {
     if (worker.role == wire::Role::kTrainer && !Eligible(worker, *spec)) {
-      text += fmt::format("; trainer {} cannot join: it has no data named '{}' (start it with --data {}=PATH) or lacks "
-                          "the encoding of transfer.encoding",
-                          key, spec->data.name, spec->data.name);
+      text += fmt::format("; trainer {} cannot join: ", key);
+      text += KnowsEncoding(worker, *spec)
+                  ? fmt::format("it has no data named '{}' (start it with --data {}=PATH)", spec->data.name, spec->data.name)
+                  : fmt::format("it cannot send updates as {} (transfer.encoding); install this release there",
+                                tensor::EncodingName(spec->transfer.encoding));
       break;
     }
   }

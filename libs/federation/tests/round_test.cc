@@ -136,6 +136,40 @@ TEST(Round, SaysWhatItWaitsFor) {
   EXPECT_TRUE(world.Noted("waiting for 1 more trainer"));
 }
 
+TEST(Round, ATrainerThatCannotEncodeGetsNoSeatAndTheStatusSaysWhy) {
+  job::Job spec = World::TwoSeats();
+  spec.transfer.encoding = tensor::Encoding::kNf4;
+  World world(spec);
+  ASSERT_TRUE(world.Submit().ok());
+  const auto agg = world.Connect(World::Aggregator("agg-0"));
+  auto hello = World::Trainer("old");
+  hello.encodings = {0, 1, 2, 3};
+  const auto old = world.Connect(hello);
+  EXPECT_EQ(world.federation->AssignmentOf(old).seat, "");
+  world.WaitWith(Duration(12'000), {agg, old});
+  EXPECT_NE(world.Status().message.find("trainer site/old cannot join: it cannot send updates as nf4 (transfer.encoding)"), std::string::npos)
+      << world.Status().message;
+  hello = World::Trainer("new");
+  hello.encodings = {0, 4};
+  EXPECT_EQ(world.federation->AssignmentOf(world.Connect(hello)).seat, "site/0");
+}
+
+TEST(Round, TellsTheLargestEncodingErrorOfItsSeats) {
+  job::Job spec = World::TwoSeats(1);
+  spec.transfer.encoding = tensor::Encoding::kInt8;
+  World world(spec);
+  ASSERT_TRUE(world.Submit().ok());
+  std::vector<std::string> keys{world.Connect(World::Aggregator("agg-0"))};
+  for (const char* name : {"a", "b"}) {
+    auto hello = World::Trainer(name);
+    hello.encodings = {0, 3};
+    keys.push_back(world.Connect(hello));
+  }
+  world.RunAll(keys);
+  ASSERT_EQ(world.Status().state, "completed");
+  EXPECT_EQ((world.done.at({"job", 1}).metrics.at("encoding_error")), 0.5);
+}
+
 TEST(Round, ATrainerWithoutTheDataGetsNoSeat) {
   job::Job spec = World::TwoSeats();
   spec.model.family = "gpt2";

@@ -175,6 +175,7 @@ class World {
         report.digest = store.sealed[task.output];
         report.metrics = {{"samples", 10.0 * (task.ordinal + 1)}, {"train_loss", task.ordinal + 1.0}, {"tokens", 100},
                           {"seconds", 2}};
+        if (spec_.transfer.encoding != tensor::Encoding::kNative) report.metrics["encoding_error"] = 0.25 * (task.ordinal + 1);
         break;
       case wire::TaskKind::kValidate:
         EXPECT_EQ(store.sealed[task.base], task.base_digest);
