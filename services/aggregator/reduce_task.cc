@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "tributary/aggregate/reducer.h"
+#include "tributary/encoding/encoding.h"
 
 namespace tributary::aggregator {
 namespace {
@@ -11,7 +12,9 @@ namespace {
 // For a slot of an update that is on its way. The coordinator knows much sooner who makes no progress.
 constexpr Duration kUpdateWait{3'600'000};
 
+// What is read of each slot, in order. Of deltas the base comes first, with weight 1 (docs/encodings.md).
 struct Inputs {
+  bool delta = false;
   std::vector<ObjectName> names;
   std::vector<tensor::Encoding> encodings;
   std::vector<float> weights;
@@ -57,11 +60,23 @@ Result<Inputs> CheckInputs(blob::BlobStore& store, const wire::TaskSpec& task, c
                        input.object, task.base);
     }
     TRIBUTARY_TRY(CheckUpdate(store, spec, input, base_digest));
+    if (!inputs.names.empty() && (spec.delta != inputs.delta || (spec.delta && spec.encoding != inputs.encodings.front()))) {
+      return MakeError(Code::kInvalidArgument, "update {} holds {} as {}, those before it {} as {}: its trainer ran another job",
+                       input.object, spec.delta ? "differences" : "weights", tensor::EncodingName(spec.encoding),
+                       inputs.delta ? "differences" : "weights", tensor::EncodingName(inputs.encodings.front()));
+    }
+    inputs.delta = spec.delta;
     inputs.names.push_back(name);
     inputs.encodings.push_back(spec.encoding);
     shares.push_back(input.weight);
   }
   TRIBUTARY_ASSIGN(inputs.weights, aggregate::RoundedWeights(shares));
+  if (inputs.delta) {
+    TRIBUTARY_ASSIGN(const auto base_name, ObjectName::Parse(task.base));
+    inputs.names.insert(inputs.names.begin(), base_name);
+    inputs.encodings.insert(inputs.encodings.begin(), tensor::Encoding::kNative);
+    inputs.weights.insert(inputs.weights.begin(), 1.0f);
+  }
   return inputs;
 }
 
@@ -153,10 +168,14 @@ Status Reduce(blob::BlobStore& store, const wire::TaskSpec& task, session::TaskP
         if (!chunk || chunk->object != inputs.names[i] || chunk->slot != slot) {
           return MakeError(Code::kInternal, "the reader left its order at slot {} of {}", slot, inputs.names[i].str());
         }
+        bytes_in += chunk->bytes.size();
+        // Sections that travel native hold the weights themselves.
+        const bool base_of_native = i == 0 && inputs.delta &&
+                                    encoding::EffectiveEncoding(place.dtype, inputs.encodings.back()) == tensor::Encoding::kNative;
+        if (base_of_native) continue;
         if (auto added = reducer.Add(chunk->bytes, inputs.encodings[i], inputs.weights[i]); !added.ok()) {
           return added.error().Wrap(fmt::format("slot {} of {}", slot, inputs.names[i].str()));
         }
-        bytes_in += chunk->bytes.size();
       }
       TRIBUTARY_ASSIGN(const auto mean, reducer.Finish());
       buffer->Truncate(mean.size());

@@ -1,0 +1,165 @@
+// Updates of every encoding, as weights and as differences: the result is held against the arithmetic of docs/encodings.md, bit for bit.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstring>
+
+#include "services/aggregator/tasks.h"
+#include "tributary/base/random.h"
+#include "tributary/blob/local_store.h"
+#include "tributary/encoding/encoding.h"
+
+namespace tributary::aggregator {
+namespace {
+
+using tensor::DType;
+using tensor::Encoding;
+using testing::HasSubstr;
+
+constexpr std::uint64_t kFloats = 2500;
+constexpr std::uint64_t kIntegers = 1500;
+
+class NoProgress final : public session::TaskProgress {
+ public:
+  void Phase(const std::string&, std::uint64_t, const std::string&) override {}
+  void Done(std::uint64_t) override {}
+  void Metric(const std::string&, double) override {}
+  void Bytes(std::uint64_t, std::uint64_t) override {}
+};
+
+class EncodedUpdates : public testing::Test {
+ protected:
+  EncodedUpdates() : pool_(64_MiB), store_(blob::MakeMemoryStore(pool_)) {
+    base_.tensors = {{"weights", DType::kF32, {kFloats}}, {"counts", DType::kI32, {kIntegers}}};
+    base_.chunk_bytes = 4096;
+    task_.task = "t";
+    task_.kind = static_cast<std::uint32_t>(wire::TaskKind::kAggregate);
+    task_.job = "j";
+    task_.base = "base";
+    task_.output = "model";
+    task_.generation = 1;
+    floats_ = Random(1);
+    Put("base", base_, floats_, 7);
+    task_.base_digest = *store_->Seal(ObjectName::Trusted("base"), 0, false);
+  }
+
+  static std::vector<float> Random(std::uint64_t seed, float scale = 1) {
+    SplitMix64 random(seed);
+    std::vector<float> values(kFloats);
+    for (float& value : values) value = static_cast<float>(random.NextUnit() * 2 - 1) * scale;
+    return values;
+  }
+
+  // The floats encoded as the spec says, the integers all `count`. Returns the floats as they are read back.
+  std::vector<float> Put(const std::string& name, const wire::ObjectSpec& spec, const std::vector<float>& floats, std::int32_t count) {
+    const auto object = ObjectName::Trusted(name);
+    EXPECT_TRUE(store_->Create(object, spec, false).ok());
+    const auto layout = tensor::Layout::Make(spec.tensors, spec.chunk_bytes);
+    std::vector<float> back;
+    for (std::uint64_t slot = 0; slot < layout->slot_count(); ++slot) {
+      const auto place = layout->Place(slot);
+      std::vector<std::byte> chunk(encoding::EncodedBytes(place.dtype, spec.encoding, place.elements));
+      if (place.dtype == DType::kI32) {
+        for (std::uint64_t i = 0; i < place.elements; ++i) std::memcpy(chunk.data() + i * 4, &count, 4);
+      } else {
+        std::vector<float> part(floats.begin() + static_cast<std::ptrdiff_t>(place.first_element),
+                                floats.begin() + static_cast<std::ptrdiff_t>(place.first_element + place.elements));
+        if (spec.encoding == Encoding::kNative) {
+          std::memcpy(chunk.data(), part.data(), chunk.size());
+        } else {
+          EXPECT_TRUE(encoding::EncodePart(spec.encoding, part, 0, part.size(), chunk).ok());
+          encoding::DecodePart(spec.encoding, chunk, 0, part.size(), part);
+        }
+        back.insert(back.end(), part.begin(), part.end());
+      }
+      EXPECT_TRUE(store_->PutSlot(object, slot, 0, chunk, nullptr).ok());
+    }
+    return back;
+  }
+  std::vector<float> PutUpdate(const std::string& name, Encoding encoding, bool delta, std::uint64_t seed, std::int32_t count) {
+    wire::ObjectSpec update = base_;
+    update.kind = wire::ObjectKind::kUpdate;
+    update.base_digest = task_.base_digest;
+    update.sample_count = 1;
+    update.encoding = encoding;
+    update.delta = delta;
+    auto back = Put(name, update, Random(seed, delta ? 0.01f : 1.0f), count);
+    task_.inputs.push_back({name, 0, *store_->Seal(ObjectName::Trusted(name), 0, false)});
+    return back;
+  }
+
+  Result<session::TaskResult> Aggregate() {
+    for (auto& input : task_.inputs) input.weight = 1.0 / static_cast<double>(task_.inputs.size());
+    AggregatorTasks tasks([this](const session::TaskContext&) { return Result<std::shared_ptr<blob::BlobStore>>(store_); });
+    const std::vector<std::string> endpoints;
+    NoProgress progress;
+    return tasks.Run({task_, "", endpoints, progress, {}});
+  }
+
+  template <class T>
+  T At(std::uint64_t slot, std::uint64_t i) {
+    const auto object = ObjectName::Trusted("model");
+    std::vector<std::byte> chunk(store_->StatSlot(object, slot, 0)->bytes);
+    EXPECT_TRUE(store_->GetSlot(object, slot, chunk).ok());
+    T value;
+    std::memcpy(&value, chunk.data() + i * sizeof value, sizeof value);
+    return value;
+  }
+
+  memory::Pool pool_;
+  std::shared_ptr<blob::SlotStore> store_;
+  wire::ObjectSpec base_;
+  std::vector<float> floats_;
+  wire::TaskSpec task_;
+};
+
+class EveryEncoding : public EncodedUpdates, public testing::WithParamInterface<std::tuple<Encoding, bool>> {};
+
+TEST_P(EveryEncoding, IsAveragedAsTheDocumentSays) {
+  const auto [encoding, delta] = GetParam();
+  std::vector<std::vector<float>> updates;
+  for (const int k : {0, 1, 2, 3}) updates.push_back(PutUpdate(fmt::format("u{}", k), encoding, delta, 10 + k, 4 + 2 * k));
+  const auto result = Aggregate();
+  ASSERT_TRUE(result.ok()) << result.error().message();
+  const auto layout = tensor::Layout::Make(base_.tensors, base_.chunk_bytes);
+  for (std::uint64_t slot = 0; slot < layout->slot_count(); ++slot) {
+    const auto place = layout->Place(slot);
+    for (std::uint64_t i = 0; i < place.elements; ++i) {
+      if (place.dtype == DType::kI32) {
+        ASSERT_EQ(At<std::int32_t>(slot, i), 7) << "integers are the mean of 4, 6, 8 and 10, delta or not";
+        continue;
+      }
+      volatile float acc = delta ? floats_[place.first_element + i] : 0.0f;
+      for (const auto& update : updates) {
+        volatile float product = 0.25f * update[place.first_element + i];
+        acc = acc + product;
+      }
+      ASSERT_EQ(At<float>(slot, i), acc) << slot << " " << i;
+      if (i % 97 != 0) ++i;  // a half of them will do
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Each, EveryEncoding,
+                         testing::Combine(testing::Values(Encoding::kF16, Encoding::kBF16, Encoding::kInt8, Encoding::kNf4), testing::Bool()),
+                         [](const auto& info) {
+                           return std::string(tensor::EncodingName(std::get<0>(info.param))) + (std::get<1>(info.param) ? "_delta" : "");
+                         });
+
+TEST_F(EncodedUpdates, DifferencesAndWeightsAreNotMixed) {
+  PutUpdate("u0", Encoding::kInt8, true, 1, 1);
+  PutUpdate("u1", Encoding::kInt8, false, 2, 1);
+  const auto result = Aggregate();
+  ASSERT_FALSE(result.ok());
+  EXPECT_EQ(result.error().code(), Code::kInvalidArgument);
+  EXPECT_THAT(result.error().message(), HasSubstr("update u1 holds weights as int8, those before it differences as int8"));
+}
+
+TEST_F(EncodedUpdates, DifferencesAreOfOneEncoding) {
+  PutUpdate("u0", Encoding::kInt8, true, 1, 1);
+  PutUpdate("u1", Encoding::kF16, true, 2, 1);
+  EXPECT_THAT(Aggregate().error().message(), HasSubstr("update u1 holds differences as fp16"));
+}
+
+}  // namespace
+}  // namespace tributary::aggregator
