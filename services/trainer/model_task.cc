@@ -109,7 +109,8 @@ Result<TaskResult> ModelTasks::Init(blob::BlobStore& store, const TaskContext& c
   TRIBUTARY_ASSIGN(const auto layout, tensor::Layout::Make(spec.tensors, spec.chunk_bytes));
   TRIBUTARY_ASSIGN(const auto created, store.Create(output, spec, /*replace=*/true));
   if (!created.sealed) {
-    TRIBUTARY_TRY(UploadModel(store, output, layout, *model_, context.progress, bytes, context.stop));
+    UpdateEncoder native(layout, job::Transfer());
+    TRIBUTARY_TRY(UploadModel(store, output, ObjectName(), layout, *model_, native, context.progress, bytes, context.stop));
   }
   context.progress.Phase("seal", 0, "");
   TaskResult result;
@@ -174,10 +175,13 @@ Result<TaskResult> ModelTasks::Train(blob::BlobStore& store, const TaskContext& 
   update.chunk_bytes = layout.chunk_bytes();
   update.sample_count = corpus->TrainingWindows();
   update.base_digest = task.base_digest;
+  TRIBUTARY_ASSIGN(const auto encoder, UpdateEncoder::Open(layout, context, job, identity_));
+  encoder->Describe(update);
+  TRIBUTARY_ASSIGN(const auto base, ObjectName::Parse(task.base));
   TRIBUTARY_ASSIGN(const auto created, store.Create(output, update, /*replace=*/true));
   context.progress.Metric("samples", static_cast<double>(update.sample_count));  // the update is open: it may be averaged as it comes
   if (!created.sealed) {
-    TRIBUTARY_TRY(UploadModel(store, output, layout, *model_, context.progress, bytes, context.stop));
+    TRIBUTARY_TRY(UploadModel(store, output, base, layout, *model_, *encoder, context.progress, bytes, context.stop));
   }
   context.progress.Phase("seal", 0, "");
   TaskResult result;
@@ -189,6 +193,7 @@ Result<TaskResult> ModelTasks::Train(blob::BlobStore& store, const TaskContext& 
                     {"tokens", static_cast<double>(trained->tokens)},
                     {"seconds", trained->seconds},
                     {"tokens_per_second", trained->seconds > 0 ? static_cast<double>(trained->tokens) / trained->seconds : 0.0}};
+  encoder->AddMetrics(result.metrics);
   return result;
 }
 

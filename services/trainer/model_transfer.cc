@@ -1,6 +1,8 @@
 #include "services/trainer/model_transfer.h"
 
+#include <algorithm>
 #include <cstring>
+#include <optional>
 #include <utility>
 
 namespace tributary::trainer {
@@ -42,26 +44,59 @@ Status DownloadModel(blob::BlobStore& store, const ObjectName& object, const ten
   return Ok();
 }
 
-Status UploadModel(blob::BlobStore& store, const ObjectName& object, const tensor::Layout& layout, train::Model& model,
-                   session::TaskProgress& progress, ByteCount& bytes, std::stop_token stop) {
-  progress.Phase("upload", layout.total_bytes(), "bytes");
+namespace {
+
+// Elements of a slot out of the tensors that they lie in.
+void CopyTrained(const std::vector<tensor::SlotPiece>& pieces, train::Model& model, std::uint64_t offset, std::span<std::byte> out) {
+  const std::uint64_t end = offset + out.size();
+  for (const auto& piece : pieces) {
+    const std::uint64_t from = std::max(offset, piece.chunk_offset);
+    const std::uint64_t to = std::min(end, piece.chunk_offset + piece.bytes);
+    if (from >= to) continue;
+    std::memcpy(out.data() + (from - offset), model.ParameterBytes(piece.tensor).data() + piece.tensor_offset + (from - piece.chunk_offset),
+                to - from);
+  }
+}
+
+}  // namespace
+
+Status UploadModel(blob::BlobStore& store, const ObjectName& object, const ObjectName& base, const tensor::Layout& layout,
+                   train::Model& model, UpdateEncoder& encoder, session::TaskProgress& progress, ByteCount& bytes, std::stop_token stop) {
+  progress.Phase("upload", encoder.TotalBytes(), "bytes");
   blob::WriteOptions options;
   options.stop = stop;
   TRIBUTARY_ASSIGN(const auto writer, store.Write(options));
+  blob::ReadOptions reading;
+  reading.stop = stop;
+  auto needed = [&encoder, &layout, base, slot = std::uint64_t{0}]() mutable -> std::optional<blob::ChunkRef> {
+    while (slot < layout.slot_count() && !encoder.NeedsBase(slot)) ++slot;
+    if (slot == layout.slot_count()) return std::nullopt;
+    return blob::ChunkRef{base, slot++};
+  };
+  TRIBUTARY_ASSIGN(const auto reader, store.Read(std::move(needed), reading));
   std::uint64_t done = 0;
   for (std::uint64_t slot = 0; slot < layout.slot_count(); ++slot) {
     if (stop.stop_requested()) return MakeError(Code::kCancelled, "the upload was stopped");
-    const std::uint64_t size = layout.SlotBytes(slot);
+    const std::uint64_t size = encoder.ChunkBytes(slot);
     TRIBUTARY_ASSIGN(auto chunk, writer->Allocate(size));
-    for (const auto& piece : layout.Pieces(slot)) {
-      std::memcpy(chunk->payload().data() + piece.chunk_offset, model.ParameterBytes(piece.tensor).data() + piece.tensor_offset,
-                  piece.bytes);
+    std::optional<blob::Chunk> before;
+    if (encoder.NeedsBase(slot)) {
+      TRIBUTARY_ASSIGN(before, reader->Next());
+      if (!before || before->slot != slot || before->bytes.size() != layout.SlotBytes(slot)) {
+        return MakeError(Code::kProtocol, "slot {} of {} did not come as asked", slot, base.str());
+      }
+      bytes.Down(before->bytes.size());
     }
+    const auto pieces = layout.Pieces(slot);
+    const std::uint64_t width = tensor::ElementBytes(layout.Place(slot).dtype);
+    const auto trained = [&](std::uint64_t first, std::span<std::byte> native) { CopyTrained(pieces, model, first * width, native); };
+    TRIBUTARY_TRY(encoder.Encode(slot, trained, before ? before->bytes : std::span<const std::byte>(), chunk->payload()));
     TRIBUTARY_TRY(writer->Put(object, slot, std::move(chunk)));
     bytes.Up(size);
     progress.Done(done += size);
   }
-  return writer->Flush();
+  TRIBUTARY_TRY(writer->Flush());
+  return encoder.Complete();
 }
 
 }  // namespace tributary::trainer

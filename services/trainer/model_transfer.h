@@ -4,6 +4,7 @@
 #pragma once
 
 #include "services/trainer/task_support.h"
+#include "services/trainer/update_encoder.h"
 
 namespace tributary::trainer {
 
@@ -13,8 +14,8 @@ Status CheckTensors(const std::vector<tensor::TensorSpec>& tensors, const train:
 Status DownloadModel(blob::BlobStore& store, const ObjectName& object, const tensor::Layout& layout, train::Model& model,
                      session::TaskProgress& progress, ByteCount& bytes, std::stop_token stop);
 
-// Writes every slot of an open object.
-Status UploadModel(blob::BlobStore& store, const ObjectName& object, const tensor::Layout& layout, train::Model& model,
-                   session::TaskProgress& progress, ByteCount& bytes, std::stop_token stop);
+// Writes every slot of an open object as the encoder makes it. `base` is read again, slot by slot, where the encoder needs it.
+Status UploadModel(blob::BlobStore& store, const ObjectName& object, const ObjectName& base, const tensor::Layout& layout,
+                   train::Model& model, UpdateEncoder& encoder, session::TaskProgress& progress, ByteCount& bytes, std::stop_token stop);
 
 }  // namespace tributary::trainer

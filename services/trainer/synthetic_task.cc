@@ -4,6 +4,8 @@
 #include <type_traits>
 #include <utility>
 
+#include "services/trainer/update_encoder.h"
+
 namespace tributary::trainer {
 namespace {
 
@@ -43,8 +45,8 @@ void AddConstant(DType dtype, float constant, std::span<const std::byte> in, std
   }
 }
 
-Result<session::TaskResult> TrainSynthetic(blob::BlobStore& store, const session::TaskContext& context, const job::Job& job,
-                                          ByteCount& bytes) {
+Result<session::TaskResult> TrainSynthetic(blob::BlobStore& store, const session::TaskContext& context, const job::Job& job, const Identity& identity,
+                                           ByteCount& bytes) {
   const wire::TaskSpec& task = context.spec;
   TRIBUTARY_ASSIGN(const auto base, ObjectName::Parse(task.base));
   TRIBUTARY_ASSIGN(const auto output, ObjectName::Parse(task.output));
@@ -60,12 +62,17 @@ Result<session::TaskResult> TrainSynthetic(blob::BlobStore& store, const session
   update.base_digest = task.base_digest;
   // Equal chunks stay equal when each gets the same number added.
   update.repetitive = spec.repetitive;
+  TRIBUTARY_ASSIGN(const auto encoder, UpdateEncoder::Open(layout, context, job, identity));
+  encoder->Describe(update);
   TRIBUTARY_ASSIGN(const auto created, store.Create(output, update, /*replace=*/true));
   context.progress.Metric("samples", static_cast<double>(update.sample_count));  // the update is open: it may be averaged as it comes
-  context.progress.Phase("train", layout.total_bytes(), "bytes");
+  context.progress.Phase("train", encoder->TotalBytes(), "bytes");
   if (!created.sealed) {
     // A run that was killed left slots of the same bytes: only the others are made.
-    TRIBUTARY_ASSIGN(const auto missing, store.Missing(output, layout.all_slots(), 0));
+    std::vector<tensor::SlotRange> missing{layout.all_slots()};
+    if (encoder->MayResume()) {
+      TRIBUTARY_ASSIGN(missing, store.Missing(output, layout.all_slots(), 0));
+    }
     blob::ReadOptions reading;
     reading.stop = context.stop;
     blob::WriteOptions writing;
@@ -91,18 +98,24 @@ Result<session::TaskResult> TrainSynthetic(blob::BlobStore& store, const session
                          chunk->bytes.size(), place.native_bytes());
       }
       bytes.Down(chunk->bytes.size());
-      TRIBUTARY_ASSIGN(auto out, writer->Allocate(chunk->bytes.size()));
-      AddConstant(place.dtype, constant, chunk->bytes, out->payload());
+      const std::uint64_t size = encoder->ChunkBytes(chunk->slot);
+      TRIBUTARY_ASSIGN(auto out, writer->Allocate(size));
+      const auto trained = [&](std::uint64_t first, std::span<std::byte> native) {
+        AddConstant(place.dtype, constant, chunk->bytes.subspan(first * tensor::ElementBytes(place.dtype), native.size()), native);
+      };
+      TRIBUTARY_TRY(encoder->Encode(chunk->slot, trained, chunk->bytes, out->payload()));
       TRIBUTARY_TRY(writer->Put(output, chunk->slot, std::move(out)));
-      bytes.Up(chunk->bytes.size());
+      bytes.Up(size);
       context.progress.Done(bytes.up());
     }
     TRIBUTARY_TRY(writer->Flush());
+    TRIBUTARY_TRY(encoder->Complete());
   }
   context.progress.Phase("seal", 0, "");
   session::TaskResult result;
   TRIBUTARY_ASSIGN(result.digest, store.Seal(output, 0, /*durable=*/false));
   result.slots = layout.slot_count();
+  encoder->AddMetrics(result.metrics);
   result.metrics["samples"] = static_cast<double>(update.sample_count);
   return result;
 }

@@ -11,7 +11,7 @@ namespace tributary::trainer {
 
 // The seat's constant is job::SyntheticConstant(job.train, task.ordinal).
 Result<session::TaskResult> TrainSynthetic(blob::BlobStore& store, const session::TaskContext& context, const job::Job& job,
-                                           ByteCount& bytes);
+                                           const Identity& identity, ByteCount& bytes);
 
 // out[i] = in[i] + constant; both of one dtype and size.
 void AddConstant(tensor::DType dtype, float constant, std::span<const std::byte> in, std::span<std::byte> out);

@@ -29,7 +29,7 @@ Result<TaskResult> TrainerTasks::Dispatch(blob::BlobStore& store, const TaskCont
       if (job.synthetic()) break;
       return models_.Init(store, context, job, bytes);
     case wire::TaskKind::kTrain:
-      if (job.synthetic()) return TrainSynthetic(store, context, job, bytes);
+      if (job.synthetic()) return TrainSynthetic(store, context, job, identity_, bytes);
       return models_.Train(store, context, job, bytes);
     case wire::TaskKind::kValidate:
       if (job.synthetic()) return TaskResult{};  // there is nothing to measure

@@ -43,12 +43,14 @@ class RelayingRunner final : public session::TaskRunner {
 struct TrainerService::Impl {
   explicit Impl(const TrainerSpec& spec)
       : host({spec.coordinator, spec.blob_store, spec.instance, spec.memory_budget, spec.metrics_address}),
-        tasks(spec.identity, [this](const session::TaskContext& task) { return host.OpenStore(task); },
+        identity(spec.identity),
+        tasks(identity, [this](const session::TaskContext& task) { return host.OpenStore(task); },
               spec.load_module ? spec.load_module : LoadModule([] { return train::LoadTrainModule(); })),
         metered(tasks, host.registry(), {wire::TaskKind::kInit, wire::TaskKind::kTrain, wire::TaskKind::kValidate}),
         relaying(metered, host.pool(), spec.metrics_address == "off") {}
 
   worker::WorkerHost host;
+  const Identity identity;  // the caller's spec need not outlive Start
   TrainerTasks tasks;
   session::MeteredRunner metered;
   RelayingRunner relaying;
@@ -69,7 +71,10 @@ Result<std::unique_ptr<TrainerService>> TrainerService::Start(const TrainerSpec&
   hello.ordinal = spec.ordinal;
   hello.version = config::Version();
   for (const auto& [name, path] : spec.identity.data) hello.data.push_back(name);
-  hello.encodings = {static_cast<std::uint32_t>(tensor::Encoding::kNative)};
+  for (const auto encoding : {tensor::Encoding::kNative, tensor::Encoding::kF16, tensor::Encoding::kBF16, tensor::Encoding::kInt8,
+                              tensor::Encoding::kNf4}) {
+    hello.encodings.push_back(static_cast<std::uint32_t>(encoding));
+  }
   TRIBUTARY_TRY(service->impl_->host.Begin(hello, service->impl_->relaying));
   log::Info("trainer {} of site {} works for the coordinator at {}", spec.instance, site.str(), spec.coordinator);
   return service;

@@ -1,0 +1,230 @@
+// Whole federations in one process, two real trainers each, for every encoding of updates: the model is the mean that it should be, within
+// the bound that docs/encodings.md gives, and updates take the bytes that it gives.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+#include <thread>
+
+#include "libs/base/testing/temp_directory.h"
+#include "services/aggregator/aggregator.h"
+#include "services/aggregator/synthetic.h"
+#include "services/blob-store/blob_store_service.h"
+#include "services/coordinator/coordinator_service.h"
+#include "services/trainer/trainer.h"
+#include "tributary/blob_client/remote_store.h"
+#include "tributary/encoding/encoding.h"
+#include "tributary/transport/frame_client.h"
+
+namespace tributary {
+namespace {
+
+using tensor::DType;
+using tensor::Encoding;
+
+constexpr std::uint64_t kElements = 100'000;
+constexpr std::uint32_t kRounds = 2;
+constexpr std::uint64_t kBudget = 16u << 20;
+
+struct Case {
+  Encoding encoding;
+  bool delta;
+  bool error_feedback;
+};
+
+// What one encoding may be off, of numbers of at most `largest`.
+double Bound(Encoding encoding, double largest) {
+  switch (encoding) {
+    case Encoding::kF16: return 0x1p-11 * largest + 0x1p-25;
+    case Encoding::kBF16: return 0x1p-8 * largest;
+    case Encoding::kInt8: return largest * (1.0 / 254 + 0x1p-22);
+    case Encoding::kNf4: return 0.152 * largest;
+    default: return 0;
+  }
+}
+
+class EncodedFederation : public testing::TestWithParam<Case> {
+ protected:
+  void SetUp() override {
+    service::BlobStoreService::Spec store;
+    store.listen = "tcp://127.0.0.1:0";
+    store.directory = directory_.path() / "blobs";
+    store.memory_budget = kBudget;
+    auto blobs = service::BlobStoreService::Start(store);
+    ASSERT_TRUE(blobs.ok()) << blobs.error().message();
+    blob_store_ = std::move(*blobs);
+    service::CoordinatorService::Spec coordinator;
+    coordinator.listen = "tcp://127.0.0.1:0";
+    coordinator.state_dir = directory_.File("coordinator");
+    coordinator.blob_stores = {blob_store_->endpoint()};
+    auto begun = service::CoordinatorService::Start(coordinator);
+    ASSERT_TRUE(begun.ok()) << begun.error().message();
+    coordinator_ = std::move(*begun);
+    aggregator::AggregatorSpec aggregator;
+    aggregator.coordinator = coordinator_->endpoint();
+    aggregator.instance = "aggregator-0";
+    aggregator.memory_budget = kBudget;
+    auto aggregates = aggregator::AggregatorService::Start(aggregator);
+    ASSERT_TRUE(aggregates.ok());
+    aggregator_ = std::move(*aggregates);
+    transport::ClientOptions options;
+    options.endpoint = coordinator_->endpoint();
+    auto client = transport::FrameClient::Connect(context_, options);
+    ASSERT_TRUE(client.ok());
+    client_ = std::move(*client);
+  }
+
+  void AddTrainer(std::int64_t ordinal) {
+    trainer::TrainerSpec spec;
+    spec.coordinator = coordinator_->endpoint();
+    spec.instance = fmt::format("trainer-{}", ordinal);
+    spec.ordinal = ordinal;
+    spec.memory_budget = kBudget;
+    spec.identity.work_dir = directory_.File(spec.instance);
+    auto trainer = trainer::TrainerService::Start(spec);
+    ASSERT_TRUE(trainer.ok()) << trainer.error().message();
+    trainers_.push_back(std::move(*trainer));
+  }
+
+  template <class Reply, class Request>
+  Reply Call(const Request& request) {
+    const std::uint64_t id = ++next_id_;
+    EXPECT_TRUE(client_->Send(transport::MakeFrame(id, request)).ok());
+    for (;;) {
+      auto received = client_->Receive(Duration(10'000));
+      if (!received.ok() || received->event != transport::Event::kFrame) {
+        ADD_FAILURE() << "the coordinator does not answer";
+        return Reply{};
+      }
+      if (received->frame.view().id != id) continue;
+      auto reply = wire::Expect<Reply>(received->frame.view());
+      EXPECT_TRUE(reply.ok()) << (reply.ok() ? "" : reply.error().message());
+      return reply.ok() ? *reply : Reply{};
+    }
+  }
+
+  void Submit(const Case& c) {
+    wire::Submit submit;
+    submit.name = "job";
+    submit.text = fmt::format(
+        "name: job\nrounds: {}\nparticipants: {{min: 2, quorum: 2, round_deadline: 1m}}\ntasks: [train]\n"
+        "model: {{family: synthetic, bytes: {}, tensors: 3, dtype: f32, fill: random, seed: 5}}\n"
+        "data: {{name: none, format: synthetic, partition: {{count: 2}}}}\nstrategy: {{weights: samples}}\n"
+        "transfer: {{chunk_bytes: 64KiB, encoding: {}, delta: {}, error_feedback: {}}}\ncheckpoint: {{every: 1, keep: 3}}\n",
+        kRounds, kElements * 4, tensor::EncodingName(c.encoding), c.delta, c.error_feedback);
+    EXPECT_EQ(Call<wire::Submitted>(submit).job, "job");
+  }
+
+  wire::JobStatus Status() {
+    wire::GetStatus request;
+    request.job = "job";
+    return Call<wire::JobStatus>(request);
+  }
+  template <class Condition>
+  wire::JobStatus WaitFor(Condition condition) {
+    for (;;) {
+      auto status = Status();
+      if (condition(status) || HasFailure()) return status;
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+  }
+
+  // Models before the first round are not kept: it is made again.
+  static std::vector<float> FirstModel() {
+    job::SyntheticModel model;
+    model.bytes = kElements * 4;
+    model.tensors = 3;
+    const auto layout = job::SyntheticLayout(model, 64_KiB);
+    EXPECT_TRUE(layout.ok());
+    std::vector<float> values(kElements);
+    for (std::uint64_t slot = 0; slot < layout->slot_count(); ++slot) {
+      const auto place = layout->Place(slot);
+      aggregator::FillSynthetic(model, 5, place, std::as_writable_bytes(std::span(values).subspan(place.first_element, place.elements)));
+    }
+    return values;
+  }
+
+  std::vector<float> ReadModel(const std::string& name) {
+    memory::Pool pool(kBudget);
+    blob_client::RemoteOptions remote;
+    remote.endpoint = blob_store_->endpoint();
+    remote.instance = "test";
+    auto context = std::make_shared<transport::Context>();
+    auto store = blob_client::ConnectStore(context, pool, remote);
+    EXPECT_TRUE(store.ok());
+    const auto object = ObjectName::Trusted(name);
+    const auto info = (*store)->Stat(object);
+    EXPECT_TRUE(info.ok()) << name << ": " << info.error().message();
+    if (!info.ok()) return {};
+    auto reader = (*store)->Read(blob::SlotsOf(object, {0, info->slots}), {});
+    std::vector<float> values;
+    for (;;) {
+      auto chunk = (*reader)->Next();
+      EXPECT_TRUE(chunk.ok());
+      if (!chunk.ok() || !chunk->has_value()) return values;
+      const std::size_t at = values.size();
+      values.resize(at + (*chunk)->bytes.size() / 4);
+      std::memcpy(values.data() + at, (*chunk)->bytes.data(), (*chunk)->bytes.size());
+    }
+  }
+
+  const TempDirectory directory_;
+  std::shared_ptr<transport::Context> context_ = std::make_shared<transport::Context>();
+  std::unique_ptr<service::BlobStoreService> blob_store_;
+  std::unique_ptr<service::CoordinatorService> coordinator_;
+  std::unique_ptr<aggregator::AggregatorService> aggregator_;
+  std::vector<std::unique_ptr<trainer::TrainerService>> trainers_;
+  std::unique_ptr<transport::FrameClient> client_;
+  std::uint64_t next_id_ = 0;
+};
+
+TEST_P(EncodedFederation, TheMeanIsWithinTheBoundAndUpdatesAreSmall) {
+  const Case c = GetParam();
+  AddTrainer(0);
+  AddTrainer(1);
+  Submit(c);
+  const auto status = WaitFor([](const wire::JobStatus& s) { return s.state != "queued" && s.state != "running"; });
+  ASSERT_EQ(status.state, "completed") << status.message;
+  ASSERT_EQ(status.finished.size(), kRounds);
+
+  // Seats add 1 and 2 to every element and weigh 1 and 2 samples: 5/3 a round.
+  auto before = FirstModel();
+  for (std::uint32_t round = 1; round <= kRounds; ++round) {
+    const auto& told = status.finished[round - 1];
+    const std::uint64_t bytes = encoding::EncodedBytes(DType::kF32, c.encoding, kElements);
+    EXPECT_EQ(told.bytes_up, 2 * bytes) << "round " << round;
+    EXPECT_EQ(told.metrics.contains("encoding_error"), c.encoding != Encoding::kNative);
+    const auto model = ReadModel(fmt::format("jobs/job/models/{}", round));
+    ASSERT_EQ(model.size(), kElements);
+    // Of what is encoded, weights or differences; with error feedback a residual more.
+    double largest = 0;
+    for (const float x : before) largest = std::max(largest, c.delta ? 2.0 : std::abs(static_cast<double>(x)) + 2);
+    if (c.error_feedback) largest += Bound(c.encoding, largest);
+    const double bound = Bound(c.encoding, largest) * (c.error_feedback ? 2 : 1) + 1e-5;
+    double worst = 0;
+    for (std::uint64_t i = 0; i < kElements; ++i) {
+      worst = std::max(worst, std::abs(static_cast<double>(model[i]) - (static_cast<double>(before[i]) + 5.0 / 3)));
+    }
+    EXPECT_LE(worst, bound) << "round " << round;
+    if (c.delta) {
+      EXPECT_LE(worst, 1e-5) << "equal differences are encoded all but exactly";
+    }
+    before = model;
+  }
+  trainers_.clear();
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Each, EncodedFederation,
+    testing::Values(Case{Encoding::kNative, false, false}, Case{Encoding::kF16, false, false}, Case{Encoding::kBF16, false, false},
+                    Case{Encoding::kInt8, false, false}, Case{Encoding::kNf4, false, false}, Case{Encoding::kInt8, true, true},
+                    Case{Encoding::kNf4, true, true}, Case{Encoding::kNf4, false, true}),
+    [](const auto& info) {
+      return std::string(tensor::EncodingName(info.param.encoding)) + (info.param.delta ? "_delta" : "") +
+             (info.param.error_feedback ? "_feedback" : "");
+    });
+
+}  // namespace
+}  // namespace tributary
