@@ -14,5 +14,8 @@ int ExportCommand(int argc, char** argv);
 int PutCommand(int argc, char** argv);
 int GetCommand(int argc, char** argv);
 int GenerateCommand(int argc, char** argv);
+int BenchAggregateCommand(int argc, char** argv);
+int BenchTransferCommand(int argc, char** argv);
+int BenchRoundCommand(int argc, char** argv);
 
 }  // namespace tributary::cli

@@ -29,16 +29,19 @@ constexpr Command kCommands[] = {
     {"put", tributary::cli::PutCommand, "stream a file or a directory into a blob-store"},
     {"get", tributary::cli::GetCommand, "stream one out of it"},
     {"generate", tributary::cli::GenerateCommand, "let a model write text"},
+    {"bench transfer", tributary::cli::BenchTransferCommand, "how fast an object goes into a blob-store and out, against bare sockets"},
+    {"bench aggregate", tributary::cli::BenchAggregateCommand, "how fast updates in memory are averaged, against reading them"},
+    {"bench round", tributary::cli::BenchRoundCommand, "how long a whole job takes, against what its bytes cost at least"},
     {"ping", tributary::cli::PingCommand, "ask an endpoint who it is"},
 };
 
 // Names that later releases give a meaning to: whoever types one has not mistyped another.
-constexpr std::string_view kLater[] = {"bench", "keygen", "logs", "model import", "report", "resume", "train"};
+constexpr std::string_view kLater[] = {"bench memory", "keygen", "logs", "model import", "report", "resume", "train"};
 
 void PrintHelp() {
   fmt::print("tributary {}: federated learning for models larger than memory\n\n", tributary::config::Version());
   fmt::print("usage: tributary COMMAND [words]    tributary COMMAND --help\n\n");
-  for (const Command& command : kCommands) fmt::print("  {:<14}{}\n", command.words, command.help);
+  for (const Command& command : kCommands) fmt::print("  {:<17}{}\n", command.words, command.help);
   fmt::print("\nexit codes: 0 done; 1 failed, the last line on stderr says why and what to do; 2 usage\n");
 }
 
