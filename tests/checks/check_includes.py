@@ -19,7 +19,7 @@ THIRD_PARTY = [
     (r'yaml-cpp/', 'job'),
     (r'boost/', 'config'),
     (r'prometheus/|civetweb|CivetServer', 'metrics'),
-    (r'openssl/|xxhash', 'digest'),
+    (r'openssl/|xxh', 'digest'),
     (r'pcre2', 'text'),
     (r'nlohmann/', 'json'),
     (r'spdlog/', 'base'),

@@ -7,12 +7,16 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
+#include <string_view>
 #include <utility>
 
 #include "tributary/memory/process_memory.h"
 
 namespace tributary::cli {
 namespace {
+
+constexpr std::string_view kTold = "told ";
 
 void WriteLine(int fd, const std::string& text) {
   const std::string line = text + "\n";
@@ -25,7 +29,7 @@ void WriteLine(int fd, const std::string& text) {
 }
 
 [[noreturn]] void RunChild(int fd, const Forked::Work& work) {
-  const auto result = work([fd](const std::string& line) { WriteLine(fd, line); });
+  const auto result = work([fd](const std::string& line) { WriteLine(fd, std::string(kTold) + line); });
   Json answer;
   if (result.ok()) {
     answer["value"] = *result;
@@ -94,18 +98,25 @@ Result<std::string> Forked::ReadLine() {
   }
 }
 
-Result<std::string> Forked::Told() { return ReadLine(); }
+Result<Json> Forked::Answer(const std::string& line) const {
+  TRIBUTARY_ASSIGN(const Json answer, ParseJson(line, name_));
+  if (!answer.contains("error")) return answer.value("value", Json());
+  TRIBUTARY_ASSIGN(const std::int64_t code, GetInt(answer, "code", name_));
+  TRIBUTARY_ASSIGN(const std::string message, GetString(answer, "error", name_));
+  return Error(CodeFromInt(static_cast<int>(code)), message).Wrap(name_);
+}
+
+Result<std::string> Forked::Told() {
+  TRIBUTARY_ASSIGN(std::string line, ReadLine());
+  if (line.starts_with(kTold)) return line.substr(kTold.size());
+  TRIBUTARY_TRY(Answer(line).status());
+  return MakeError(Code::kInternal, "the {} ended without a word", name_);
+}
 
 Result<ForkedOutcome> Forked::Finish() {
   TRIBUTARY_ASSIGN(const std::string line, ReadLine());
-  TRIBUTARY_ASSIGN(const Json answer, ParseJson(line, name_));
-  if (answer.contains("error")) {
-    TRIBUTARY_ASSIGN(const std::int64_t code, GetInt(answer, "code", name_));
-    TRIBUTARY_ASSIGN(const std::string message, GetString(answer, "error", name_));
-    return Error(CodeFromInt(static_cast<int>(code)), message).Wrap(name_);
-  }
   ForkedOutcome outcome;
-  outcome.value = answer.value("value", Json());
+  TRIBUTARY_ASSIGN(outcome.value, Answer(line));
   TRIBUTARY_ASSIGN(const auto memory, memory::ReadProcessMemory(pid_));
   outcome.peak_rss_bytes = memory.rss_peak;
   TRIBUTARY_ASSIGN(outcome.cpu_seconds, memory::ReadCpuSeconds(pid_));

@@ -42,6 +42,8 @@ class Forked {
  private:
   Forked(std::string name, pid_t pid, int pipe) : name_(std::move(name)), pid_(pid), pipe_(pipe) {}
   Result<std::string> ReadLine();
+  // What a line of the result says.
+  Result<Json> Answer(const std::string& line) const;
   void Kill();
 
   std::string name_;
