@@ -20,6 +20,7 @@
 #include "services/cli/commands.h"
 #include "services/cli/process.h"
 #include "tributary/base/random.h"
+#include "tributary/blob/store.h"
 #include "tributary/blob_client/remote_store.h"
 #include "tributary/config/options.h"
 #include "tributary/config/service.h"

@@ -1,0 +1,112 @@
+// The benchmarks at sizes that need no time: what they write, and what they refuse. How fast anything is stays untested here.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/e2e/support.h"
+
+namespace tributary::e2e {
+namespace {
+
+using std::chrono::seconds;
+using testing::AllOf;
+using testing::HasSubstr;
+
+class Bench : public testing::Test {
+ protected:
+  Outcome Run(std::vector<std::string> words) {
+    words.insert(words.begin(), {Binary("tributary"), "bench"});
+    words.insert(words.end(), {"--json", json_, "--scratch", dir_.path().string()});
+    return RunProgram(std::move(words), dir_, seconds(110));
+  }
+  Json Result() const {
+    auto json = ReadJsonFile(json_);
+    EXPECT_TRUE(json.ok()) << json.error().message();
+    return json.ok() ? *json : Json::object();
+  }
+  // A number above zero at a path like "/baseline/bytes_per_second".
+  void ExpectPositive(const Json& json, const std::string& path) const {
+    const Json::json_pointer pointer(path);
+    ASSERT_TRUE(json.contains(pointer)) << path << " is missing in " << json.dump(1);
+    ASSERT_TRUE(json.at(pointer).is_number()) << path;
+    EXPECT_GT(json.at(pointer).get<double>(), 0) << path;
+  }
+  bool ScratchIsLeft() const {
+    for (const auto& entry : std::filesystem::directory_iterator(dir_.path())) {
+      if (entry.path().filename().string().starts_with("tributary-bench-")) return true;
+    }
+    return false;
+  }
+  const TempDirectory dir_;
+  const std::string json_ = dir_.File("bench.json");
+};
+
+TEST_F(Bench, AggregateTellsItsRateAndThatOfReading) {
+  for (const char* dtype : {"f32", "f16", "bf16"}) {
+    const Outcome outcome = Run({"aggregate", "--clients", "3", "--bytes", "1MiB", "--dtype", dtype, "--chunk-bytes", "64KiB", "--repeats", "1"});
+    ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+    const Json json = Result();
+    for (const char* key : {"/seconds", "/bytes_per_second", "/read_bytes_per_second", "/ratio"}) ExpectPositive(json, key);
+    EXPECT_EQ(json.value("clients", 0), 3);
+    EXPECT_EQ(json.value("bytes", 0), 1 << 20);
+    EXPECT_EQ(json.value("dtype", ""), dtype);
+    EXPECT_THAT(outcome.out, HasSubstr("GB/s"));
+  }
+}
+
+TEST_F(Bench, TransferTellsBothDirectionsAndThePeakOfEachProcess) {
+  const Outcome outcome = Run({"transfer", "--bytes", "8MiB", "--repeats", "2", "--memory-budget", "16MiB"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const Json json = Result();
+  EXPECT_EQ(json.value("bytes", 0), 8 << 20);
+  EXPECT_EQ(json.value("chunk_bytes", 0), 1 << 20);
+  for (const char* key : {"/baseline/bytes_per_second", "/baseline/hashed_bytes_per_second", "/modes/stream/put_bytes_per_second",
+                          "/modes/stream/get_bytes_per_second", "/modes/stream/seconds", "/modes/stream/peak_rss_bytes/blob-store",
+                          "/modes/stream/peak_rss_bytes/client"}) {
+    ExpectPositive(json, key);
+  }
+  EXPECT_THAT(outcome.out, AllOf(HasSubstr("bare"), HasSubstr("stream")));
+  EXPECT_FALSE(ScratchIsLeft());
+}
+
+TEST_F(Bench, RoundTellsTheJobsTimeItsFloorAndThePeakOfEachService) {
+  const Outcome outcome = Run({"round", "--bytes", "4MiB", "--trainers", "2", "--rounds", "2"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const Json json = Result();
+  EXPECT_EQ(json.value("bytes", 0), 4 << 20);
+  EXPECT_EQ(json.value("trainers", 0), 2);
+  EXPECT_EQ(json.value("rounds", 0), 2);
+  for (const char* key : {"/seconds", "/floor_seconds", "/floor/cpu_seconds", "/floor/disk_seconds", "/peak_rss_bytes/coordinator",
+                          "/peak_rss_bytes/blob-store", "/peak_rss_bytes/aggregator", "/peak_rss_bytes/trainer"}) {
+    ExpectPositive(json, key);
+  }
+  EXPECT_FALSE(ScratchIsLeft());
+}
+
+TEST_F(Bench, WrongWordsAreAUsageErrorThatNamesThem) {
+  struct {
+    std::vector<std::string> words;
+    const char* named;
+  } const cases[] = {
+      {{"aggregate", "--dtype", "f64"}, "f64"},        {{"aggregate", "--clients", "0"}, "clients"},
+      {{"aggregate", "--bytes", "many"}, "many"},      {{"transfer", "--chunk-bytes", "8MiB"}, "chunk-bytes"},
+      {{"transfer", "--repeats", "0"}, "repeats"},     {{"transfer", "--color"}, "color"},
+      {{"round", "--trainers", "0"}, "trainers"},      {{"round", "--memory-budget", "1KiB"}, "memory-budget"},
+  };
+  for (const auto& c : cases) {
+    const Outcome outcome = Run(c.words);
+    EXPECT_EQ(outcome.exit_code, 2) << c.named;
+    EXPECT_THAT(outcome.LastErrorLine(), HasSubstr(c.named));
+  }
+  EXPECT_EQ(RunProgram({Binary("tributary"), "bench"}, dir_).exit_code, 2);
+  EXPECT_EQ(RunProgram({Binary("tributary"), "bench", "speed"}, dir_).exit_code, 2);
+}
+
+TEST_F(Bench, AScratchDirectoryThatIsNotThereIsNamed) {
+  const Outcome outcome =
+      RunProgram({Binary("tributary"), "bench", "transfer", "--bytes", "1MiB", "--scratch", dir_.File("nowhere")}, dir_);
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_THAT(outcome.LastErrorLine(), AllOf(HasSubstr("nowhere"), HasSubstr("--scratch")));
+}
+
+}  // namespace
+}  // namespace tributary::e2e
