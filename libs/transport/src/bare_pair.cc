@@ -1,5 +1,7 @@
 #include "tributary/transport/bare_pair.h"
 
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <chrono>
 #include <vector>
@@ -14,7 +16,7 @@ constexpr int kPatienceMs = 30'000;
 class Ring {
  public:
   explicit Ring(const BarePair& pair) : bytes_(pair.message_bytes) {
-    const std::size_t count = std::max<std::size_t>(1, pair.ring_bytes / bytes_);
+    const std::size_t count = std::min<std::size_t>(std::max<std::size_t>(1, pair.ring_bytes / bytes_), pair.messages);
     // Written to, so that no page is faulted in while time counts.
     for (std::size_t i = 0; i < count; ++i) buffers_.emplace_back(bytes_, std::byte(i + 1));
   }
@@ -27,6 +29,24 @@ class Ring {
   const std::size_t bytes_;
   std::vector<std::vector<std::byte>> buffers_;
   std::size_t next_ = 0;
+};
+
+double CpuSeconds() {
+  rusage use{};
+  getrusage(RUSAGE_SELF, &use);
+  const auto seconds = [](const timeval& time) { return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6; };
+  return seconds(use.ru_utime) + seconds(use.ru_stime);
+}
+
+class Meter {
+ public:
+  BareRun Read() const {
+    return {std::chrono::duration<double>(std::chrono::steady_clock::now() - begun_).count(), CpuSeconds() - cpu_};
+  }
+
+ private:
+  const std::chrono::steady_clock::time_point begun_ = std::chrono::steady_clock::now();
+  const double cpu_ = CpuSeconds();
 };
 
 void SetUp(zmq::socket_t& socket, const BarePair& pair) {
@@ -45,10 +65,11 @@ std::span<const std::byte> BytesOf(const zmq::message_t& message) {
   return {static_cast<const std::byte*>(message.data()), message.size()};
 }
 
-Status ServeOne(zmq::socket_t& socket, const BarePair& pair, Ring& ring, const OnBareMessage& on_message) {
+Result<BareRun> ServeOne(zmq::socket_t& socket, const BarePair& pair, Ring& ring, const OnBareMessage& on_message) {
   zmq::message_t peer;
   zmq::message_t message;
   if (!Receive(socket, peer) || !Receive(socket, message)) return NoProgress();
+  const Meter meter;
   const std::string id = peer.to_string();
   const auto send = [&](zmq::message_t body) {
     return socket.send(zmq::message_t(id.data(), id.size()), zmq::send_flags::sndmore).has_value() &&
@@ -62,16 +83,16 @@ Status ServeOne(zmq::socket_t& socket, const BarePair& pair, Ring& ring, const O
       on_message(BytesOf(message));
     }
   }
-  // Asked for by the sender, or told to it: that everything has been taken.
-  if (pair.router_sends) return Receive(socket, peer) && Receive(socket, message) ? Ok() : Status(NoProgress());
-  if (!send(zmq::message_t())) return NoProgress();
-  return Receive(socket, peer) && Receive(socket, message) ? Ok() : Status(NoProgress());
+  if (!pair.router_sends && !send(zmq::message_t())) return NoProgress();
+  // The farewell: everything has been taken.
+  if (!Receive(socket, peer) || !Receive(socket, message)) return NoProgress();
+  return meter.Read();
 }
 
 }  // namespace
 
-Status RunBareRouter(const std::string& endpoint, const BarePair& pair, const std::function<void(const std::string&)>& bound,
-                     const OnBareMessage& on_message) {
+Result<BareRun> RunBareRouter(const std::string& endpoint, const BarePair& pair,
+                              const std::function<void(const std::string&)>& bound, const OnBareMessage& on_message) {
   try {
     Ring ring(pair.router_sends ? pair : BarePair{false, 1, 1, 1, 1});
     zmq::context_t context;
@@ -86,14 +107,14 @@ Status RunBareRouter(const std::string& endpoint, const BarePair& pair, const st
   }
 }
 
-Result<double> RunBareDealer(const std::string& endpoint, const BarePair& pair, const OnBareMessage& on_message) {
+Result<BareRun> RunBareDealer(const std::string& endpoint, const BarePair& pair, const OnBareMessage& on_message) {
   try {
     Ring ring(pair.router_sends ? BarePair{false, 1, 1, 1, 1} : pair);
     zmq::context_t context;
     zmq::socket_t socket(context, zmq::socket_type::dealer);
     SetUp(socket, pair);
     socket.connect(endpoint);
-    const auto begun = std::chrono::steady_clock::now();
+    const Meter meter;
     if (!socket.send(zmq::message_t(), zmq::send_flags::none)) return NoProgress();
     zmq::message_t message;
     for (std::uint64_t i = 0; i < pair.messages; ++i) {
@@ -105,11 +126,11 @@ Result<double> RunBareDealer(const std::string& endpoint, const BarePair& pair, 
       }
     }
     if (!pair.router_sends && !Receive(socket, message)) return NoProgress();
-    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
+    const BareRun run = meter.Read();
     // A farewell, so that neither closes before the other has everything; it must be on its way when this socket closes.
     socket.set(zmq::sockopt::linger, kPatienceMs);
     if (!socket.send(zmq::message_t(), zmq::send_flags::none)) return NoProgress();
-    return seconds;
+    return run;
   } catch (const zmq::error_t& e) {
     return MakeError(Code::kInvalidArgument, "the bare DEALER to {}: {}", endpoint, e.what());
   }

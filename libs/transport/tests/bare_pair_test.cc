@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <future>
+#include <optional>
 #include <thread>
 
 namespace tributary::transport {
@@ -22,15 +23,16 @@ struct Taken {
 
 void RunBoth(const BarePair& pair, Taken* at_router, Taken* at_dealer) {
   std::promise<std::string> endpoint;
-  Status served = Ok();
+  std::optional<Result<BareRun>> served;
   std::thread router([&] {
     served = RunBareRouter("tcp://127.0.0.1:*", pair, [&](const std::string& bound) { endpoint.set_value(bound); }, at_router->Take());
   });
-  const auto seconds = RunBareDealer(endpoint.get_future().get(), pair, at_dealer->Take());
+  const auto dealt = RunBareDealer(endpoint.get_future().get(), pair, at_dealer->Take());
   router.join();
-  EXPECT_TRUE(served.ok()) << served.error().message();
-  ASSERT_TRUE(seconds.ok()) << seconds.error().message();
-  EXPECT_GT(*seconds, 0);
+  ASSERT_TRUE(served->ok()) << served->error().message();
+  ASSERT_TRUE(dealt.ok()) << dealt.error().message();
+  EXPECT_GT((*served)->seconds, 0);
+  EXPECT_GT(dealt->seconds, 0);
 }
 
 TEST(BarePair, TheDealersMessagesAllArrive) {
@@ -59,7 +61,7 @@ TEST(BarePair, TheRoutersMessagesAllArriveThoughTheMarkIsLow) {
 
 TEST(BarePair, AnEndpointThatIsNoneIsNamed) {
   const BarePair pair;
-  const Status served = RunBareRouter("nonsense", pair, [](const std::string&) {}, [](std::span<const std::byte>) {});
+  const auto served = RunBareRouter("nonsense", pair, [](const std::string&) {}, [](std::span<const std::byte>) {});
   ASSERT_FALSE(served.ok());
   EXPECT_EQ(served.error().code(), Code::kInvalidArgument);
   EXPECT_THAT(served.error().message(), testing::HasSubstr("nonsense"));

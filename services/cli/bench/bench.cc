@@ -1,7 +1,5 @@
 #include "services/cli/bench/bench.h"
 
-#include <sys/mman.h>
-#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -23,16 +21,6 @@ Result<Scratch> Scratch::Make(const std::string& parent) {
 Scratch::~Scratch() {
   std::error_code ignored;  // a scratch file more harms nobody
   if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
-}
-
-void WarmMemory(std::uint64_t bytes) {
-  struct sysinfo info {};
-  if (sysinfo(&info) != 0) return;
-  const std::uint64_t limit = std::uint64_t{info.freeram} * info.mem_unit / 2;
-  bytes = std::min(bytes, limit) / 4096 * 4096;
-  if (bytes == 0) return;
-  void* base = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-  if (base != MAP_FAILED) munmap(base, bytes);  // without it the measurement is slower, never wrong
 }
 
 std::string FormatRate(double bytes_per_second) { return fmt::format("{:.2f} GB/s", bytes_per_second / 1e9); }

@@ -46,11 +46,6 @@ class Scratch {
 
 inline double PerSecond(std::uint64_t bytes, double seconds) { return seconds > 0 ? static_cast<double>(bytes) / seconds : 0; }
 inline double Best(const std::vector<double>& rates) { return *std::max_element(rates.begin(), rates.end()); }
-
-// Touches as much memory as the next measurement needs, and gives it back. On a virtual machine whose host takes free memory away, a page
-// costs ten times as much the first time as later: a matter of the machine's, which would hide everything else. At most half of what is free.
-void WarmMemory(std::uint64_t bytes);
-
 std::string FormatRate(double bytes_per_second);  // "1.93 GB/s"
 
 // --json, --repeats and --scratch.

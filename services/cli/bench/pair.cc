@@ -13,18 +13,20 @@ Result<PairRun> RunPair(const std::string& endpoint, const transport::BarePair& 
   };
   TRIBUTARY_ASSIGN(auto router, Forked::Start("bare ROUTER", [&](const Forked::Tell& tell) -> Result<Json> {
     memory::TuneMalloc(64_MiB);
-    TRIBUTARY_TRY(transport::RunBareRouter(endpoint, pair, tell, take));
-    return Json();
+    TRIBUTARY_ASSIGN(const auto run, transport::RunBareRouter(endpoint, pair, tell, take));
+    return Json(run.cpu_seconds);
   }));
   TRIBUTARY_ASSIGN(const std::string bound, router.Told());
   TRIBUTARY_ASSIGN(auto dealer, Forked::Start("bare DEALER", [&](const Forked::Tell&) -> Result<Json> {
     memory::TuneMalloc(64_MiB);
-    TRIBUTARY_ASSIGN(const double seconds, transport::RunBareDealer(bound, pair, take));
-    return Json(seconds);
+    TRIBUTARY_ASSIGN(const auto run, transport::RunBareDealer(bound, pair, take));
+    return Json{{"seconds", run.seconds}, {"cpu", run.cpu_seconds}};
   }));
   TRIBUTARY_ASSIGN(const ForkedOutcome dealt, dealer.Finish());
   TRIBUTARY_ASSIGN(const ForkedOutcome routed, router.Finish());
-  return PairRun{PerSecond(pair.messages * pair.message_bytes, dealt.value.get<double>()), dealt.cpu_seconds + routed.cpu_seconds};
+  TRIBUTARY_ASSIGN(const double seconds, GetNumber(dealt.value, "seconds", "the bare DEALER's result"));
+  TRIBUTARY_ASSIGN(const double cpu, GetNumber(dealt.value, "cpu", "the bare DEALER's result"));
+  return PairRun{PerSecond(pair.messages * pair.message_bytes, seconds), cpu + routed.value.get<double>()};
 }
 
 }  // namespace tributary::cli

@@ -58,8 +58,6 @@ Result<JobTime> RunJobOnce(const Scratch& scratch, const Plan& plan) {
   spec.binary = binaries + "/tributary";
   spec.arguments = {"run", job, "--work-dir", work, "--no-progress", "--memory-budget", std::to_string(plan.memory_budget)};
   spec.log_path = scratch.File("run.log");
-  // As `tributary run` counts room on the disk: what the page cache may hold at a time.
-  WarmMemory(plan.bytes * (2 * plan.trainers + 3));
   const Stopwatch time;
   TRIBUTARY_ASSIGN(const pid_t pid, Spawn(spec));
   int status = 0;

@@ -251,7 +251,6 @@ Result<OrderedJson> Measure(const Plan& plan, const std::string& scratch_parent)
   for (std::uint64_t i = 0; i < plan.repeats; ++i) {
     TRIBUTARY_ASSIGN(const PairRun got, RunPair(anywhere, get_like, false));
     TRIBUTARY_ASSIGN(const PairRun put, RunPair(anywhere, put_like, true));
-    WarmMemory(plan.bytes + 2 * plan.memory_budget);
     TRIBUTARY_ASSIGN(ModeRun ours, RunStream(store, plan));
     bare_cpu = std::min(bare_cpu, got.cpu_seconds);
     hashed_cpu = std::min(hashed_cpu, put.cpu_seconds);
