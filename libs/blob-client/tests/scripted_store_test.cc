@@ -141,12 +141,12 @@ TEST_F(RemoteStoreTest, ASenderWaitsForCreditAndForAcknowledgementsEachForItsOwn
   options.ack_timeout = Duration(600'000);
   const Error without_credit = PutError(options);
   EXPECT_EQ(without_credit.code(), Code::kDeadline);
-  EXPECT_THAT(without_credit.message(), HasSubstr("acknowledged nothing for 100ms, slot 0 of object 'o'"));
+  EXPECT_THAT(without_credit.message(), HasSubstr("acknowledged nothing for 100 ms, slot 0 of object 'o'"));
   script_.credit = 1_MiB;
   std::swap(options.write_timeout, options.ack_timeout);
   const Error without_answer = PutError(options);
   EXPECT_EQ(without_answer.code(), Code::kDeadline);
-  EXPECT_THAT(without_answer.message(), HasSubstr("acknowledged nothing for 100ms"));
+  EXPECT_THAT(without_answer.message(), HasSubstr("acknowledged nothing for 100 ms"));
 }
 
 TEST_F(RemoteStoreTest, AListThatTakesLongIsWaitedForWhileTheStoreIsAlive) {

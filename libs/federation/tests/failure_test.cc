@@ -117,7 +117,7 @@ TEST_F(Panic, ASeatThatStandsStillWhileItFetchesTheModelStopsTheJobAndIsNamed) {
   world.WaitWith(Duration(6'000), {agg, a, b});
   const auto status = world.Status();
   EXPECT_EQ(status.state, "failed");
-  EXPECT_NE(status.message.find("seat site/1 has 4 of 100 bytes, and nothing came for 20s"), std::string::npos) << status.message;
+  EXPECT_NE(status.message.find("seat site/1 has 4 of 100 bytes, and nothing came for 20.0 s"), std::string::npos) << status.message;
   EXPECT_EQ(status.message.find("site/0"), std::string::npos) << status.message;
 }
 

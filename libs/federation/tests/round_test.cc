@@ -15,6 +15,8 @@ TEST(Round, RunsAJobToItsEnd) {
   EXPECT_EQ(world.Tasks(agg)[0].task, "job.r0.init.0");
   EXPECT_EQ(world.Tasks(agg)[0].output, "jobs/job/models/0");
   world.RunAll({agg, a, b});
+  EXPECT_EQ(world.Status().phase, "remove");
+  world.Work(agg);
 
   const auto status = world.Status();
   EXPECT_EQ(status.state, "completed");
