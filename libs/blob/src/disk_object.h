@@ -113,7 +113,7 @@ class DiskObject {
   const ObjectName name_;
   const std::filesystem::path directory_;
   DiskShared& shared_;
-  const std::uint64_t number_;
+  std::atomic<std::uint64_t> number_;  // another one when places may have lost their bytes
   ObjectShape shape_;
   bool repetitive_ = false;
   wire::ObjectKind kind_ = wire::ObjectKind::kModel;

@@ -41,18 +41,14 @@ Result<SlotMeta> DiskObject::Put(std::uint64_t slot, std::uint64_t generation, s
   }
   TRIBUTARY_TRY(WriteRecord(files->slots, slot, record, table));
   Count(before ? &*before : nullptr, &record);
-  if (repetitive_) shared_.recent.Remember(number_, digest.sha256, slot);
+  if (repetitive_) shared_.recent.Remember(number_, digest.sha256, record.location);
   return record;
 }
 
 Result<std::uint64_t> DiskObject::Place(const OpenFiles& files, std::uint64_t slot, const wire::SlotDigest& digest,
                                         std::span<const std::byte> bytes) {
-  if (const auto twin = shared_.recent.Find(number_, digest.sha256)) {
-    // Without its lock: a record that is being written reads as absent, and what its place holds never changes. A record that is not
-    // verified may tell of bytes that power loss took.
-    TRIBUTARY_ASSIGN(const auto record, ReadRecord(files.slots, *twin, directory_ / "slots"));
-    if (record && record->digest == digest && record->bytes == bytes.size() && *twin < verified_) return record->location;
-  }
+  // What a place holds never changes, whatever became of the slot that was put there first.
+  if (const auto known = shared_.recent.Find(number_, digest.sha256)) return *known;
   const std::uint64_t room = UpToBlock(bytes.size());
   TRIBUTARY_TRY(shared_.space.Take(name_, room));
   std::uint64_t location;

@@ -44,6 +44,7 @@ void DiskObject::Distrust(const OpenFiles& files) {
   DropCached(files.data);
   DropCached(files.slots);
   verified_ = 0;
+  number_ = ++shared_.loaded;
 }
 
 Status DiskObject::Verify(std::uint64_t end) {

@@ -13,39 +13,34 @@ RecentChunks::Entry* RecentChunks::SetOf(std::uint64_t object, const digest::Sha
   return entries_.data() + (hash >> 32) % kSets * kWays;
 }
 
-bool RecentChunks::Holds(const Entry& entry, std::uint64_t object, const digest::Sha256& sha256) {
-  return entry.object == object && std::memcmp(entry.sha256.data(), sha256.data(), entry.sha256.size()) == 0;
+RecentChunks::Entry* RecentChunks::Lookup(std::uint64_t object, const digest::Sha256& sha256) {
+  if (entries_.empty()) return nullptr;
+  Entry* const set = SetOf(object, sha256);
+  Entry* const at =
+      std::find_if(set, set + kWays, [&](const Entry& entry) { return entry.object == object && entry.sha256 == sha256; });
+  return at == set + kWays ? nullptr : at;
 }
 
-void RecentChunks::Remember(std::uint64_t object, const digest::Sha256& sha256, std::uint64_t slot) {
+void RecentChunks::Remember(std::uint64_t object, const digest::Sha256& sha256, std::uint64_t location) {
   const std::lock_guard lock(mutex_);
   if (entries_.empty()) entries_.resize(kSets * kWays);
   Entry* const set = SetOf(object, sha256);
-  Entry* at = std::find_if(set, set + kWays, [&](const Entry& entry) { return Holds(entry, object, sha256); });
-  if (at == set + kWays) --at;  // the oldest goes
+  Entry* at = Lookup(object, sha256);
+  if (at == nullptr) at = set + kWays - 1;  // the oldest goes
   std::rotate(set, at, at + 1);
-  set->object = object;
-  std::copy_n(sha256.begin(), set->sha256.size(), set->sha256.begin());
-  set->slot = slot;
+  *set = {object, sha256, location};
 }
 
 void RecentChunks::Forget(std::uint64_t object, const digest::Sha256& sha256) {
   const std::lock_guard lock(mutex_);
-  if (entries_.empty()) return;
-  Entry* const set = SetOf(object, sha256);
-  Entry* const at = std::find_if(set, set + kWays, [&](const Entry& entry) { return Holds(entry, object, sha256); });
-  if (at != set + kWays) *at = Entry();
+  if (Entry* const at = Lookup(object, sha256)) *at = Entry();
 }
 
 std::optional<std::uint64_t> RecentChunks::Find(std::uint64_t object, const digest::Sha256& sha256) {
   const std::lock_guard lock(mutex_);
-  if (entries_.empty()) return std::nullopt;
-  Entry* const set = SetOf(object, sha256);
-  Entry* const at = std::find_if(set, set + kWays, [&](const Entry& entry) { return Holds(entry, object, sha256); });
-  if (at == set + kWays) return std::nullopt;
-  const std::uint64_t slot = at->slot;
-  std::rotate(set, at, at + 1);
-  return slot;
+  const Entry* const at = Lookup(object, sha256);
+  if (at == nullptr) return std::nullopt;
+  return at->location;
 }
 
 }  // namespace tributary::blob

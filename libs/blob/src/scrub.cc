@@ -100,17 +100,22 @@ class Scrub {
     }
   }
 
+  Status Damaged(std::optional<std::uint64_t> slot, const char* file, std::uint64_t offset, std::string what) {
+    Found(slot, file, offset, std::move(what));
+    return Ok();
+  }
+
   Status Manifest() {
     const auto text = ReadWholeFile(directory_ / "root", kMaxRootBytes);
-    if (!text.ok()) return Found(std::nullopt, "root", 0, text.error().message()), Ok();
+    if (!text.ok()) return Damaged(std::nullopt, "root", 0, text.error().message());
     const auto root = wire::DecodeManifestRoot(std::as_bytes(std::span(*text)));
-    if (!root.ok()) return Found(std::nullopt, "root", 0, root.error().message()), Ok();
+    if (!root.ok()) return Damaged(std::nullopt, "root", 0, root.error().message());
     auto slots = OpenFile(directory_ / "slots", O_RDONLY);
-    if (!slots.ok()) return Found(std::nullopt, "slots", 0, slots.error().message()), Ok();
+    if (!slots.ok()) return Damaged(std::nullopt, "slots", 0, slots.error().message());
     auto pages = OpenFile(directory_ / "pages", O_RDONLY);
-    if (!pages.ok()) return Found(std::nullopt, "pages", 0, pages.error().message()), Ok();
+    if (!pages.ok()) return Damaged(std::nullopt, "pages", 0, pages.error().message());
     auto data = ChunkFile::Open(directory_ / "data");
-    if (!data.ok()) return Found(std::nullopt, "data", 0, data.error().message()), Ok();
+    if (!data.ok()) return Damaged(std::nullopt, "data", 0, data.error().message());
     CheckedPlaces checked;
     for (std::uint64_t page = 0; page < root->pages.size(); ++page) {
       const std::uint64_t first = page * wire::kPageDigests;
@@ -136,15 +141,15 @@ class Scrub {
   Status Slot(const Fd& slots, ChunkFile& data, std::uint64_t slot, const wire::SlotDigest* digest, CheckedPlaces& checked) {
     ++report_.slots;
     auto found = ReadRecord(slots, slot, directory_ / "slots");
-    if (!found.ok()) return Found(slot, "slots", slot * kSlotRecordBytes, found.error().message()), Ok();
+    if (!found.ok()) return Damaged(slot, "slots", slot * kSlotRecordBytes, found.error().message());
     const auto& record = *found;
     if (!record || record->bytes > tensor::kMaxChunkBytes || (digest != nullptr && record->digest != *digest)) {
-      Found(slot, "slots", slot * kSlotRecordBytes, record ? "its record has another digest than the manifest" : "its record cannot be read");
-      return Ok();
+      return Damaged(slot, "slots", slot * kSlotRecordBytes,
+                     record ? "its record has another digest than the manifest" : "its record cannot be read");
     }
     if (checked.Has(record->location, record->digest.sha256)) return Ok();
     const auto read = data.Read(record->location, record->bytes, directory_ / "data");
-    if (!read.ok()) return Found(slot, "data", record->location, read.error().message()), Pace();
+    if (!read.ok()) return Damaged(slot, "data", record->location, read.error().message());
     const std::span<const std::byte> bytes = *read;
     report_.bytes += bytes.size();
     if (bytes.size() == record->bytes && digest::ComputeSha256(bytes) == record->digest.sha256) {
@@ -159,8 +164,8 @@ class Scrub {
   Status Pace() {
     using std::chrono::steady_clock;
     if (options_.bytes_per_second != 0) {
-      const auto due = begun_ + std::chrono::duration_cast<steady_clock::duration>(
-                                    std::chrono::duration<double>(static_cast<double>(report_.bytes) / static_cast<double>(options_.bytes_per_second)));
+      const std::chrono::duration<double> least(static_cast<double>(report_.bytes) / static_cast<double>(options_.bytes_per_second));
+      const auto due = begun_ + std::chrono::duration_cast<steady_clock::duration>(least);
       std::mutex mutex;
       std::condition_variable_any never;
       std::unique_lock lock(mutex);

@@ -127,6 +127,21 @@ TEST_F(DurabilityTest, ASyncThatFailedMakesTheNextSealReadEverything) {
   TRIBUTARY_ASSERT_OK(store_->Seal(name_, 0, true));
 }
 
+TEST_F(DurabilityTest, AfterASyncThatFailedNoPlaceIsLentToEqualChunks) {
+  wire::ObjectSpec spec = OneTensorSpec(3 * 4096, 4096);
+  spec.repetitive = true;
+  ASSERT_TRUE(store_->Create(name_, spec, false).ok());
+  for (const std::uint64_t slot : {0, 1, 2}) ASSERT_TRUE(PutOne(*store_, name_, slot, Pattern(4096, 0)).ok());
+  failing_syncs = 1;
+  ASSERT_EQ(CodeOf(store_->Seal(name_, 0, true)), "i/o");
+  LoseData(0);
+  ASSERT_TRUE(PutOne(*store_, name_, 1, Pattern(4096, 0)).ok());
+  EXPECT_EQ(*GetOne(*store_, name_, 1), Pattern(4096, 0));
+  EXPECT_EQ(*store_->Missing(name_, {0, 3}, 0), (std::vector<tensor::SlotRange>{{0, 1}, {2, 3}}));
+  for (const std::uint64_t slot : {0, 2}) ASSERT_TRUE(PutOne(*store_, name_, slot, Pattern(4096, 0)).ok());
+  TRIBUTARY_ASSERT_OK(store_->Seal(name_, 0, true));
+}
+
 TEST_F(DurabilityTest, ASyncThatFailedIsNotForgottenByARestart) {
   MakeFull();
   failing_syncs = 1;
