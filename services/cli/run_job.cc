@@ -25,6 +25,8 @@ namespace tributary::cli {
 namespace {
 
 constexpr Duration kPoll{200};
+// While the last model is being sealed, which takes a moment and is what people wait for.
+constexpr Duration kPollAtTheEnd{20};
 // A coordinator that restarts answers again within this; longer is a stall that the supervisor has not seen.
 constexpr Duration kSubmitTimeout{60'000};
 constexpr Duration kRemovalLimit{30'000};
@@ -192,7 +194,8 @@ class JobRun {
         return MakeError(Code::kUnavailable, "{}; '--restart' runs the job anew", status.message);
       }
       view_.Update(status, memory_);
-      next_poll += kPoll;
+      const bool ending = status.round == status.rounds && status.phase == "seal";
+      next_poll += ending ? kPollAtTheEnd : kPoll;
       // Sleep in small steps: a child's end or a signal should not wait for the next poll.
       while (std::chrono::steady_clock::now() < next_poll) {
         TRIBUTARY_TRY(Tend());

@@ -1,7 +1,7 @@
 // `tributary bench round`: a whole job, as `tributary run` runs it, from the start of the first process to the end of the last.
 //
 // A synthetic model of random numbers, no deduplication: every byte is made, sent, hashed, stored, averaged and sent again. The job runs in a
-// process of its own, this program's `run`. Beside its time stands a floor, made of what was measured before and after it.
+// process of its own, this program's `run`. Beside its time stands a floor, made of what was measured before and after.
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -58,6 +58,10 @@ Result<JobTime> RunJobOnce(const Scratch& scratch, const Plan& plan) {
   spec.binary = binaries + "/tributary";
   spec.arguments = {"run", job, "--work-dir", work, "--no-progress", "--memory-budget", std::to_string(plan.memory_budget)};
   spec.log_path = scratch.File("run.log");
+  // The job of the repeat before: gone now and not earlier, so that the memory which cached its files is used again.
+  std::error_code ec;
+  std::filesystem::remove_all(work, ec);
+  if (ec) return ErrnoError(ec.value(), "removing " + work);
   const Stopwatch time;
   TRIBUTARY_ASSIGN(const pid_t pid, Spawn(spec));
   int status = 0;
@@ -66,9 +70,6 @@ Result<JobTime> RunJobOnce(const Scratch& scratch, const Plan& plan) {
   done.seconds = time.Seconds();
   if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) return MakeError(Code::kInternal, "the job failed: {}", TailOfFile(spec.log_path, 3));
   TRIBUTARY_ASSIGN(done.summary, ReadJsonFile(work + "/summary.json"));
-  std::error_code ec;
-  std::filesystem::remove_all(work, ec);
-  if (ec) return ErrnoError(ec.value(), "removing " + work);
   return done;
 }
 
@@ -100,9 +101,9 @@ Result<OrderedJson> Measure(const Plan& plan, const std::string& scratch_parent)
     if (seconds.empty() || job.seconds < *std::ranges::min_element(seconds)) best = job.summary;
     seconds.push_back(job.seconds);
     AddServices(job.summary, &peaks, &cpu);
-    TRIBUTARY_ASSIGN(const Rates again, MeasureRates(scratch, rate_bytes));
-    rates = Faster(rates, again);
   }
+  TRIBUTARY_ASSIGN(const Rates again, MeasureRates(scratch, rate_bytes));
+  rates = Faster(rates, again);
   AddServices(best, &peaks, &cpu);
   const JobBytes bytes = BytesOfJob(plan.bytes, plan.trainers, plan.rounds);
   const Floor floor = FloorOf(bytes, rates);
@@ -152,7 +153,7 @@ int BenchRoundCommand(int argc, char** argv) {
   options.AddUint("trainers", 2, "trainers", 1, 64);
   options.AddUint("rounds", 2, "rounds", 1, 1000);
   options.AddBytes("memory-budget", config::kDefaultMemoryBudget, "of each service", config::kMinMemoryBudget, config::kMaxMemoryBudget);
-  AddBenchOptions(options, 1);
+  AddBenchOptions(options, 3);
   if (const auto code = options.ParseOrExitCode(argc, argv, environ)) return *code;
   const Plan plan{options.Bytes("bytes") / 4096 * 4096, options.Uint("trainers"), options.Uint("rounds"), options.Bytes("memory-budget"),
                   options.Uint("repeats")};
