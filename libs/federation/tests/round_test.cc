@@ -20,7 +20,7 @@ TEST(Round, RunsAJobToItsEnd) {
 
   const auto status = world.Status();
   EXPECT_EQ(status.state, "completed");
-  EXPECT_EQ(status.phase, "remove");
+  EXPECT_EQ(status.phase, "done");
   EXPECT_EQ(status.model, "jobs/job/models/2");
   EXPECT_EQ(status.model_digest, world.store.sealed.at("jobs/job/models/2"));
   const RoundRow& first = world.done.at({"job", 1});
