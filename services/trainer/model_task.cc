@@ -193,6 +193,7 @@ Result<TaskResult> ModelTasks::Train(blob::BlobStore& store, const TaskContext& 
                     {"tokens", static_cast<double>(trained->tokens)},
                     {"seconds", trained->seconds},
                     {"tokens_per_second", trained->seconds > 0 ? static_cast<double>(trained->tokens) / trained->seconds : 0.0}};
+  encoder->Sealed();
   encoder->AddMetrics(result.metrics);
   return result;
 }

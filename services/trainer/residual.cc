@@ -116,6 +116,7 @@ Result<std::unique_ptr<Residual>> Residual::Open(const ResidualOptions& options)
     }
     if (residual->before_ >= 0) close(residual->before_);
     residual->before_ = file;
+    residual->path_before_ = folder / name;
     newest = *round;
   }
   for (const std::string& name : names) {
@@ -150,7 +151,7 @@ Status Residual::Read(std::uint64_t first, std::span<float> values) const {
     std::fill(values.begin(), values.end(), 0.0f);
     return Ok();
   }
-  return ReadAll(before_, values.data(), values.size_bytes(), sizeof(Header) + first * sizeof(float), "the residual before " + path_);
+  return ReadAll(before_, values.data(), values.size_bytes(), sizeof(Header) + first * sizeof(float), path_before_);
 }
 
 Status Residual::Write(std::uint64_t first, std::span<const float> values) {
@@ -160,6 +161,12 @@ Status Residual::Write(std::uint64_t first, std::span<const float> values) {
 Status Residual::Complete() {
   const std::uint64_t complete = 1;
   return WriteAll(file_, &complete, sizeof complete, offsetof(Header, complete), path_);
+}
+
+void Residual::Sealed(bool last) {
+  std::error_code ignored;
+  if (before_ >= 0) fs::remove(path_before_, ignored);
+  if (last) fs::remove(path_, ignored);
 }
 
 }  // namespace tributary::trainer

@@ -37,11 +37,13 @@ class Residual {
   Status Write(std::uint64_t first, std::span<const float> values);
   // All is written; from now on later rounds read it.
   Status Complete();
+  // The update is sealed: the round before is not asked for again, nor is this one if it is the job's last.
+  void Sealed(bool last);
 
  private:
   Residual() = default;
 
-  std::string path_;
+  std::string path_, path_before_;
   int before_ = -1;
   int file_ = -1;
   bool resumed_ = false;

@@ -115,6 +115,7 @@ Result<session::TaskResult> TrainSynthetic(blob::BlobStore& store, const session
   session::TaskResult result;
   TRIBUTARY_ASSIGN(result.digest, store.Seal(output, 0, /*durable=*/false));
   result.slots = layout.slot_count();
+  encoder->Sealed();
   encoder->AddMetrics(result.metrics);
   result.metrics["samples"] = static_cast<double>(update.sample_count);
   return result;

@@ -26,6 +26,7 @@ UpdateEncoder::UpdateEncoder(const tensor::Layout& layout, const job::Transfer& 
 Result<std::unique_ptr<UpdateEncoder>> UpdateEncoder::Open(const tensor::Layout& layout, const session::TaskContext& context,
                                                            const job::Job& job, const Identity& identity) {
   auto encoder = std::make_unique<UpdateEncoder>(layout, job.transfer);
+  encoder->last_round_ = context.spec.round >= job.rounds;
   if (job.transfer.error_feedback && encoder->encoded_elements_ > 0) {
     if (identity.work_dir.empty()) {
       return Error(Code::kInvalidArgument,
@@ -109,6 +110,10 @@ Status UpdateEncoder::EncodePiece(const tensor::SlotPlace& place, std::uint64_t 
 }
 
 Status UpdateEncoder::Complete() { return residual_ ? residual_->Complete() : Ok(); }
+
+void UpdateEncoder::Sealed() {
+  if (residual_) residual_->Sealed(last_round_);
+}
 
 void UpdateEncoder::AddMetrics(std::map<std::string, double>& metrics) const {
   if (norm_ > 0) metrics["encoding_error"] = std::sqrt(lost_ / norm_);

@@ -42,6 +42,8 @@ class UpdateEncoder {
   Status Encode(std::uint64_t slot, const ReadTrained& trained, std::span<const std::byte> base, std::span<std::byte> chunk);
   // Before the update is sealed.
   Status Complete();
+  // After it. Lets go of residuals that no later try or round needs.
+  void Sealed();
   // encoding_error, if anything was encoded.
   void AddMetrics(std::map<std::string, double>& metrics) const;
 
@@ -57,6 +59,7 @@ class UpdateEncoder {
   std::vector<std::uint64_t> residual_begin_;  // by section
   std::uint64_t encoded_elements_ = 0;
   std::unique_ptr<Residual> residual_;
+  bool last_round_ = false;
   std::vector<std::byte> native_;
   std::vector<float> values_, other_;
   double lost_ = 0, norm_ = 0;  // sums of squares

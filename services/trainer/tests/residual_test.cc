@@ -80,6 +80,20 @@ TEST_F(ResidualTest, KeepsTwoFilesAndNoneOfOtherJobs) {
   EXPECT_THAT(Names(), testing::UnorderedElementsAre("1.r3", "1.r4"));
 }
 
+TEST_F(ResidualTest, ASealedRoundLeavesItsOwnFileAndTheLastNone) {
+  ASSERT_TRUE(Open(Options(1))->Complete().ok());
+  auto second = Open(Options(2));
+  Write(*second, 2.0f);
+  ASSERT_TRUE(second->Complete().ok());
+  second->Sealed(/*last=*/false);
+  EXPECT_THAT(Names(), testing::ElementsAre("1.r2"));
+  auto third = Open(Options(3));
+  EXPECT_THAT(Read(*third), Each(2.0f));
+  ASSERT_TRUE(third->Complete().ok());
+  third->Sealed(/*last=*/true);
+  EXPECT_THAT(Names(), testing::IsEmpty());
+}
+
 TEST_F(ResidualTest, OfAnotherTextSeatOrSizeIsNeverUsed) {
   auto first = Open(Options(1));
   Write(*first, 1.0f);

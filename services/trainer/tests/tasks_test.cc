@@ -1,7 +1,10 @@
 #include <gmock/gmock.h>
 
+#include <cmath>
+
 #include "task_fixture.h"
 #include "tributary/base/random.h"
+#include "tributary/encoding/encoding.h"
 #include "tributary/json/json.h"
 
 namespace tributary::trainer {
@@ -78,6 +81,37 @@ TEST_F(ModelTask, AFirstModelThatAnotherTrainerSealedIsNotTakenForTheOwnWeights)
   ASSERT_TRUE(validated.ok()) << validated.error().message();
   EXPECT_THAT(progress_.phases, ElementsAre("download", "validate"));
   EXPECT_EQ(validated->metrics.at("val_loss"), static_cast<double>(Get("m0")[0]));
+}
+
+// The difference to the base, slot by slot over tensors that end within slots; the base is read a second time.
+TEST_F(ModelTask, TrainUploadsDifferencesInTheJobsEncoding) {
+  WriteText();
+  const auto digest = Init();
+  ASSERT_TRUE(Run(Train(digest), kJob).ok());
+  std::string job = kJob;
+  job.replace(job.find("chunk_bytes: 4KiB"), 17, "chunk_bytes: 4KiB, encoding: fp16, delta: true, error_feedback: true");
+  auto train = Train(digest);
+  train.output = "d1";
+  const auto result = Run(train, job);
+  ASSERT_TRUE(result.ok()) << result.error().message();
+  EXPECT_EQ(progress_.up, 2u * 3006);
+  EXPECT_EQ(progress_.down, 2u * 4 * 3006);
+  EXPECT_LT(result->metrics.at("encoding_error"), 0.001);
+  EXPECT_TRUE(std::filesystem::exists(directory_ / "work/residual/j/0.r1"));
+  const auto base = Get("m0");
+  const auto update = Get("u1");
+  const auto spec = store_->Spec(ObjectName::Trusted("d1"));
+  ASSERT_TRUE(spec->delta);
+  std::vector<float> difference;
+  for (std::uint64_t slot = 0; slot < 3; ++slot) {
+    std::vector<std::byte> chunk(store_->StatSlot(ObjectName::Trusted("d1"), slot, 0)->bytes);
+    ASSERT_TRUE(store_->GetSlot(ObjectName::Trusted("d1"), slot, chunk).ok());
+    std::vector<float> part(chunk.size() / 2);
+    encoding::DecodePart(tensor::Encoding::kF16, chunk, 0, part.size(), part);
+    difference.insert(difference.end(), part.begin(), part.end());
+  }
+  ASSERT_EQ(difference.size(), base.size());
+  for (std::size_t i = 0; i < base.size(); ++i) ASSERT_NEAR(difference[i], update[i] - base[i], 0x1p-11 * std::abs(update[i] - base[i])) << i;
 }
 
 TEST_F(ModelTask, TrainUploadsAnUpdateWithSamplesAndBase) {
