@@ -85,9 +85,11 @@ class Reactor final : public transport::Handler {
   void Dispatch(const PeerId& id, Peer& peer, transport::InFrame frame);
   template <class M>
   void Get(const PeerId& id, Peer& peer, const wire::FrameView& frame);
+  // Which thread does it: the object's, the one for what is slow, or the one for removals.
+  enum class On { kOwn, kSlow, kRemoval };
   // Decodes M, runs `work(message)` on a worker and sends the frame it gives, or its error.
   template <class M, class Work>
-  void Ask(const PeerId& id, Peer& peer, const wire::FrameView& frame, bool slow, Work work);
+  void Ask(const PeerId& id, Peer& peer, const wire::FrameView& frame, On lane, Work work);
 
   // What comes with a payload (writes.cc).
   void Credit(const PeerId& id, Peer& peer, const wire::FrameView& frame);

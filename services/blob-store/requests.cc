@@ -57,7 +57,7 @@ Status Fill(wire::List& m, ReadRequest& request) {
 }  // namespace
 
 template <class M, class Work>
-void Reactor::Ask(const PeerId& id, Peer& peer, const wire::FrameView& view, bool slow, Work work) {
+void Reactor::Ask(const PeerId& id, Peer& peer, const wire::FrameView& view, On lane, Work work) {
   auto message = wire::Expect<M>(view);
   if (!message.ok()) return SendError(id, view.id, message.error());
   ObjectName name;
@@ -87,8 +87,10 @@ void Reactor::Ask(const PeerId& id, Peer& peer, const wire::FrameView& view, boo
       server_->Send(id, {std::move(frame), nullptr});
     });
   };
-  if (slow) {
+  if (lane == On::kSlow) {
     workers_.PostSlow(std::move(job));
+  } else if (lane == On::kRemoval) {
+    workers_.PostRemoval(std::move(job));
   } else {
     workers_.Post(key, std::move(job));
   }
@@ -123,20 +125,20 @@ void Reactor::Dispatch(const PeerId& id, Peer& peer, transport::InFrame frame) {
     case wire::Type::kGetPage: return Get<wire::GetPage>(id, peer, view);
     case wire::Type::kCancelReads: return reads_.Cancel(id);
     case wire::Type::kStat:
-      return Ask<wire::Stat>(id, peer, view, false, [this](const ObjectName& name, const wire::Stat&) -> Result<wire::ObjectStatus> {
+      return Ask<wire::Stat>(id, peer, view, On::kOwn, [this](const ObjectName& name, const wire::Stat&) -> Result<wire::ObjectStatus> {
         TRIBUTARY_ASSIGN(const blob::ObjectInfo info, store_.Stat(name));
         return ToStatus(info);
       });
     case wire::Type::kGetMissing: return Get<wire::GetMissing>(id, peer, view);
     case wire::Type::kList: return Get<wire::List>(id, peer, view);
     case wire::Type::kSeal:
-      return Ask<wire::Seal>(id, peer, view, true, [this](const ObjectName& name, const wire::Seal& m) -> Result<wire::Sealed> {
+      return Ask<wire::Seal>(id, peer, view, On::kSlow, [this](const ObjectName& name, const wire::Seal& m) -> Result<wire::Sealed> {
         TRIBUTARY_ASSIGN(const std::string digest, store_.Seal(name, m.generation, m.durable));
         TRIBUTARY_ASSIGN(const blob::ObjectInfo info, store_.Stat(name));
         return wire::Sealed{name.str(), digest, info.slots};
       });
     case wire::Type::kRemove:
-      return Ask<wire::Remove>(id, peer, view, true, [this](const ObjectName& name, const wire::Remove&) -> Result<wire::Removed> {
+      return Ask<wire::Remove>(id, peer, view, On::kRemoval, [this](const ObjectName& name, const wire::Remove&) -> Result<wire::Removed> {
         TRIBUTARY_TRY(store_.Remove(name));
         Post([this, name] { reads_.ObjectChanged(name); });
         return wire::Removed{name.str()};

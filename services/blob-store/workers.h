@@ -1,7 +1,7 @@
 // Threads that do what must not block the reactor: hashing and file I/O.
 //
-// Jobs with the same key run in order on one thread, so that two puts of one slot keep their order; the last thread takes
-// only the slow ones (create, seal, remove, list). How many jobs wait is bounded by those who post them: credit and a cap of puts a peer,
+// Jobs with the same key run in order on one thread, so that two puts of one slot keep their order; one more thread takes
+// the slow ones (create, seal, list), and one removals: a disk that is busy takes minutes to unlink gigabytes. How many jobs wait is bounded by those who post them: credit and a cap of puts a peer,
 // read budget, and caps of small requests of a peer and of all. Post is thread-safe.
 #pragma once
 
@@ -31,8 +31,9 @@ class Workers {
     return std::hash<std::string_view>()(object.str()) + slot;
   }
 
-  void Post(std::uint64_t key, Job job) { Enqueue(key % (lanes_.size() - 1), std::move(job)); }
+  void Post(std::uint64_t key, Job job) { Enqueue(key % (lanes_.size() - kOwnLanes), std::move(job)); }
   void PostSlow(Job job) { Enqueue(lanes_.size() - 1, std::move(job)); }
+  void PostRemoval(Job job) { Enqueue(lanes_.size() - 2, std::move(job)); }
   // Finishes the jobs under way and drops those that wait. Idempotent.
   void Stop();
 
@@ -44,6 +45,7 @@ class Workers {
     bool stopping = false;  // protected by mutex
     std::thread thread;
   };
+  static constexpr std::size_t kOwnLanes = 2;
   void Enqueue(std::size_t lane, Job job);
   static void Run(Lane& lane);
 

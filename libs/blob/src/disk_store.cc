@@ -42,41 +42,10 @@ class DirectoryStore final : public LocalStore, public DiskStore {
   }
 
   Result<CreateOutcome> Create(const ObjectName& name, const wire::ObjectSpec& spec, bool replace) override {
-    TRIBUTARY_TRY(CheckPath(name.str(), "object name"));
-    TRIBUTARY_ASSIGN(const ObjectShape shape, ObjectShape::Make(spec));
-    const std::lock_guard admin(admin_);
-    const auto found = Find(name);
-    bool there = found.ok();
-    if (found.ok()) {
-      TRIBUTARY_ASSIGN(const bool same, (*found)->HasSpec(spec));
-      if (same) return CreateOutcome{true, (*found)->sealed()};
-      if ((*found)->sealed() || !replace) return OtherSpec(name, (*found)->sealed());
-      TRIBUTARY_ASSIGN(const ObjectInfo info, (*found)->Stat());
-      if (info.kind == wire::ObjectKind::kUpdate && info.slots_present > 0) return UpdateInUse(name);
-    } else if (found.error().code() == Code::kDataLoss) {
-      // An open object that power loss left unreadable holds nothing. A sealed one is thrown away only if that was asked for and it is
-      // known to be no model: updates are put again.
-      TRIBUTARY_ASSIGN(const bool sealed, Exists(objects_ / FileNameOf(name) / "root"));
-      if (sealed && !(replace && IsNoModel(name))) return found.error();
-      log::Warning("replaced: {}", found.error().message());
-      there = true;
-    } else if (found.error().code() != Code::kNotFound) {
-      return found.error();
-    }
-    const std::uint64_t room = DiskObject::BytesToMake(shape, spec);
-    TRIBUTARY_TRY(shared_.space.Take(name, room, there ? TakenBytesOf(objects_ / FileNameOf(name)) : 0));
-    const fs::path made = tmp_ / std::to_string(++tmp_count_);
-    Status status = MakeDirectory(made);
-    if (status.ok()) status = DiskObject::Make(made, spec);
-    if (status.ok() && there) status = TakeAway(name);
-    if (status.ok()) status = RenamePath(made, objects_ / FileNameOf(name));
-    if (!status.ok()) {
-      RemoveTree(made);
-      shared_.space.Give(room);
-      return status.error();
-    }
-    Changed();
-    return CreateOutcome{};
+    std::optional<Trash> trash;
+    auto outcome = Make(name, spec, replace, trash);
+    if (trash) Discard(*trash);
+    return outcome;
   }
 
   Result<ObjectInfo> Stat(const ObjectName& name) override {
@@ -107,11 +76,13 @@ class DirectoryStore final : public LocalStore, public DiskStore {
 
   Status Remove(const ObjectName& name) override {
     TRIBUTARY_TRY(CheckPath(name.str(), "object name"));
+    std::optional<Trash> trash;
     {
       const std::lock_guard admin(admin_);
-      TRIBUTARY_TRY(TakeAway(name));
+      TRIBUTARY_TRY(TakeAway(name, trash));
     }
     Changed();
+    if (trash) Discard(*trash);
     return Ok();
   }
 
@@ -182,11 +153,15 @@ class DirectoryStore final : public LocalStore, public DiskStore {
     }));
     std::uint64_t removed = 0;
     for (const ObjectName& name : old) {
-      const std::lock_guard admin(admin_);
-      // Somebody may have come back to it, or sealed it.
-      if (!IsAbandoned(objects_ / FileNameOf(name), age)) continue;
-      log::Warning("removed: object '{}' is open and nobody wrote to it for {}", name.str(), FormatDuration(age));
-      TRIBUTARY_TRY(TakeAway(name));
+      std::optional<Trash> trash;
+      {
+        const std::lock_guard admin(admin_);
+        // Somebody may have come back to it, or sealed it.
+        if (!IsAbandoned(objects_ / FileNameOf(name), age)) continue;
+        log::Warning("removed: object '{}' is open and nobody wrote to it for {}", name.str(), FormatDuration(age));
+        TRIBUTARY_TRY(TakeAway(name, trash));
+      }
+      if (trash) Discard(*trash);
       ++removed;
     }
     if (removed > 0) Changed();
@@ -198,6 +173,49 @@ class DirectoryStore final : public LocalStore, public DiskStore {
     std::shared_ptr<DiskObject> object;
     std::list<ObjectName>::iterator recent;  // recent_.end() when its files are closed
   };
+
+  struct Trash {
+    fs::path path;
+    std::uint64_t room = 0;
+  };
+
+  Result<CreateOutcome> Make(const ObjectName& name, const wire::ObjectSpec& spec, bool replace, std::optional<Trash>& trash) {
+    TRIBUTARY_TRY(CheckPath(name.str(), "object name"));
+    TRIBUTARY_ASSIGN(const ObjectShape shape, ObjectShape::Make(spec));
+    const std::lock_guard admin(admin_);
+    const auto found = Find(name);
+    bool there = found.ok();
+    if (found.ok()) {
+      TRIBUTARY_ASSIGN(const bool same, (*found)->HasSpec(spec));
+      if (same) return CreateOutcome{true, (*found)->sealed()};
+      if ((*found)->sealed() || !replace) return OtherSpec(name, (*found)->sealed());
+      TRIBUTARY_ASSIGN(const ObjectInfo info, (*found)->Stat());
+      if (info.kind == wire::ObjectKind::kUpdate && info.slots_present > 0) return UpdateInUse(name);
+    } else if (found.error().code() == Code::kDataLoss) {
+      // An open object that power loss left unreadable holds nothing. A sealed one is thrown away only if that was asked for and it is
+      // known to be no model: updates are put again.
+      TRIBUTARY_ASSIGN(const bool sealed, Exists(objects_ / FileNameOf(name) / "root"));
+      if (sealed && !(replace && IsNoModel(name))) return found.error();
+      log::Warning("replaced: {}", found.error().message());
+      there = true;
+    } else if (found.error().code() != Code::kNotFound) {
+      return found.error();
+    }
+    const std::uint64_t room = DiskObject::BytesToMake(shape, spec);
+    TRIBUTARY_TRY(shared_.space.Take(name, room, there ? TakenBytesOf(objects_ / FileNameOf(name)) : 0));
+    const fs::path made = tmp_ / std::to_string(++tmp_count_);
+    Status status = MakeDirectory(made);
+    if (status.ok()) status = DiskObject::Make(made, spec);
+    if (status.ok() && there) status = TakeAway(name, trash);
+    if (status.ok()) status = RenamePath(made, objects_ / FileNameOf(name));
+    if (!status.ok()) {
+      RemoveTree(made);
+      shared_.space.Give(room);
+      return status.error();
+    }
+    Changed();
+    return CreateOutcome{};
+  }
 
   Result<std::shared_ptr<DiskObject>> Find(const ObjectName& name) {
     const std::lock_guard lock(cache_);
@@ -234,9 +252,10 @@ class DirectoryStore final : public LocalStore, public DiskStore {
     return spec.ok() && spec->kind != wire::ObjectKind::kModel;
   }
 
-  // Moves the object's directory out of sight and deletes it. Absent is fine. REQUIRES admin_.
-  Status TakeAway(const ObjectName& name) {
-    const fs::path trash = tmp_ / std::to_string(++tmp_count_);
+  // Moves the object's directory out of sight, to be discarded once admin_ is free: large files take their time. Absent is fine.
+  // REQUIRES admin_.
+  Status TakeAway(const ObjectName& name, std::optional<Trash>& trash) {
+    const fs::path away = tmp_ / std::to_string(++tmp_count_);
     {
       std::shared_ptr<DiskObject> object;
       {
@@ -254,19 +273,22 @@ class DirectoryStore final : public LocalStore, public DiskStore {
       const fs::path directory = objects_ / FileNameOf(name);
       TRIBUTARY_ASSIGN(const bool there, Exists(directory));
       if (!there) return Ok();
-      TRIBUTARY_TRY(RenamePath(directory, trash));
+      TRIBUTARY_TRY(RenamePath(directory, away));
     }
-    const std::uint64_t room = TakenBytesOf(trash);
-    RemoveTree(trash);
-    shared_.space.Give(room);
+    trash = Trash{away, TakenBytesOf(away)};
     return Ok();
+  }
+
+  void Discard(const Trash& trash) {
+    RemoveTree(trash.path);
+    shared_.space.Give(trash.room);
   }
 
   const fs::path objects_;
   const fs::path tmp_;
   const Fd lock_;
   DiskShared shared_;
-  std::mutex admin_;  // one Create or Remove at a time
+  std::mutex admin_;  // one Create or Remove at a time, but for what Remove unlinks
   std::uint64_t tmp_count_ = 0;  // protected by admin_
 
   std::mutex cache_;
