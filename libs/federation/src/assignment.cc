@@ -4,6 +4,11 @@
 #include "machine.h"
 
 namespace tributary::federation {
+namespace {
+
+constexpr std::size_t kInputsBesideRemovals = 64;
+
+}  // namespace
 
 std::vector<const TaskRow*> Federation::Machine::WantedOf(const std::string& worker) const {
   std::vector<const TaskRow*> rows;
@@ -33,11 +38,13 @@ std::vector<const TaskRow*> Federation::Machine::WantedOf(const std::string& wor
       }
     }
   }
-  const bool aggregates = std::any_of(rows.begin(), rows.end(), [](const TaskRow* row) {
-    return row->kind == wire::TaskKind::kAggregate || row->kind == wire::TaskKind::kSeal;
-  });
-  // Beside a thousand inputs nothing else fits the frame; removals have time.
-  if (known->second.role == wire::Role::kAggregator && !aggregates) {
+  // Beside a thousand inputs nothing else fits the frame. Where there is room a removal is finished before the next aggregation, which now
+  // lasts as long as the round: else every round would leave its updates on the disk.
+  const auto many_inputs = [&](const TaskRow* row) {
+    return (row->kind == wire::TaskKind::kAggregate || row->kind == wire::TaskKind::kSeal) &&
+           Tasks(row->job, row->round, wire::TaskKind::kTrain).size() > kInputsBesideRemovals;
+  };
+  if (known->second.role == wire::Role::kAggregator && std::none_of(rows.begin(), rows.end(), many_inputs)) {
     for (const auto& [key, row] : state.tasks) {
       if (row.kind == wire::TaskKind::kRemove) add(&row);
     }
