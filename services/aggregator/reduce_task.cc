@@ -9,12 +9,11 @@
 namespace tributary::aggregator {
 namespace {
 
-// For a slot of an update that is on its way. The coordinator knows much sooner who makes no progress.
-constexpr Duration kUpdateWait{3'600'000};
+// For a slot of an update that is on its way: as good as for ever. The coordinator knows who makes no progress, and takes the task back.
+constexpr Duration kUpdateWait{std::chrono::hours(24 * 365)};
 
 // What is read of each slot, in order. Of deltas the base comes first, with weight 1 (docs/encodings.md).
 struct Inputs {
-  bool delta = false;
   std::vector<ObjectName> names;
   std::vector<tensor::Encoding> encodings;
   std::vector<float> weights;
@@ -31,9 +30,19 @@ Result<std::string> BaseDigest(blob::BlobStore& store, const ObjectName& base, c
   return info.digest;
 }
 
+const char* Holds(bool delta) { return delta ? "differences" : "weights"; }
+
 // An update that may not be averaged is named, so that the round can go on without it.
-Status CheckUpdate(blob::BlobStore& store, const wire::ObjectSpec& spec, const wire::Input& input,
-                   const std::string& base_digest) {
+Status CheckUpdate(blob::BlobStore& store, const wire::ObjectSpec& spec, const wire::Input& input, const wire::TaskSpec& task,
+                   const wire::ObjectSpec& base, const std::string& base_digest, const UpdateForm& form) {
+  if (spec.tensors != base.tensors || spec.chunk_bytes != base.chunk_bytes) {
+    return MakeError(Code::kInvalidArgument, "update {} has another layout than the model {}: its trainer ran another job", input.object, task.base);
+  }
+  // Held against the job and not against each other: else one that lies could have the honest ones left out.
+  if (spec.encoding != form.encoding || spec.delta != form.delta) {
+    return MakeError(Code::kInvalidArgument, "update {} holds {} as {}, the job's updates hold {} as {}: its trainer ran another job", input.object,
+                     Holds(spec.delta), tensor::EncodingName(spec.encoding), Holds(form.delta), tensor::EncodingName(form.encoding));
+  }
   // Of one that is still on its way the trainer has not told a digest: its slots change no more once they are there, and the
   // seal looks at the whole.
   if (!input.digest.empty()) {
@@ -48,30 +57,20 @@ Status CheckUpdate(blob::BlobStore& store, const wire::ObjectSpec& spec, const w
   return Ok();
 }
 
-Result<Inputs> CheckInputs(blob::BlobStore& store, const wire::TaskSpec& task, const wire::ObjectSpec& base,
-                           const std::string& base_digest) {
+Result<Inputs> CheckInputs(blob::BlobStore& store, const wire::TaskSpec& task, const wire::ObjectSpec& base, const std::string& base_digest,
+                           const UpdateForm& form) {
   Inputs inputs;
   std::vector<double> shares;
   for (const auto& input : task.inputs) {
     TRIBUTARY_ASSIGN(const auto name, ObjectName::Parse(input.object));
     TRIBUTARY_ASSIGN(const auto spec, store.Spec(name));
-    if (spec.tensors != base.tensors || spec.chunk_bytes != base.chunk_bytes) {
-      return MakeError(Code::kInvalidArgument, "update {} has another layout than the model {}: its trainer ran another job",
-                       input.object, task.base);
-    }
-    TRIBUTARY_TRY(CheckUpdate(store, spec, input, base_digest));
-    if (!inputs.names.empty() && (spec.delta != inputs.delta || (spec.delta && spec.encoding != inputs.encodings.front()))) {
-      return MakeError(Code::kInvalidArgument, "update {} holds {} as {}, those before it {} as {}: its trainer ran another job",
-                       input.object, spec.delta ? "differences" : "weights", tensor::EncodingName(spec.encoding),
-                       inputs.delta ? "differences" : "weights", tensor::EncodingName(inputs.encodings.front()));
-    }
-    inputs.delta = spec.delta;
+    TRIBUTARY_TRY(CheckUpdate(store, spec, input, task, base, base_digest, form));
     inputs.names.push_back(name);
     inputs.encodings.push_back(spec.encoding);
     shares.push_back(input.weight);
   }
   TRIBUTARY_ASSIGN(inputs.weights, aggregate::RoundedWeights(shares));
-  if (inputs.delta) {
+  if (form.delta) {
     TRIBUTARY_ASSIGN(const auto base_name, ObjectName::Parse(task.base));
     inputs.names.insert(inputs.names.begin(), base_name);
     inputs.encodings.insert(inputs.encodings.begin(), tensor::Encoding::kNative);
@@ -113,7 +112,14 @@ Status CheckSealed(blob::BlobStore& store, const wire::Input& input) {
   return Ok();
 }
 
-Status Reduce(blob::BlobStore& store, const wire::TaskSpec& task, session::TaskProgress& progress, std::stop_token stop) {
+Status CheckUpdates(blob::BlobStore& store, const wire::TaskSpec& task, const UpdateForm& form) {
+  TRIBUTARY_ASSIGN(const auto base, ObjectName::Parse(task.base));
+  TRIBUTARY_ASSIGN(const std::string base_digest, BaseDigest(store, base, task.base_digest));
+  TRIBUTARY_ASSIGN(const auto spec, store.Spec(base));
+  return CheckInputs(store, task, spec, base_digest, form).status();
+}
+
+Status Reduce(blob::BlobStore& store, const wire::TaskSpec& task, const UpdateForm& form, session::TaskProgress& progress, std::stop_token stop) {
   TRIBUTARY_ASSIGN(const auto base, ObjectName::Parse(task.base));
   TRIBUTARY_ASSIGN(const auto output, ObjectName::Parse(task.output));
   TRIBUTARY_ASSIGN(const std::string base_digest, BaseDigest(store, base, task.base_digest));
@@ -124,7 +130,7 @@ Status Reduce(blob::BlobStore& store, const wire::TaskSpec& task, session::TaskP
     return MakeError(Code::kInvalidArgument, "slots {} to {} are asked of {}, which has {}", range.begin, range.end,
                      task.base, layout.slot_count());
   }
-  TRIBUTARY_ASSIGN(const Inputs inputs, CheckInputs(store, task, spec, base_digest));
+  TRIBUTARY_ASSIGN(const Inputs inputs, CheckInputs(store, task, spec, base_digest, form));
 
   wire::ObjectSpec result;
   result.kind = wire::ObjectKind::kModel;
@@ -170,7 +176,7 @@ Status Reduce(blob::BlobStore& store, const wire::TaskSpec& task, session::TaskP
         }
         bytes_in += chunk->bytes.size();
         // Sections that travel native hold the weights themselves.
-        const bool base_of_native = i == 0 && inputs.delta &&
+        const bool base_of_native = i == 0 && form.delta &&
                                     encoding::EffectiveEncoding(place.dtype, inputs.encodings.back()) == tensor::Encoding::kNative;
         if (base_of_native) continue;
         if (auto added = reducer.Add(chunk->bytes, inputs.encodings[i], inputs.weights[i]); !added.ok()) {

@@ -12,9 +12,19 @@
 
 namespace tributary::aggregator {
 
+// How the job says that its updates stand.
+struct UpdateForm {
+  tensor::Encoding encoding = tensor::Encoding::kNative;
+  bool delta = false;
+};
+
+// The checks of an aggregate task's updates, and those of a seal task's: their specs and digests (docs/round.md). The message names
+// the update that is not as the others must be.
+Status CheckUpdates(blob::BlobStore& store, const wire::TaskSpec& task, const UpdateForm& form);
+
 // That the update is sealed, with the digest that its trainer reported: what was averaged while it came is what stands there now.
 Status CheckSealed(blob::BlobStore& store, const wire::Input& input);
 
-Status Reduce(blob::BlobStore& store, const wire::TaskSpec& task, session::TaskProgress& progress, std::stop_token stop);
+Status Reduce(blob::BlobStore& store, const wire::TaskSpec& task, const UpdateForm& form, session::TaskProgress& progress, std::stop_token stop);
 
 }  // namespace tributary::aggregator

@@ -57,16 +57,25 @@ Result<TaskResult> Init(blob::BlobStore& store, const TaskContext& context) {
   return Sealed(store, output, 0);
 }
 
+Result<UpdateForm> FormOf(const TaskContext& context) {
+  TRIBUTARY_ASSIGN(const auto job, job::ParseJob(context.job_text, "job " + context.spec.job));
+  return UpdateForm{job.transfer.encoding, job.transfer.delta};
+}
+
 Result<TaskResult> Aggregate(blob::BlobStore& store, const TaskContext& context) {
-  TRIBUTARY_TRY(Reduce(store, context.spec, context.progress, context.stop));
+  TRIBUTARY_ASSIGN(const UpdateForm form, FormOf(context));
+  TRIBUTARY_TRY(Reduce(store, context.spec, form, context.progress, context.stop));
   return TaskResult{};
 }
 
 Result<TaskResult> Seal(blob::BlobStore& store, const TaskContext& context) {
   TRIBUTARY_ASSIGN(const auto output, ObjectName::Parse(context.spec.output));
   context.progress.Phase("seal", 0, "");
-  // They were averaged while they came, before anybody knew their digests.
-  for (const wire::Input& input : context.spec.inputs) TRIBUTARY_TRY(CheckSealed(store, input));
+  if (!context.spec.inputs.empty()) {
+    // They were averaged while they came, before anybody knew their digests.
+    TRIBUTARY_ASSIGN(const UpdateForm form, FormOf(context));
+    TRIBUTARY_TRY(CheckUpdates(store, context.spec, form));
+  }
   return Sealed(store, output, context.spec.generation);
 }
 

@@ -88,12 +88,14 @@ class EncodedUpdates : public testing::Test {
     return back;
   }
 
-  Result<session::TaskResult> Aggregate() {
+  Result<session::TaskResult> Aggregate(Encoding encoding, bool delta) {
+    const std::string job = fmt::format("name: j\nmodel: {{family: synthetic, bytes: 1MiB}}\ndata: {{name: s, format: synthetic}}\n"
+                                        "transfer: {{encoding: {}, delta: {}}}\n", tensor::EncodingName(encoding), delta);
     for (auto& input : task_.inputs) input.weight = 1.0 / static_cast<double>(task_.inputs.size());
     AggregatorTasks tasks([this](const session::TaskContext&) { return Result<std::shared_ptr<blob::BlobStore>>(store_); });
     const std::vector<std::string> endpoints;
     NoProgress progress;
-    return tasks.Run({task_, "", endpoints, progress, {}});
+    return tasks.Run({task_, job, endpoints, progress, {}});
   }
 
   template <class T>
@@ -119,7 +121,7 @@ TEST_P(EveryEncoding, IsAveragedAsTheDocumentSays) {
   const auto [encoding, delta] = GetParam();
   std::vector<std::vector<float>> updates;
   for (const int k : {0, 1, 2, 3}) updates.push_back(PutUpdate(fmt::format("u{}", k), encoding, delta, 10 + k, 4 + 2 * k));
-  const auto result = Aggregate();
+  const auto result = Aggregate(encoding, delta);
   ASSERT_TRUE(result.ok()) << result.error().message();
   const auto layout = tensor::Layout::Make(base_.tensors, base_.chunk_bytes);
   for (std::uint64_t slot = 0; slot < layout->slot_count(); ++slot) {
@@ -146,19 +148,16 @@ INSTANTIATE_TEST_SUITE_P(Each, EveryEncoding,
                            return std::string(tensor::EncodingName(std::get<0>(info.param))) + (std::get<1>(info.param) ? "_delta" : "");
                          });
 
-TEST_F(EncodedUpdates, DifferencesAndWeightsAreNotMixed) {
-  PutUpdate("u0", Encoding::kInt8, true, 1, 1);
-  PutUpdate("u1", Encoding::kInt8, false, 2, 1);
-  const auto result = Aggregate();
-  ASSERT_FALSE(result.ok());
-  EXPECT_EQ(result.error().code(), Code::kInvalidArgument);
-  EXPECT_THAT(result.error().message(), HasSubstr("update u1 holds weights as int8, those before it differences as int8"));
-}
-
-TEST_F(EncodedUpdates, DifferencesAreOfOneEncoding) {
-  PutUpdate("u0", Encoding::kInt8, true, 1, 1);
-  PutUpdate("u1", Encoding::kF16, true, 2, 1);
-  EXPECT_THAT(Aggregate().error().message(), HasSubstr("update u1 holds differences as fp16"));
+// Whoever comes first by name does not decide how the others must be.
+TEST_F(EncodedUpdates, TheOneThatIsNotAsTheJobSaysIsNamed) {
+  PutUpdate("u0", Encoding::kInt8, false, 1, 1);
+  PutUpdate("u1", Encoding::kInt8, true, 2, 1);
+  const auto lying = Aggregate(Encoding::kInt8, true);
+  ASSERT_FALSE(lying.ok());
+  EXPECT_EQ(lying.error().code(), Code::kInvalidArgument);
+  EXPECT_THAT(lying.error().message(), HasSubstr("update u0 holds weights as int8, the job's updates hold differences as int8"));
+  EXPECT_THAT(Aggregate(Encoding::kInt8, false).error().message(), HasSubstr("update u1 holds differences as int8"));
+  EXPECT_THAT(Aggregate(Encoding::kF16, false).error().message(), HasSubstr("update u0 holds weights as int8, the job's updates hold weights as fp16"));
 }
 
 }  // namespace

@@ -21,6 +21,14 @@ namespace {
 
 using testing::HasSubstr;
 
+constexpr const char* kSynthetic = R"(
+name: synthetic
+rounds: 1
+model: {family: synthetic, bytes: 100KiB, tensors: 3, dtype: f32, fill: random, seed: 4}
+data: {name: none, format: synthetic, partition: {count: 2}}
+transfer: {chunk_bytes: 4KiB}
+)";
+
 class Progress final : public session::TaskProgress {
  public:
   void Phase(const std::string& name, std::uint64_t all, const std::string&) override {
@@ -49,7 +57,7 @@ class AggregatorTasksTest : public testing::Test {
           return Result<std::shared_ptr<blob::BlobStore>>(store_);
         }) {}
 
-  Result<session::TaskResult> Run(const wire::TaskSpec& spec, const std::string& job_text = "") {
+  Result<session::TaskResult> Run(const wire::TaskSpec& spec, const std::string& job_text = kSynthetic) {
     progress_.stop = std::stop_source();
     const std::vector<std::string> endpoints;
     return tasks_.Run({spec, job_text, endpoints, progress_, progress_.stop.get_token()});
@@ -289,12 +297,14 @@ TEST_F(AggregatorTasksTest, SlotsAreReducedAsTheyCome) {
   auto seal = Task(wire::TaskKind::kSeal);
   seal.output = "model";
   seal.generation = 3;
-  seal.inputs = {{"coming", 0.5, DigestOf("u0")}};
+  seal.base = aggregate_.base;
+  seal.base_digest = aggregate_.base_digest;
+  seal.inputs = {{"coming", 1.0, DigestOf("u0")}};
   EXPECT_THAT(Run(seal).error().message(), HasSubstr("update coming is not sealed"));
   ASSERT_TRUE(store_->Seal(coming, 0, false).ok());
   EXPECT_THAT(Run(seal).error().message(), HasSubstr("update coming has digest " + DigestOf("coming") + ", its trainer reported"));
   EXPECT_EQ(store_->Stat(model)->digest, "");
-  seal.inputs = {{"coming", 0.5, DigestOf("coming")}};
+  seal.inputs = {{"coming", 1.0, DigestOf("coming")}};
   EXPECT_TRUE(Run(seal).ok());
 }
 
@@ -344,7 +354,7 @@ TEST_F(AggregatorTasksTest, AnUpdateThatIsNotFiniteIsNamedWithItsSlot) {
 TEST_F(AggregatorTasksTest, ResultsArePutBySoleOwnership) {
   MakeRound();
   SoleOwnerStore watched(store_);
-  ASSERT_TRUE(Reduce(watched, aggregate_, progress_, {}).ok());
+  ASSERT_TRUE(Reduce(watched, aggregate_, {}, progress_, {}).ok());
   EXPECT_EQ(watched.puts, 5);
   EXPECT_EQ(watched.shared_puts, 0);
 }
@@ -378,13 +388,6 @@ TEST_F(AggregatorTasksTest, AMissingUpdateIsNamed) {
   EXPECT_THAT(result.error().message(), HasSubstr("gone"));
 }
 
-constexpr const char* kSynthetic = R"(
-name: synthetic
-rounds: 1
-model: {family: synthetic, bytes: 100KiB, tensors: 3, dtype: f32, fill: random, seed: 4}
-data: {name: none, format: synthetic, partition: {count: 2}}
-transfer: {chunk_bytes: 4KiB}
-)";
 
 TEST_F(AggregatorTasksTest, InitMakesASyntheticModelAndSealsIt) {
   auto init = Task(wire::TaskKind::kInit);
