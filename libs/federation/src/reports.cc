@@ -202,11 +202,14 @@ void Federation::Machine::TaskDone(TaskRow row, const wire::TaskReport& report) 
 void Federation::Machine::TaskFailed(TaskRow row, Code code, const std::string& message) {
   const std::string name = TaskNameOf(row);
   const std::string holder = row.holder;
-  ++row.failures;
+  // What lies there already is of another run, and may have been used: the next one writes an update of its own. Not its trainer's
+  // failure, the first time.
+  const bool other_bytes = row.kind == wire::TaskKind::kTrain && (code == Code::kConflict || code == Code::kAlreadyExists);
+  if (!other_bytes || row.objects.size() > 1) ++row.failures;
   ++row.attempt;
   row.message = message;
   progress.erase(KeyOf(row));
-  const auto delay = limits.retry_delay * (1u << std::min(row.failures - 1, 6u));
+  const auto delay = limits.retry_delay * (1u << std::min(std::max(row.failures, 1u) - 1, 6u));
   Say(Note::Level::kWarning, fmt::format("task {} failed on {}: {}", name, holder, message));
 
   if (row.kind == wire::TaskKind::kTrain || row.kind == wire::TaskKind::kValidate) {
@@ -217,8 +220,7 @@ void Federation::Machine::TaskFailed(TaskRow row, Code code, const std::string& 
                                              row.failures));
     } else {
       not_before[KeyOf(row)] = now.steady + delay;
-      // What lies there already is of another run, and may have been used: the next one writes an update of its own.
-      if (row.kind == wire::TaskKind::kTrain && (code == Code::kConflict || code == Code::kAlreadyExists)) {
+      if (other_bytes) {
         row.state = RowState::kPending;
         row.metrics.clear();
         row.objects.insert(row.objects.begin(),

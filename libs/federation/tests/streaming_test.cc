@@ -172,6 +172,21 @@ TEST_F(Streaming, ATaskWhoseBytesDifferFromThoseThatAreThereWritesAnUpdateOfItsO
   EXPECT_EQ(world.store.sealed.size(), 1u);
 }
 
+TEST_F(Streaming, OtherBytesAfterAFailureDoNotCostTheSeat) {
+  Open(a, 10);
+  Open(b, 20);
+  world.Fail(b, world.Tasks(b)[0].task, Code::kDeadline, "no acknowledgement");
+  world.WaitWith(Duration(2'000), {agg, a, b});
+  world.Fail(b, world.Tasks(b)[0].task, Code::kConflict, "slot 3 of update ... holds other bytes");
+  world.WaitWith(Duration(2'000), {agg, a, b});
+  ASSERT_EQ(world.Tasks(b).size(), 1u);
+  EXPECT_EQ(world.Tasks(b)[0].output, "jobs/job/rounds/1/updates/site/1.g2");
+  // But not for ever.
+  world.Fail(b, world.Tasks(b)[0].task, Code::kConflict, "slot 3 of update ... holds other bytes");
+  world.RunAll({agg, a, b});
+  EXPECT_EQ(world.done.at({"job", 1}).dropped, (std::vector<std::string>{"site/1"}));
+}
+
 TEST_F(Streaming, AnotherSampleCountThanAtTheOpeningGivesOtherWeights) {
   Open(a, 10);
   Open(b, 1000);
