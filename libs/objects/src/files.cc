@@ -48,9 +48,19 @@ struct Tree {
   std::vector<std::string> executable;
 };
 
+// As JSON takes it: names stand in the object's info.
+bool IsUtf8(const std::string& name) {
+  const std::string quoted = Json(name).dump(-1, ' ', false, Json::error_handler_t::replace);
+  const auto back = ParseJson(quoted, "a name");
+  return back.ok() && back->get<std::string>() == name;
+}
+
 Status Add(Tree& tree, const fs::path& path, const std::string& name) {
   struct stat info {};
   if (lstat(path.c_str(), &info) != 0) return ErrnoError(errno, "looking at " + path.string());
+  if (!IsUtf8(name)) {
+    return MakeError(Code::kInvalidArgument, "the name of a file in {} is not UTF-8; rename it or send a tar file", path.parent_path().string());
+  }
   if (name.size() > kMaxName) {
     return MakeError(Code::kInvalidArgument, "{}: names of entries have at most {} bytes; shorten it or send a tar file", path.string(), kMaxName);
   }
@@ -194,7 +204,17 @@ class PathSink final : public Sink {
     if (tree_.directory) TRIBUTARY_TRY(SyncPath(temporary_));
     // Without `overwrite` nothing that came meanwhile is replaced.
     const unsigned flags = overwrite_ && !tree_.directory ? 0 : RENAME_NOREPLACE;
-    if (renameat2(AT_FDCWD, temporary_.c_str(), AT_FDCWD, target_.c_str(), flags) != 0) {
+    int renamed = renameat2(AT_FDCWD, temporary_.c_str(), AT_FDCWD, target_.c_str(), flags);
+    if (renamed != 0 && flags != 0 && (errno == EINVAL || errno == ENOSYS)) {
+      // A file system without that flag, as NFS: looked at, then renamed.
+      std::error_code ec;
+      if (fs::exists(fs::symlink_status(target_, ec))) {
+        errno = EEXIST;
+      } else {
+        renamed = rename(temporary_.c_str(), target_.c_str());
+      }
+    }
+    if (renamed != 0) {
       const int error = errno;
       if (error == EEXIST) return MakeError(Code::kAlreadyExists, "{} appeared meanwhile; give another place", target_.string());
       return ErrnoError(error, "renaming " + temporary_.string());
@@ -288,13 +308,19 @@ Result<std::unique_ptr<Source>> ReadPath(const std::string& text) {
     std::vector<fs::path> found;
     for (fs::recursive_directory_iterator it(path, ec), end; !ec && it != end; it.increment(ec)) {
       found.push_back(it->path());
-      if (found.size() > 2 * tensor::kMaxTensors) break;
+      if (found.size() > 2 * tensor::kMaxTensors) {
+        return MakeError(Code::kInvalidArgument, "{} holds more than {} files and directories; send a tar file", text, 2 * tensor::kMaxTensors);
+      }
     }
     if (ec) return ErrnoError(ec.value(), "listing " + path.string());
     std::sort(found.begin(), found.end());
     for (const fs::path& file : found) TRIBUTARY_TRY(Add(tree, file, file.lexically_relative(path).string()));
   } else if (fs::is_regular_file(status)) {
-    TRIBUTARY_TRY(Add(tree, fs::canonical(path, ec), path.filename().string()));
+    // A link to a file is the file that it leads to, under the link's name.
+    const std::string name = path.filename().string();
+    path = fs::canonical(path, ec);
+    if (ec) return ErrnoError(ec.value(), "following " + text);
+    TRIBUTARY_TRY(Add(tree, path, name));
   } else {
     return MakeError(Code::kInvalidArgument, "{} is neither a file nor a directory", text);
   }

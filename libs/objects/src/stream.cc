@@ -15,10 +15,14 @@ constexpr Duration kChunkWait{60'000};
 Error Stopped(const ObjectName& name) { return MakeError(Code::kCancelled, "the transfer of {} was stopped", name.str()); }
 
 // Opens the object, or says why its name cannot be used.
-Result<blob::CreateOutcome> Open(blob::BlobStore& store, const ObjectName& name, const wire::ObjectSpec& spec, bool replace) {
-  if (replace) TRIBUTARY_TRY(store.Remove(name));
+Result<blob::CreateOutcome> Open(blob::BlobStore& store, const ObjectName& name, const wire::ObjectSpec& spec, bool replace, bool resume) {
   auto created = store.Create(name, spec, /*replace=*/false);
-  if (!created.ok() && created.error().code() == Code::kAlreadyExists) {
+  const bool other = !created.ok() && created.error().code() == Code::kAlreadyExists;
+  // To resume what is open is not to begin it anew.
+  if (replace && (other || (created.ok() && created->existed && (created->sealed || !resume)))) {
+    TRIBUTARY_TRY(store.Remove(name));
+    created = store.Create(name, spec, /*replace=*/false);
+  } else if (other) {
     return MakeError(Code::kAlreadyExists, "{} exists already and is another object; choose another name or replace it", name.str());
   }
   return created;
@@ -44,6 +48,18 @@ class Comparison {
   std::optional<std::vector<wire::SlotDigest>> page_;
   std::uint64_t page_number_ = 0;
 };
+
+// The slots that are in none of `ranges`, which are in order.
+std::vector<tensor::SlotRange> Between(const std::vector<tensor::SlotRange>& ranges, std::uint64_t slots) {
+  std::vector<tensor::SlotRange> between;
+  std::uint64_t at = 0;
+  for (const tensor::SlotRange& range : ranges) {
+    if (range.begin > at) between.push_back({at, range.begin});
+    at = range.end;
+  }
+  if (at < slots) between.push_back({at, slots});
+  return between;
+}
 
 Status Fill(Source& source, const tensor::Layout& layout, std::uint64_t slot, std::span<std::byte> out) {
   for (const tensor::SlotPiece& piece : layout.Pieces(slot)) {
@@ -103,11 +119,13 @@ Result<Outcome> Put(blob::BlobStore& store, const ObjectName& name, Source& sour
   spec.chunk_bytes = options.chunk_bytes;
   spec.info = source.Info();
   TRIBUTARY_ASSIGN(const tensor::Layout layout, tensor::Layout::Make(spec.tensors, spec.chunk_bytes));
-  TRIBUTARY_ASSIGN(const blob::CreateOutcome created, Open(store, name, spec, options.replace));
+  TRIBUTARY_ASSIGN(const blob::CreateOutcome created, Open(store, name, spec, options.replace, options.resume));
 
   std::vector<tensor::SlotRange> ranges{layout.all_slots()};
+  std::vector<tensor::SlotRange> believed;
   if (options.resume && !created.sealed) {
     TRIBUTARY_ASSIGN(ranges, store.Missing(name, layout.all_slots(), 0));
+    believed = Between(ranges, layout.slot_count());
   }
   Outcome outcome;
   outcome.bytes = layout.total_bytes();
@@ -141,6 +159,18 @@ Result<Outcome> Put(blob::BlobStore& store, const ObjectName& name, Source& sour
   }
   TRIBUTARY_TRY(writer->Flush());
   TRIBUTARY_ASSIGN(outcome.digest, store.Seal(name, 0, /*durable=*/true));
+  // What an earlier put sent is what the source holds now? Only the manifest can tell.
+  std::vector<std::byte> bytes;
+  for (const tensor::SlotRange& range : believed) {
+    for (std::uint64_t slot = range.begin; slot < range.end; ++slot) {
+      bytes.resize(layout.SlotBytes(slot));
+      TRIBUTARY_TRY(Fill(source, layout, slot, bytes));
+      TRIBUTARY_ASSIGN(const bool same, comparison.Same(slot, bytes));
+      if (same) continue;
+      return MakeError(Code::kDataLoss, "{} changed after the put that was resumed: slot {} differs, and {} holds a mixture now; put it "
+                       "again with replace", name.str(), slot, name.str());
+    }
+  }
   return outcome;
 }
 

@@ -144,6 +144,37 @@ TEST_F(FilesTest, AnInterruptedPutGoesOnWhereItWas) {
   EXPECT_EQ(Read(root_ / "copy"), Bytes(40'000, 1));
 }
 
+TEST_F(FilesTest, ResumingWhatChangedMeanwhileIsToldAndNotTaken) {
+  Write(root_ / "f", Bytes(40'000, 1));
+  std::stop_source stop;
+  PutOptions options;
+  options.stop = stop.get_token();
+  options.progress = [&](std::uint64_t done, std::uint64_t) {
+    if (done >= 20'000) stop.request_stop();
+  };
+  EXPECT_EQ(PutPath(root_ / "f", options).error().code(), Code::kCancelled);
+  // To replace and to resume: what is open is not thrown away.
+  PutOptions both = Resuming();
+  both.replace = true;
+  Write(root_ / "f", Bytes(40'000, 2));
+  const auto mixed = PutPath(root_ / "f", both);
+  ASSERT_FALSE(mixed.ok());
+  EXPECT_EQ(mixed.error().code(), Code::kDataLoss);
+  EXPECT_THAT(mixed.error().message(), HasSubstr("slot 0 differs"));
+  ASSERT_TRUE(PutPath(root_ / "f", Replacing()).ok());
+  EXPECT_TRUE(GetPath(root_ / "copy").ok());
+  EXPECT_EQ(Read(root_ / "copy"), Bytes(40'000, 2));
+}
+
+TEST_F(FilesTest, ALinkToAFileIsTheFile) {
+  Write(root_ / "real", "hello");
+  fs::create_symlink("real", root_ / "link");
+  const auto put = PutPath(root_ / "link");
+  ASSERT_TRUE(put.ok()) << put.error().message();
+  ASSERT_TRUE(GetPath(root_ / "copy").ok());
+  EXPECT_EQ(Read(root_ / "copy"), "hello");
+}
+
 TEST_F(FilesTest, WhatIsThereIsNotOverwrittenUnlessAskedFor) {
   Write(root_ / "f", "hello");
   ASSERT_TRUE(PutPath(root_ / "f").ok());
@@ -212,6 +243,9 @@ TEST_F(FilesTest, WhatCannotBeSentIsNamed) {
   fs::create_symlink("/etc/passwd", root_ / "tree" / "link");
   EXPECT_THAT(PutPath(root_ / "tree").error().message(), HasSubstr("link is neither"));
   fs::remove(root_ / "tree" / "link");
+  Write(root_ / "tree" / "caf\xe9", "");
+  EXPECT_THAT(PutPath(root_ / "tree").error().message(), HasSubstr("is not UTF-8"));
+  fs::remove(root_ / "tree" / "caf\xe9");
   Write(root_ / "tree" / std::string(200, 'd') / std::string(100, 'f'), "x");
   EXPECT_THAT(PutPath(root_ / "tree").error().message(), HasSubstr("at most 255 bytes"));
 }

@@ -48,9 +48,10 @@ class Sink {
 
 struct PutOptions {
   std::uint64_t chunk_bytes = tensor::kDefaultChunkBytes;
-  // An earlier put of the same entries was interrupted: slots that are there are believed. Without it everything is sent.
+  // An earlier put of the same entries was interrupted: slots that are there are not sent again, and held against the source after the
+  // seal (kDataLoss where it has changed since). Without it everything is sent.
   bool resume = false;
-  // Another object of this name is removed first.
+  // What has this name is removed first, but for what is to be resumed.
   bool replace = false;
   std::function<void(std::uint64_t done, std::uint64_t total)> progress;
   std::stop_token stop;
