@@ -101,6 +101,8 @@ class DiskObject {
   // Writes the chunk of a repetitive object where no other is, unless a slot has the same bytes already; gives the place.
   Result<std::uint64_t> Place(const OpenFiles& files, std::uint64_t slot, const wire::SlotDigest& digest,
                               std::span<const std::byte> bytes);
+  // Whether the record's bytes are on the disk: of one that another boot wrote.
+  bool IsIntact(const OpenFiles& files, const SlotRecord& record) const;
   Status WriteChunk(const OpenFiles& files, std::uint64_t slot, std::span<const std::byte> bytes, std::uint64_t location) const;
 
   Status CheckComplete(const OpenFiles& files, std::uint64_t generation);

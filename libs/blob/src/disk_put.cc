@@ -22,8 +22,10 @@ Result<SlotMeta> DiskObject::Put(std::uint64_t slot, std::uint64_t generation, s
   // The same bytes again, as after a lost acknowledgement: at most the generation changes.
   const bool same = before && before->digest == digest && slot < verified_;
   if (same && before->generation == generation) return record;
-  // Its slots are averaged as they come. What power loss may have taken is not there yet.
-  if (kind_ == wire::ObjectKind::kUpdate && before && !same && slot < verified_) return OtherBytes(name_, slot);
+  // Its slots are averaged as they come. What power loss took is not there yet.
+  if (kind_ == wire::ObjectKind::kUpdate && before && before->digest != digest && (slot < verified_ || IsIntact(*files, *before))) {
+    return OtherBytes(name_, slot);
+  }
   if (same) {
     record.location = before->location;
   } else if (repetitive_) {
@@ -43,6 +45,12 @@ Result<SlotMeta> DiskObject::Put(std::uint64_t slot, std::uint64_t generation, s
   Count(before ? &*before : nullptr, &record);
   if (repetitive_) shared_.recent.Remember(number_, digest.sha256, record.location);
   return record;
+}
+
+bool DiskObject::IsIntact(const OpenFiles& files, const SlotRecord& record) const {
+  std::vector<std::byte> chunk(record.bytes);
+  const auto got = ReadAt(files.data, chunk, record.location, directory_ / "data");
+  return got.ok() && *got == chunk.size() && digest::ComputeXxh128(chunk) == record.digest.xxh128;
 }
 
 Result<std::uint64_t> DiskObject::Place(const OpenFiles& files, std::uint64_t slot, const wire::SlotDigest& digest,

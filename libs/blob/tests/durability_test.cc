@@ -105,6 +105,18 @@ TEST_F(DurabilityTest, TheSameBytesPutAgainAreWrittenAgain) {
   EXPECT_EQ(*GetOne(*store_, name_, 3), Pattern(4096, 3));
 }
 
+TEST_F(DurabilityTest, AnUpdatesSlotThatPowerLossSparedKeepsItsBytes) {
+  wire::ObjectSpec update = spec_;
+  update.kind = wire::ObjectKind::kUpdate;
+  TRIBUTARY_ASSERT_OK(store_->Create(name_, update, false));
+  for (const std::uint64_t slot : {5, 6}) TRIBUTARY_ASSERT_OK(PutOne(*store_, name_, slot, Pattern(layout_.SlotBytes(slot), slot)));
+  LoseData(5);
+  Reboot();
+  EXPECT_EQ(CodeOf(PutOne(*store_, name_, 6, Pattern(layout_.SlotBytes(6), 7))), "conflict");
+  TRIBUTARY_ASSERT_OK(PutOne(*store_, name_, 5, Pattern(4096, 8)));
+  EXPECT_EQ(*GetOne(*store_, name_, 5), Pattern(4096, 8));
+}
+
 TEST_F(DurabilityTest, WhatWasReadOnceInABootIsNotReadAgain) {
   MakeFull();
   Reboot();
