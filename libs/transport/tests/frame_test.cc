@@ -32,9 +32,9 @@ TEST(Frames, CrossWithoutPayload) {
 
 TEST(Frames, CarryPayloadsBothWaysAtAlignedPlaces) {
   QueueHandler handler;
+  memory::Pool pool(32_MiB);  // outlives the sockets, which may hold the last of its buffers
   const auto server = Serve(handler, wire::kMaxDataFrame);
   const auto client = Dial(server->endpoint(), wire::kMaxDataFrame);
-  memory::Pool pool(32_MiB);
   for (const std::size_t size : {std::size_t{1}, std::size_t{63}, std::size_t{1} << 20, wire::kMaxPayload}) {
     wire::PutChunk put;
     put.object = "o";
@@ -55,9 +55,9 @@ TEST(Frames, CarryPayloadsBothWaysAtAlignedPlaces) {
 
 TEST(Frames, GiveTheirBuffersBackOnceSent) {
   QueueHandler handler;
+  memory::Pool pool(32_MiB);  // outlives the sockets, which may hold the last of its buffers
   const auto server = Serve(handler, wire::kMaxDataFrame);
   const auto client = Dial(server->endpoint(), wire::kMaxDataFrame);
-  memory::Pool pool(32_MiB);
   for (int i = 0; i < 8; ++i) {
     auto buffer = Filled(pool, memory::Side::kWrite, 1 << 20);
     ASSERT_TRUE(client->Send(MakeFrame(1, wire::PutChunk{.object = "o"}, std::move(buffer))).ok());
@@ -78,9 +78,9 @@ TEST(Frames, GiveTheirBuffersBackWhenTheServerDropsThem) {
 
 TEST(Frames, AHeaderThatDoesNotFitTheHeadroomIsStillACorrectFrame) {
   QueueHandler handler;
+  memory::Pool pool(8_MiB);  // outlives the sockets, which may hold the last of its buffers
   const auto server = Serve(handler, wire::kMaxDataFrame);
   const auto client = Dial(server->endpoint(), wire::kMaxDataFrame);
-  memory::Pool pool(8_MiB);
   auto buffer = Filled(pool, memory::Side::kWrite, 100);
   ASSERT_TRUE(client->Send(MakeFrame(1, wire::PutChunk{.object = std::string(800, 'x')}, std::move(buffer))).ok());
   const auto got = handler.Next();
