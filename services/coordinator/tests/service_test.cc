@@ -253,12 +253,13 @@ TEST_F(CoordinatorTest, AThousandSeatsFitItsFrames) {
   Peer client(service->endpoint());
   ASSERT_TRUE(client.Ask<wire::Submitted>(wire::Submit{"job", "seats 1000", false}).ok());
   auto agg = Connect(wire::Role::kAggregator, "agg-0");
-  // A session is the worker's, not the connection's: one socket speaks for all trainers.
-  Peer many(service->endpoint());
+  // A session is the worker's, not the connection's: a socket speaks for 25 trainers, fewer than the frames that wait for one that does not read.
+  std::vector<std::unique_ptr<Peer>> peers;
   std::vector<std::string> sessions;
   for (int i = 0; i < 1000; ++i) {
-    ASSERT_TRUE(many.Hello(wire::Role::kTrainer, fmt::format("t{}", i)).ok());
-    sessions.push_back(many.welcome().session);
+    if (i % 25 == 0) peers.push_back(std::make_unique<Peer>(service->endpoint()));
+    ASSERT_TRUE(peers.back()->Hello(wire::Role::kTrainer, fmt::format("t{}", i)).ok());
+    sessions.push_back(peers.back()->welcome().session);
     if (i % 50 == 0) {
       ASSERT_TRUE(agg->Report().ok());
     }
@@ -266,8 +267,9 @@ TEST_F(CoordinatorTest, AThousandSeatsFitItsFrames) {
   ASSERT_TRUE(agg->Report().ok());
   ASSERT_TRUE(agg->Work().ok());
   const auto work_all = [&] {
-    for (const std::string& session : sessions) {
-      many.Use(session);
+    for (std::size_t i = 0; i < sessions.size(); ++i) {
+      Peer& many = *peers[i / 25];
+      many.Use(sessions[i]);
       ASSERT_TRUE(many.Report().ok());
       ASSERT_EQ(many.assignment().tasks.size(), 1u);
       ASSERT_TRUE(many.Work().ok());
