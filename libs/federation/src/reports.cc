@@ -48,11 +48,14 @@ double Get(const Metrics& metrics, const char* name) {
   return it == metrics.end() ? 0 : it->second;
 }
 
+// Of samples: more than a double counts would make infinite sums, and a weight of all others that is none.
+bool IsCount(double samples) { return samples > 0 && samples <= 0x1p53; }
+
 // What is missing in a done report, or empty.
 std::string Lacks(const TaskRow& row, const wire::TaskReport& report) {
   switch (row.kind) {
     case wire::TaskKind::kTrain:
-      if (Get(row.metrics, "samples") <= 0) return "the metric 'samples' must be above 0";
+      if (!IsCount(Get(row.metrics, "samples"))) return "the metric 'samples' must be above 0, and at most 2^53";
       if (!IsSha256(report.digest)) return "its digest is no SHA-256";
       return "";
     case wire::TaskKind::kValidate:
@@ -165,7 +168,7 @@ bool Federation::Machine::TakeTaskReport(Worker& worker, const wire::TaskReport&
 
 bool Federation::Machine::OpenUpdate(TaskRow row, const wire::TaskReport& report) {
   const double samples = Get(report.metrics, "samples");
-  if (row.kind != wire::TaskKind::kTrain || row.state != RowState::kPending || !(samples > 0) || !std::isfinite(samples)) return false;
+  if (row.kind != wire::TaskKind::kTrain || row.state != RowState::kPending || !IsCount(samples)) return false;
   row.state = RowState::kOpen;
   row.metrics = {{"samples", samples}};
   Say(Note::Level::kInfo, fmt::format("task {}: its update is open, {:.0f} samples", TaskNameOf(row), samples));

@@ -251,7 +251,7 @@ TEST_F(Streaming, AfterACrashTheSameTasksAreWanted) {
 }
 
 TEST_F(Streaming, SampleCountsThatAreNoneOpenNothing) {
-  for (const double samples : {0.0, -1.0, std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()}) {
+  for (const double samples : {0.0, -1.0, 1e300, std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()}) {
     Open(a, samples);
   }
   EXPECT_EQ(world.journal.tasks.at({"job", 1, wire::TaskKind::kTrain, 0}).state, RowState::kPending);
