@@ -47,11 +47,11 @@ TEST(Summary, HasTheKeysThatChecksRead) {
   EXPECT_GT(summary["services"][0]["phases"]["aggregate"]["peak_rss_bytes"].get<std::uint64_t>(), 1u << 20);
   EXPECT_EQ(summary["model"], "model/model.safetensors");
 
-  const std::string text = SummaryText(summary, "/work");
+  const std::string text = SummaryText(summary, "/srv/run");
   EXPECT_THAT(text, HasSubstr("2.5000"));
   EXPECT_THAT(text, HasSubstr("2.2500"));
   EXPECT_THAT(text, HasSubstr("aggregator-0"));
-  EXPECT_THAT(text, HasSubstr("/work/model/model.safetensors"));
+  EXPECT_THAT(text, HasSubstr("/srv/run/model/model.safetensors"));
 }
 
 TEST(Summary, ARoundWithoutALossShowsADash) {
