@@ -47,7 +47,8 @@ Reactor::Reactor(blob::SlotStore& store, memory::Pool& pool, const ReactorOption
             }
           },
           [this](const Read& read, const Error& error) { SendError(read.peer, read.request.id, error); }),
-      workers_(options.worker_threads) {
+      workers_(options.worker_threads),
+      staging_(store, workers_, [this](Staging::Put put, Result<blob::SlotMeta> staged) { Staged(std::move(put), std::move(staged)); }) {
   pool_.OnRelease([this] { Kick(); });
 }
 
@@ -63,6 +64,7 @@ void Reactor::Attach(transport::FrameServer& server) {
 
 void Reactor::Detach() {
   workers_.Stop();
+  staging_.Clear();
   {
     const std::lock_guard lock(server_mutex_);
     server_ = nullptr;

@@ -15,6 +15,7 @@
 #include "services/blob-store/credit.h"
 #include "services/blob-store/held.h"
 #include "services/blob-store/reads.h"
+#include "services/blob-store/staging.h"
 #include "services/blob-store/workers.h"
 #include "tributary/blob/local_store.h"
 #include "tributary/transport/frame_server.h"
@@ -97,6 +98,7 @@ class Reactor final : public transport::Handler {
   void Create(const PeerId& id, Peer& peer, transport::InFrame frame);
   // Whether a frame with a payload may be staged; if not, the peer is told why.
   bool Admit(const PeerId& id, Peer& peer, const transport::InFrame& frame);
+  void Staged(Staging::Put put, Result<blob::SlotMeta> staged);  // on a worker
 
   // On a worker (replies.cc).
   void RunRead(const ReadPtr& read, ReadGrant grant);
@@ -126,6 +128,7 @@ class Reactor final : public transport::Handler {
   std::mutex server_mutex_;
   transport::FrameServer* server_ = nullptr;  // protected by server_mutex_ for other threads than the server's
   Workers workers_;
+  Staging staging_;
 };
 
 }  // namespace tributary::service

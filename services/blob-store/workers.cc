@@ -5,7 +5,7 @@
 namespace tributary::service {
 
 Workers::Workers(std::size_t threads) {
-  for (std::size_t i = 0; i < std::max<std::size_t>(threads, 1) + kOwnLanes; ++i) {
+  for (std::size_t i = 0; i < std::max<std::size_t>(threads, 1) + kOtherLanes; ++i) {
     lanes_.push_back(std::make_unique<Lane>());
     Lane& lane = *lanes_.back();
     lane.thread = std::thread([&lane] { Run(lane); });

@@ -31,7 +31,9 @@ class Workers {
     return std::hash<std::string_view>()(object.str()) + slot;
   }
 
-  void Post(std::uint64_t key, Job job) { Enqueue(key % (lanes_.size() - kOwnLanes), std::move(job)); }
+  std::size_t own_lanes() const { return lanes_.size() - kOtherLanes; }
+  std::size_t LaneOf(std::uint64_t key) const { return key % own_lanes(); }
+  void Post(std::uint64_t key, Job job) { Enqueue(LaneOf(key), std::move(job)); }
   void PostSlow(Job job) { Enqueue(lanes_.size() - 1, std::move(job)); }
   void PostRemoval(Job job) { Enqueue(lanes_.size() - 2, std::move(job)); }
   // Finishes the jobs under way and drops those that wait. Idempotent.
@@ -45,7 +47,7 @@ class Workers {
     bool stopping = false;  // protected by mutex
     std::thread thread;
   };
-  static constexpr std::size_t kOwnLanes = 2;
+  static constexpr std::size_t kOtherLanes = 2;
   void Enqueue(std::size_t lane, Job job);
   static void Run(Lane& lane);
 

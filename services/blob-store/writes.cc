@@ -72,26 +72,29 @@ void Reactor::Put(const PeerId& id, Peer& peer, transport::InFrame frame) {
   if (put->encoding != static_cast<std::uint32_t>(tensor::Encoding::kNative)) {
     return refuse(MakeError(Code::kInvalidArgument, "a chunk is as its object's spec says: put-chunk with encoding {} is refused, send 0", put->encoding));
   }
-  auto job = std::make_shared<Job>(Job{std::move(spent), std::move(frame)});
-  const std::uint64_t key = Workers::KeyOf(*name, put->slot);
-  workers_.Post(key, [this, id, job, bytes, put = *put, name = *std::move(name)]() mutable {
-    const std::uint64_t request = job->frame.view().id;
-    const auto staged =
-        store_.PutSlot(name, put.slot, put.generation, job->frame.view().payload, &put.xxh128);
-    if (staged.ok()) {
-      ++counters_.chunks_in;
-      counters_.bytes_in += bytes;
-    } else if (staged.error().code() == Code::kResourceExhausted) {
-      ++counters_.no_room;
-    }
-    job->Release();
-    std::string reply = staged.ok() ? wire::EncodeFrame(request, wire::PutAck{put.slot})
-                                    : wire::EncodeError(request, staged.error());
-    Post([this, id, ok = staged.ok(), slot = put.slot, name = std::move(name), reply = std::move(reply)]() mutable {
-      credit_.Staged(id, Clock::now());
-      server_->Send(id, {std::move(reply), nullptr});
-      if (ok) reads_.SlotChanged(name, slot);
-    });
+  staging_.Add({id, *std::move(name), *put, *std::move(spent), std::move(frame)});
+}
+
+void Reactor::Staged(Staging::Put put, Result<blob::SlotMeta> staged) {
+  const std::uint64_t request = put.frame.view().id;
+  if (staged.ok()) {
+    ++counters_.chunks_in;
+    counters_.bytes_in += put.frame.view().payload.size();
+  } else if (staged.error().code() == Code::kResourceExhausted) {
+    ++counters_.no_room;
+  }
+  std::string reply = staged.ok() ? wire::EncodeFrame(request, wire::PutAck{put.message.slot})
+                                  : wire::EncodeError(request, staged.error());
+  const PeerId id = put.peer;
+  const std::uint64_t slot = put.message.slot;
+  ObjectName name = put.object;
+  // The message first, then the reservation that covers it.
+  put.frame = transport::InFrame();
+  { const CreditLedger::Spent done = std::move(put.spent); }
+  Post([this, id, ok = staged.ok(), slot, name = std::move(name), reply = std::move(reply)]() mutable {
+    credit_.Staged(id, Clock::now());
+    server_->Send(id, {std::move(reply), nullptr});
+    if (ok) reads_.SlotChanged(name, slot);
   });
 }
 

@@ -106,13 +106,13 @@ class DirectoryStore final : public LocalStore, public DiskStore {
     return list;
   }
 
-  Result<SlotMeta> PutSlot(const ObjectName& name, std::uint64_t slot, std::uint64_t generation,
-                           std::span<const std::byte> bytes, const digest::Xxh128* expected) override {
+  Result<SlotMeta> PutSlot(const ObjectName& name, std::uint64_t slot, std::uint64_t generation, std::span<const std::byte> bytes,
+                           const digest::Xxh128* expected, const digest::Sha256* sha256) override {
     TRIBUTARY_ASSIGN(auto object, Find(name));
     wire::SlotDigest digest{{}, digest::ComputeXxh128(bytes)};
     if (expected != nullptr && *expected != digest.xxh128) return DigestMismatch(name, slot, "as received");
     TRIBUTARY_TRY(object->CheckContent(slot, bytes));
-    digest.sha256 = digest::ComputeSha256(bytes);
+    digest.sha256 = sha256 != nullptr ? *sha256 : digest::ComputeSha256(bytes);
     bool gone = false;
     auto put = object->Put(slot, generation, bytes, digest, &gone);
     if (gone) {

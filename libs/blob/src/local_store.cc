@@ -70,7 +70,7 @@ class LocalWriter final : public ChunkWriter {
     return buffer;
   }
   Status Put(const ObjectName& object, std::uint64_t slot, memory::BufferPtr chunk) override {
-    return store_.PutSlot(object, slot, options_.generation, std::as_const(*chunk).payload(), nullptr).status();
+    return store_.PutSlot(object, slot, options_.generation, std::as_const(*chunk).payload(), nullptr, nullptr).status();
   }
   Status Flush() override { return Ok(); }
 

@@ -156,9 +156,9 @@ class MemoryStore final : public LocalStore {
     return names;
   }
 
-  Result<SlotMeta> PutSlot(const ObjectName& name, std::uint64_t slot, std::uint64_t generation,
-                           std::span<const std::byte> bytes, const digest::Xxh128* expected) override {
-    const wire::SlotDigest digest{digest::ComputeSha256(bytes), digest::ComputeXxh128(bytes)};
+  Result<SlotMeta> PutSlot(const ObjectName& name, std::uint64_t slot, std::uint64_t generation, std::span<const std::byte> bytes,
+                           const digest::Xxh128* expected, const digest::Sha256* sha256) override {
+    const wire::SlotDigest digest{sha256 != nullptr ? *sha256 : digest::ComputeSha256(bytes), digest::ComputeXxh128(bytes)};
     if (expected != nullptr && *expected != digest.xxh128) return DigestMismatch(name, slot, "as received");
     SlotMeta meta{generation, static_cast<std::uint32_t>(bytes.size()), digest};
     {

@@ -3,12 +3,28 @@
 #include <openssl/evp.h>
 #include <xxhash.h>
 #if defined(__x86_64__)
+#include <immintrin.h>
 #include <xxh_x86dispatch.h>  // the widest vectors that the processor has: three times as fast as the least that all have
 #endif
 
 #include <cstring>
 
+#include "sha256_pair.h"
+
 namespace tributary::digest {
+namespace {
+
+// xxHash's AVX-512 code comes back with the upper halves of the vector registers in use. Until they are cleared each SSE instruction also
+// waits for the last one that wrote its register: SHA-256 right after XXH3 ran at 1.3 GB/s in place of 1.8, of two texts at 1.3 in place of 3.1.
+#if defined(__x86_64__)
+__attribute__((target("avx"))) void ClearUpperHalves() { _mm256_zeroupper(); }
+const bool kHasUpperHalves = __builtin_cpu_supports("avx");
+#else
+void ClearUpperHalves() {}
+constexpr bool kHasUpperHalves = false;
+#endif
+
+}  // namespace
 
 Sha256 ComputeSha256(std::span<const std::byte> bytes) {
   Sha256 out{};
@@ -18,9 +34,15 @@ Sha256 ComputeSha256(std::span<const std::byte> bytes) {
   return out;
 }
 
+std::array<Sha256, 2> ComputeSha256Pair(std::span<const std::byte> first, std::span<const std::byte> second) {
+  if (HasShaInstructions()) return Sha256Pair(first, second);
+  return {ComputeSha256(first), ComputeSha256(second)};
+}
+
 Xxh128 ComputeXxh128(std::span<const std::byte> bytes) {
   XXH128_canonical_t canonical;
   XXH128_canonicalFromHash(&canonical, XXH3_128bits(bytes.data(), bytes.size()));
+  if (kHasUpperHalves) ClearUpperHalves();
   Xxh128 out;
   std::memcpy(out.data(), canonical.digest, out.size());
   return out;

@@ -16,6 +16,26 @@ TEST(Sha256, EqualsThePublishedVectors) {
             "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
 }
 
+TEST(Sha256, OfAPairEqualsOpenSsls) {
+  std::string text(5'000, ' ');
+  for (std::size_t i = 0; i < text.size(); ++i) text[i] = static_cast<char>(i * 2654435761u >> 11);
+  const std::span<const std::byte> all = Bytes(text);
+  // Every length around the ends of blocks, where the padding takes one block or two, beside every other kind.
+  for (std::size_t first = 0; first <= 200; ++first) {
+    for (const std::size_t second : {std::size_t{0}, std::size_t{1}, std::size_t{55}, std::size_t{56}, std::size_t{63}, std::size_t{64},
+                                     std::size_t{65}, first, std::size_t{4'096}}) {
+      // Not aligned.
+      const auto a = all.subspan(1, first);
+      const auto b = all.subspan(3, second);
+      const auto pair = ComputeSha256Pair(a, b);
+      ASSERT_EQ(Hex(pair[0]), Hex(ComputeSha256(a))) << first << ", " << second;
+      ASSERT_EQ(Hex(pair[1]), Hex(ComputeSha256(b))) << first << ", " << second;
+    }
+  }
+  const std::string million(1'000'000, 'a');
+  EXPECT_EQ(Hex(ComputeSha256Pair(Bytes(million), {})[0]), "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+}
+
 TEST(Sha256, StreamedEqualsWhole) {
   const std::string text(10'000, 'x');
   for (const std::size_t piece : {1, 63, 64, 65, 9'999}) {

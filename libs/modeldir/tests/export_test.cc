@@ -38,7 +38,7 @@ class ExportTest : public testing::Test {
     for (std::uint64_t slot = 0; slot < layout->slot_count(); ++slot) {
       std::vector<std::byte> bytes(layout->SlotBytes(slot));
       for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::byte>((7 * slot + i) % 251);
-      ASSERT_TRUE(store_->PutSlot(name_, slot, 0, bytes, nullptr).ok());
+      ASSERT_TRUE(store_->PutSlot(name_, slot, 0, bytes, nullptr, nullptr).ok());
       for (const auto& piece : layout->Pieces(slot)) {
         auto& tensor = expected_[layout->tensors()[piece.tensor].name];
         tensor.resize(std::max<std::size_t>(tensor.size(), piece.tensor_offset + piece.bytes));

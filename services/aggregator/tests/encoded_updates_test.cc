@@ -72,7 +72,7 @@ class EncodedUpdates : public testing::Test {
         }
         back.insert(back.end(), part.begin(), part.end());
       }
-      EXPECT_TRUE(store_->PutSlot(object, slot, 0, chunk, nullptr).ok());
+      EXPECT_TRUE(store_->PutSlot(object, slot, 0, chunk, nullptr, nullptr).ok());
     }
     return back;
   }

