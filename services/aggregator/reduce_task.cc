@@ -97,6 +97,38 @@ blob::ChunkSequence SlotMajor(std::vector<tensor::SlotRange> ranges, std::vector
   };
 }
 
+// Adds the chunks of one slot, a few at a time: each group is let go before the next is waited for.
+Status AddInputs(blob::ChunkReader& reader, const Inputs& inputs, const UpdateForm& form, const tensor::SlotPlace& place, std::uint64_t slot,
+                 aggregate::Reducer& reducer, std::uint64_t& bytes_in) {
+  const std::size_t group = aggregate::GroupSize(place.elements * tensor::ElementBytes(place.dtype));
+  // Sections that travel native hold the weights themselves, and need no base.
+  const bool base_of_native =
+      form.delta && encoding::EffectiveEncoding(place.dtype, inputs.encodings.back()) == tensor::Encoding::kNative;
+  std::vector<blob::Chunk> chunks;
+  std::vector<aggregate::Summand> summands;
+  for (std::size_t i = 0; i < inputs.names.size();) {
+    summands.clear();
+    chunks.clear();
+    const std::size_t begin = i;
+    for (; i < inputs.names.size() && chunks.size() < group; ++i) {
+      TRIBUTARY_ASSIGN(auto chunk, reader.Next());
+      if (!chunk || chunk->object != inputs.names[i] || chunk->slot != slot) {
+        return MakeError(Code::kInternal, "the reader left its order at slot {} of {}", slot, inputs.names[i].str());
+      }
+      bytes_in += chunk->bytes.size();
+      const bool unused = i == 0 && base_of_native;
+      summands.push_back({unused ? std::span<const std::byte>() : chunk->bytes, inputs.encodings[i], inputs.weights[i]});
+      chunks.push_back(*std::move(chunk));
+    }
+    const std::size_t skipped = begin == 0 && base_of_native ? 1 : 0;
+    std::size_t culprit = 0;
+    if (auto added = reducer.Add(std::span(summands).subspan(skipped), &culprit); !added.ok()) {
+      return added.error().Wrap(fmt::format("slot {} of {}", slot, inputs.names[begin + skipped + culprit].str()));
+    }
+  }
+  return Ok();
+}
+
 }  // namespace
 
 Status CheckSealed(blob::BlobStore& store, const wire::Input& input) {
@@ -169,20 +201,7 @@ Status Reduce(blob::BlobStore& store, const wire::TaskSpec& task, const UpdateFo
       TRIBUTARY_ASSIGN(auto buffer, writer->Allocate(aggregate::AccumulatorBytes(place.dtype, place.elements)));
       aggregate::Reducer reducer(buffer->payload());
       TRIBUTARY_TRY(reducer.Begin(place.dtype, place.elements));
-      for (std::size_t i = 0; i < inputs.names.size(); ++i) {
-        TRIBUTARY_ASSIGN(const auto chunk, reader->Next());
-        if (!chunk || chunk->object != inputs.names[i] || chunk->slot != slot) {
-          return MakeError(Code::kInternal, "the reader left its order at slot {} of {}", slot, inputs.names[i].str());
-        }
-        bytes_in += chunk->bytes.size();
-        // Sections that travel native hold the weights themselves.
-        const bool base_of_native = i == 0 && form.delta &&
-                                    encoding::EffectiveEncoding(place.dtype, inputs.encodings.back()) == tensor::Encoding::kNative;
-        if (base_of_native) continue;
-        if (auto added = reducer.Add(chunk->bytes, inputs.encodings[i], inputs.weights[i]); !added.ok()) {
-          return added.error().Wrap(fmt::format("slot {} of {}", slot, inputs.names[i].str()));
-        }
-      }
+      TRIBUTARY_TRY(AddInputs(*reader, inputs, form, place, slot, reducer, bytes_in));
       TRIBUTARY_ASSIGN(const auto mean, reducer.Finish());
       buffer->Truncate(mean.size());
       bytes_out += mean.size();

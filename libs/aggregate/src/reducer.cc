@@ -60,6 +60,26 @@ std::uint64_t AccumulatorOffset(DType dtype, std::uint64_t elements) {
   return (native + kAccumulatorAlignment - 1) / kAccumulatorAlignment * kAccumulatorAlignment;
 }
 
+std::uint64_t BitsOf(Kernel kernel) {
+  switch (kernel) {
+    case Kernel::kF32: return 32;
+    case Kernel::kF64: return 64;
+    case Kernel::kF16:
+    case Kernel::kBF16: return 16;
+    case Kernel::kInt8: return 8;
+    case Kernel::kNf4: return 4;
+    default: return 0;
+  }
+}
+
+// REQUIRES: the chunk has the bytes of `elements`; `encoding` is the effective one of the dtype.
+Source MakeSource(DType dtype, Encoding encoding, std::uint64_t elements, const std::byte* chunk, float weight) {
+  const Kernel kernel = KernelOf(dtype, encoding);
+  const bool scaled = kernel == Kernel::kInt8 || kernel == Kernel::kNf4;
+  const std::uint64_t scales = scaled ? encoding::Blocks(elements) * sizeof(float) : 0;
+  return {kernel, chunk, chunk + scales, weight};
+}
+
 }  // namespace
 
 std::uint64_t AccumulatorBytes(DType dtype, std::uint64_t elements) {
@@ -91,33 +111,80 @@ Status Reducer::Begin(DType dtype, std::uint64_t elements) {
   return Ok();
 }
 
-Status Reducer::Add(std::span<const std::byte> chunk, Encoding encoding, float weight) {
-  encoding = encoding::EffectiveEncoding(dtype_, encoding);
+Status Reducer::CheckSize(const Summand& summand) const {
+  const Encoding encoding = encoding::EffectiveEncoding(dtype_, summand.encoding);
   // Sums tell NaN and infinity of halves and native numbers; scales and codes are looked at where they stand, in a few of the bytes.
-  if (encoding == Encoding::kInt8 || encoding == Encoding::kNf4) {
-    TRIBUTARY_TRY(encoding::CheckChunk(dtype_, encoding, elements_, chunk));
-  } else if (const std::uint64_t bytes = encoding::EncodedBytes(dtype_, encoding, elements_); chunk.size() != bytes) {
-    return MakeError(Code::kInvalidArgument, "a chunk of {} bytes came for a slot of {} elements, which take {}", chunk.size(),
+  if (encoding == Encoding::kInt8 || encoding == Encoding::kNf4) return encoding::CheckChunk(dtype_, encoding, elements_, summand.chunk);
+  if (const std::uint64_t bytes = encoding::EncodedBytes(dtype_, encoding, elements_); summand.chunk.size() != bytes) {
+    return MakeError(Code::kInvalidArgument, "a chunk of {} bytes came for a slot of {} elements, which take {}", summand.chunk.size(),
                      elements_, bytes);
   }
-  float* acc = Accumulator();
-  if (IsFloat(dtype_)) {
-    const float largest = LargestSum(dtype_);
-    if (!kernels_.add_floats(KernelOf(dtype_, encoding), acc, chunk.data(), elements_, weight, added_ == 0, largest)) {
-      const float* bad = std::find_if_not(acc, acc + elements_, [=](float sum) { return std::abs(sum) <= largest; });
-      return MakeError(Code::kInvalidArgument, "its element {} makes the sum {}: a model is of finite numbers that {} can hold",
-                       bad - acc, *bad, tensor::DTypeName(dtype_));
-    }
-  } else {
-    std::byte* first = memory_.data();
-    if (added_ == 0) {
-      std::memcpy(first, chunk.data(), chunk.size());
-      std::fill_n(acc, elements_, 0.0f);
-    } else {
-      kernels_.add_differences(KernelOf(dtype_), acc, first, chunk.data(), elements_, weight);
+  return Ok();
+}
+
+Source Reducer::SourceOf(const Summand& summand) const {
+  return MakeSource(dtype_, encoding::EffectiveEncoding(dtype_, summand.encoding), elements_, summand.chunk.data(), summand.weight);
+}
+
+// Whose element it is that spoils the sum: the first that is no number by itself, else the largest.
+std::size_t Reducer::CulpritOf(std::span<const Summand> summands, std::uint64_t element) const {
+  std::size_t culprit = 0;
+  float most = -1;
+  for (std::size_t i = 0; i < summands.size(); ++i) {
+    // A block of it, as the kernels read it.
+    const std::uint64_t from = element / encoding::kBlock * encoding::kBlock;
+    Source source = SourceOf(summands[i]);
+    source.scales += from / encoding::kBlock * sizeof(float);
+    source.elements += from * BitsOf(source.kernel) / 8;
+    source.weight = 1.0f;
+    float block[encoding::kBlock];
+    kernels_.add_floats(&source, 1, block, std::min<std::uint64_t>(encoding::kBlock, elements_ - from), true, 0.0f);
+    const float value = block[element - from];
+    if (!std::isfinite(value)) return i;
+    if (const float size = std::abs(value * summands[i].weight); size > most) {
+      most = size;
+      culprit = i;
     }
   }
-  ++added_;
+  return culprit;
+}
+
+Status Reducer::AddFloats(std::span<const Summand> summands, std::size_t& culprit) {
+  float* acc = Accumulator();
+  const float largest = LargestSum(dtype_);
+  for (std::size_t begin = 0; begin < summands.size(); begin += kMaxSources) {
+    const auto group = summands.subspan(begin, std::min(kMaxSources, summands.size() - begin));
+    Source sources[kMaxSources];
+    for (std::size_t i = 0; i < group.size(); ++i) sources[i] = SourceOf(group[i]);
+    if (kernels_.add_floats(sources, group.size(), acc, elements_, added_ + begin == 0, largest)) continue;
+    const float* bad = std::find_if_not(acc, acc + elements_, [=](float sum) { return std::abs(sum) <= largest; });
+    culprit = begin + CulpritOf(group, static_cast<std::uint64_t>(bad - acc));
+    return MakeError(Code::kInvalidArgument, "its element {} makes the sum {}: a model is of finite numbers that {} can hold",
+                     bad - acc, *bad, tensor::DTypeName(dtype_));
+  }
+  return Ok();
+}
+
+void Reducer::AddIntegers(const Summand& summand, bool first) {
+  float* acc = Accumulator();
+  if (first) {
+    std::memcpy(memory_.data(), summand.chunk.data(), summand.chunk.size());
+    std::fill_n(acc, elements_, 0.0f);
+  } else {
+    kernels_.add_differences(KernelOf(dtype_), acc, memory_.data(), summand.chunk.data(), elements_, summand.weight);
+  }
+}
+
+Status Reducer::Add(std::span<const Summand> summands, std::size_t* culprit) {
+  std::size_t own = 0;
+  std::size_t& at = culprit != nullptr ? *culprit : own;
+  for (at = 0; at < summands.size(); ++at) TRIBUTARY_TRY(CheckSize(summands[at]));
+  if (IsFloat(dtype_)) {
+    TRIBUTARY_TRY(AddFloats(summands, at));
+  } else {
+    for (at = 0; at < summands.size(); ++at) AddIntegers(summands[at], added_ + at == 0);
+  }
+  added_ += summands.size();
   return Ok();
 }
 

@@ -47,15 +47,24 @@ std::vector<T> Values(const std::vector<std::byte>& bytes) {
   return values;
 }
 
+Status AddOne(Reducer& reducer, std::span<const std::byte> chunk, Encoding encoding, float weight) {
+  const Summand summand{chunk, encoding, weight};
+  return reducer.Add({&summand, 1});
+}
+
 std::vector<std::byte> Mean(DType dtype, std::size_t elements, const std::vector<ReferenceInput>& inputs,
-                            std::size_t misalign = 0, std::size_t instruction_set = 0) {
+                            std::size_t misalign = 0, std::size_t instruction_set = 0, std::size_t group = 1) {
   Memory memory(AccumulatorBytes(dtype, elements));
   Reducer reducer(memory.span(), instruction_set);
   EXPECT_TRUE(reducer.Begin(dtype, elements).ok());
-  for (const auto& input : inputs) {
-    std::vector<std::byte> moved(input.chunk.size() + misalign);
-    std::copy(input.chunk.begin(), input.chunk.end(), moved.begin() + static_cast<std::ptrdiff_t>(misalign));
-    EXPECT_TRUE(reducer.Add(std::span(moved).subspan(misalign), input.encoding, input.weight).ok());
+  for (std::size_t begin = 0; begin < inputs.size(); begin += group) {
+    std::vector<std::vector<std::byte>> moved;
+    std::vector<Summand> summands;
+    for (std::size_t i = begin; i < std::min(begin + group, inputs.size()); ++i) {
+      moved.emplace_back(misalign).insert(moved.back().end(), inputs[i].chunk.begin(), inputs[i].chunk.end());
+      summands.push_back({std::span(moved.back()).subspan(misalign), inputs[i].encoding, inputs[i].weight});
+    }
+    EXPECT_TRUE(reducer.Add(summands).ok());
   }
   const auto mean = reducer.Finish();
   EXPECT_TRUE(mean.ok());
@@ -122,7 +131,7 @@ class BitEqual : public testing::TestWithParam<Case> {};
 TEST_P(BitEqual, ToTheScalarReferenceWithEveryInstructionSet) {
   const auto [dtype, encoding] = GetParam();
   SplitMix64 random(MixSeed(7, static_cast<std::uint64_t>(dtype), static_cast<std::uint64_t>(encoding)));
-  for (const std::size_t elements : {std::size_t{1}, std::size_t{3}, std::size_t{64}, std::size_t{700}, std::size_t{4099}}) {
+  for (const std::size_t elements : {std::size_t{1}, std::size_t{3}, std::size_t{64}, std::size_t{700}, std::size_t{4099}, std::size_t{8192}}) {
     for (const std::size_t participants : {1, 2, 5}) {
       std::vector<double> shares;
       for (std::size_t k = 0; k < participants; ++k) shares.push_back(1.0 + static_cast<double>(random.NextBelow(1000)));
@@ -139,6 +148,9 @@ TEST_P(BitEqual, ToTheScalarReferenceWithEveryInstructionSet) {
         EXPECT_EQ(Mean(dtype, elements, inputs, 0, set), expected)
             << InstructionSets()[set] << ": " << elements << " elements, " << participants << " inputs";
         EXPECT_EQ(Mean(dtype, elements, inputs, 3, set), expected) << InstructionSets()[set] << ": unaligned chunks";
+        for (const std::size_t group : {2, 4, 5}) {
+          EXPECT_EQ(Mean(dtype, elements, inputs, 0, set, group), expected) << InstructionSets()[set] << ": " << group << " at once";
+        }
       }
     }
   }
@@ -160,6 +172,30 @@ INSTANTIATE_TEST_SUITE_P(
              std::string(tensor::EncodingName(info.param.encoding));
     });
 
+TEST(Reducer, NamesTheSummandThatIsBad) {
+  // In the second piece of sums, so that the first piece of the others is behind.
+  const std::vector<float> good(6'000, 1.0f);
+  std::vector<float> bad = good;
+  bad[5'000] = std::numeric_limits<float>::quiet_NaN();
+  const auto good_chunk = Bytes(good);
+  const auto bad_chunk = Bytes(bad);
+  Memory memory(AccumulatorBytes(DType::kF32, good.size()));
+  Reducer reducer(memory.span());
+  ASSERT_TRUE(reducer.Begin(DType::kF32, good.size()).ok());
+  const std::vector<Summand> summands{{good_chunk, Encoding::kNative, 0.25f}, {good_chunk, Encoding::kNative, 0.25f},
+                                      {bad_chunk, Encoding::kNative, 0.25f}, {good_chunk, Encoding::kNative, 0.25f}};
+  std::size_t culprit = 0;
+  const Status added = reducer.Add(summands, &culprit);
+  ASSERT_FALSE(added.ok());
+  EXPECT_EQ(culprit, 2u);
+  EXPECT_THAT(added.error().message(), HasSubstr("element 5000"));
+
+  ASSERT_TRUE(reducer.Begin(DType::kF32, good.size()).ok());
+  const std::vector<Summand> shorter{{good_chunk, Encoding::kNative, 0.5f}, {std::span(good_chunk).first(100), Encoding::kNative, 0.5f}};
+  EXPECT_EQ(reducer.Add(shorter, &culprit).error().code(), Code::kInvalidArgument);
+  EXPECT_EQ(culprit, 1u);
+}
+
 TEST(Reducer, EveryFiniteF16ComesBackAsItself) {
   std::vector<std::uint16_t> all;
   for (std::uint32_t bits = 0; bits < 0x10000; ++bits) {
@@ -178,8 +214,8 @@ Status AddSecond(DType dtype, const std::vector<std::byte>& first, const std::ve
   Memory memory(AccumulatorBytes(dtype, elements));
   Reducer reducer(memory.span());
   EXPECT_TRUE(reducer.Begin(dtype, elements).ok());
-  EXPECT_TRUE(reducer.Add(first, Encoding::kNative, 0.5f).ok());
-  return reducer.Add(second, encoding, 0.5f);
+  EXPECT_TRUE(AddOne(reducer, first, Encoding::kNative, 0.5f).ok());
+  return AddOne(reducer, second, encoding, 0.5f);
 }
 
 template <class T>
@@ -208,7 +244,7 @@ TEST(Reducer, RefusesTheFirstChunkToo) {
   Memory memory(AccumulatorBytes(DType::kF32, 1000));
   Reducer reducer(memory.span());
   ASSERT_TRUE(reducer.Begin(DType::kF32, 1000).ok());
-  EXPECT_FALSE(reducer.Add(OneBad(std::numeric_limits<float>::infinity()), Encoding::kNative, 0.0f).ok());
+  EXPECT_FALSE(AddOne(reducer, OneBad(std::numeric_limits<float>::infinity()), Encoding::kNative, 0.0f).ok());
 }
 
 TEST(Reducer, RefusesSumsThatTheDTypeCannotHold) {
@@ -293,7 +329,7 @@ TEST(Reducer, RefusesChunksOfTheWrongSize) {
   Reducer reducer(memory.span());
   ASSERT_TRUE(reducer.Begin(DType::kF32, 4).ok());
   const std::vector<std::byte> chunk(15);
-  const auto status = reducer.Add(chunk, Encoding::kNative, 1.0f);
+  const auto status = AddOne(reducer, chunk, Encoding::kNative, 1.0f);
   ASSERT_FALSE(status.ok());
   EXPECT_EQ(status.error().code(), Code::kInvalidArgument);
   EXPECT_THAT(status.error().message(), HasSubstr("15 bytes came for a slot of 4 elements, which take 16"));
@@ -347,9 +383,9 @@ TEST(Reducer, BeginForgetsTheSlotBefore) {
   Memory memory(AccumulatorBytes(DType::kF32, 2));
   Reducer reducer(memory.span());
   ASSERT_TRUE(reducer.Begin(DType::kF32, 2).ok());
-  ASSERT_TRUE(reducer.Add(Bytes<float>({5, 6}), Encoding::kNative, 1.0f).ok());
+  ASSERT_TRUE(AddOne(reducer, Bytes<float>({5, 6}), Encoding::kNative, 1.0f).ok());
   ASSERT_TRUE(reducer.Begin(DType::kF32, 2).ok());
-  ASSERT_TRUE(reducer.Add(Bytes<float>({1, 2}), Encoding::kNative, 1.0f).ok());
+  ASSERT_TRUE(AddOne(reducer, Bytes<float>({1, 2}), Encoding::kNative, 1.0f).ok());
   const auto mean = reducer.Finish();
   ASSERT_TRUE(mean.ok());
   EXPECT_EQ(Values<float>({mean->begin(), mean->end()}), (std::vector<float>{1, 2}));

@@ -17,6 +17,7 @@
 #include "tributary/aggregate/reducer.h"
 #include "tributary/base/random.h"
 #include "tributary/config/options.h"
+#include "tributary/encoding/encoding.h"
 #include "tributary/tensor/dtype.h"
 #include "tributary/tensor/layout.h"
 
@@ -30,8 +31,14 @@ struct Plan {
   std::uint64_t bytes;  // of each client
   std::uint64_t chunk_bytes;
   tensor::DType dtype;
+  tensor::Encoding encoding;
   std::uint64_t repeats;
   std::string dtype_name;
+  std::string encoding_name;
+
+  std::uint64_t slot_elements() const { return chunk_bytes / tensor::ElementBytes(dtype); }
+  std::uint64_t slot_bytes() const { return encoding::EncodedBytes(dtype, encoding, slot_elements()); }
+  std::uint64_t slots() const { return bytes / slot_bytes(); }
 };
 
 // Pages of its own, present before time counts; huge ones where the system gives them, for both sides of the comparison.
@@ -56,19 +63,26 @@ class Memory {
   std::uint64_t bytes_;
 };
 
-// Numbers between -1 and 1. The first MiB is random, the rest repeats it: speed does not depend on the values, setting up does.
-void Fill(tensor::DType dtype, std::uint64_t seed, std::span<std::byte> out) {
-  const std::size_t first = std::min<std::size_t>(out.size(), 1_MiB);
+// Numbers between -1 and 1, the same in all slots: speed does not depend on the values, setting up does.
+Status Fill(const Plan& plan, std::uint64_t seed, std::span<std::byte> out) {
   SplitMix64 random(seed);
-  const std::size_t width = tensor::ElementBytes(dtype);
-  for (std::size_t at = 0; at + width <= first; at += width) {
-    const auto value = static_cast<float>(2 * random.NextUnit() - 1);
-    const std::uint16_t half = dtype == tensor::DType::kF16 ? tensor::FloatToF16(value) : tensor::FloatToBF16(value);
-    std::memcpy(out.data() + at, width == 4 ? static_cast<const void*>(&value) : &half, width);
+  std::vector<float> values(plan.slot_elements());
+  for (float& value : values) value = static_cast<float>(2 * random.NextUnit() - 1);
+  const std::span<std::byte> first = out.first(plan.slot_bytes());
+  if (plan.encoding != tensor::Encoding::kNative) {
+    TRIBUTARY_TRY(encoding::EncodePart(plan.encoding, values, 0, values.size(), first));
+  } else if (plan.dtype == tensor::DType::kF32) {
+    std::memcpy(first.data(), values.data(), first.size());
+  } else {
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      const std::uint16_t half = plan.dtype == tensor::DType::kF16 ? tensor::FloatToF16(values[i]) : tensor::FloatToBF16(values[i]);
+      std::memcpy(first.data() + 2 * i, &half, sizeof half);
+    }
   }
-  for (std::size_t at = first; at < out.size(); at += first) {
-    std::memcpy(out.data() + at, out.data(), std::min(first, out.size() - at));
+  for (std::uint64_t slot = 1; slot < plan.slots(); ++slot) {
+    std::memcpy(out.data() + slot * first.size(), first.data(), first.size());
   }
+  return Ok();
 }
 
 // Reads every byte and does as little as can be with it.
@@ -106,13 +120,17 @@ std::uint64_t ReadThrough(const std::byte* bytes, std::size_t size) {
 // Slot after slot, each over all clients, as the aggregator does.
 Status Reduce(const Plan& plan, const std::vector<Memory>& clients, const std::vector<float>& weights, std::span<std::byte> accumulator,
               std::uint64_t* sink) {
-  const std::uint64_t width = tensor::ElementBytes(plan.dtype);
   aggregate::Reducer reducer(accumulator);
-  for (std::uint64_t at = 0; at < plan.bytes; at += plan.chunk_bytes) {
-    const std::uint64_t bytes = std::min(plan.chunk_bytes, plan.bytes - at);
-    TRIBUTARY_TRY(reducer.Begin(plan.dtype, bytes / width));
-    for (std::size_t i = 0; i < clients.size(); ++i) {
-      TRIBUTARY_TRY(reducer.Add(clients[i].bytes().subspan(at, bytes), tensor::Encoding::kNative, weights[i]));
+  std::vector<aggregate::Summand> summands;
+  const std::size_t group = aggregate::GroupSize(plan.chunk_bytes);
+  for (std::uint64_t slot = 0; slot < plan.slots(); ++slot) {
+    TRIBUTARY_TRY(reducer.Begin(plan.dtype, plan.slot_elements()));
+    for (std::size_t i = 0; i < clients.size();) {
+      summands.clear();
+      for (; i < clients.size() && summands.size() < group; ++i) {
+        summands.push_back({clients[i].bytes().subspan(slot * plan.slot_bytes(), plan.slot_bytes()), plan.encoding, weights[i]});
+      }
+      TRIBUTARY_TRY(reducer.Add(summands));
     }
     TRIBUTARY_ASSIGN(const auto mean, reducer.Finish());
     *sink ^= static_cast<std::uint64_t>(mean[0]);
@@ -124,11 +142,10 @@ Result<OrderedJson> Measure(const Plan& plan) {
   std::vector<Memory> clients;
   for (std::uint64_t i = 0; i < plan.clients; ++i) {
     TRIBUTARY_ASSIGN(auto memory, Memory::Map(plan.bytes));
-    Fill(plan.dtype, i + 1, memory.bytes());
+    TRIBUTARY_TRY(Fill(plan, i + 1, memory.bytes()));
     clients.push_back(std::move(memory));
   }
-  const std::uint64_t width = tensor::ElementBytes(plan.dtype);
-  TRIBUTARY_ASSIGN(const auto accumulator, Memory::Map(aggregate::AccumulatorBytes(plan.dtype, plan.chunk_bytes / width)));
+  TRIBUTARY_ASSIGN(const auto accumulator, Memory::Map(aggregate::AccumulatorBytes(plan.dtype, plan.slot_elements())));
   std::memset(accumulator.bytes().data(), 0, accumulator.bytes().size());
   const std::vector<double> shares(plan.clients, 1.0 / static_cast<double>(plan.clients));
   TRIBUTARY_ASSIGN(const auto weights, aggregate::RoundedWeights(shares));
@@ -152,6 +169,7 @@ Result<OrderedJson> Measure(const Plan& plan) {
   json["clients"] = plan.clients;
   json["bytes"] = plan.bytes;
   json["dtype"] = plan.dtype_name;
+  json["encoding"] = plan.encoding_name;
   json["chunk_bytes"] = plan.chunk_bytes;
   json["seconds"] = static_cast<double>(all) / Best(reducing);
   json["bytes_per_second"] = Best(reducing);
@@ -168,18 +186,28 @@ int BenchAggregateCommand(int argc, char** argv) {
   options.Group("What is averaged");
   options.AddUint("clients", 4, "updates", 1, 64);
   options.AddBytes("bytes", 500'000'000, "of each update; all of them are held in memory", 4096, 1u << 30);
-  options.AddChoice("dtype", "f32", {"f32", "f16", "bf16"}, "of the updates");
+  options.AddChoice("dtype", "f32", {"f32", "f16", "bf16"}, "of the model");
+  options.AddChoice("encoding", "native", {"native", "fp16", "bf16", "int8", "nf4"}, "of the updates of an f32 model");
   options.AddBytes("chunk-bytes", tensor::kDefaultChunkBytes, "of a slot", tensor::kMinChunkBytes, tensor::kMaxChunkBytes);
   AddBenchOptions(options, 5);
   if (const auto code = options.ParseOrExitCode(argc, argv, environ)) return *code;
   const std::string& dtype = options.String("dtype");
-  const Plan plan{options.Uint("clients"), options.Bytes("bytes") / 4096 * 4096, options.Bytes("chunk-bytes") / 4096 * 4096,
-                  dtype == "f16" ? tensor::DType::kF16 : dtype == "bf16" ? tensor::DType::kBF16 : tensor::DType::kF32,
-                  options.Uint("repeats"), dtype};
+  const std::string& name = options.String("encoding");
+  const auto encoding = tensor::ParseEncoding(name);
+  if (!encoding.ok()) return FailBench(kProgram, encoding.error());
+  Plan plan{options.Uint("clients"), options.Bytes("bytes"), options.Bytes("chunk-bytes") / 4096 * 4096,
+            dtype == "f16" ? tensor::DType::kF16 : dtype == "bf16" ? tensor::DType::kBF16 : tensor::DType::kF32,
+            *encoding, options.Uint("repeats"), dtype, name};
+  if (name != "native" && dtype != "f32") {
+    return FailBench(kProgram, MakeError(Code::kInvalidArgument, "--encoding {} is measured of f32 models: leave --dtype {} out", name, dtype));
+  }
+  if (plan.slots() == 0) plan.chunk_bytes = 4096;
+  plan.bytes = plan.slots() * plan.slot_bytes();
   const auto json = Measure(plan);
   if (!json.ok()) return FailBench(kProgram, json.error());
+  const std::string form = name == "native" ? dtype : name + " of " + dtype;
   const std::string text = fmt::format("{} updates of {} {}, slots of {}: {} ({:.3f} s); this thread reads memory at {}: {:.2f} of it\n",
-                                       plan.clients, FormatBytes(plan.bytes), dtype, FormatBytes(plan.chunk_bytes),
+                                       plan.clients, FormatBytes(plan.bytes), form, FormatBytes(plan.chunk_bytes),
                                        FormatRate((*json)["bytes_per_second"]), (*json)["seconds"].get<double>(),
                                        FormatRate((*json)["read_bytes_per_second"]), (*json)["ratio"].get<double>());
   return Tell(kProgram, options, *json, text);

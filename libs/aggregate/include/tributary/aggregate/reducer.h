@@ -18,13 +18,14 @@
 //                rounded to fp32; their mean is added in integers.
 //   BOOL         as U8 on 0 and 1: the weighted majority; a tie follows the first participant.
 // An encoded x (docs/encodings.md) is read back to fp32 first, which is one rounded product at most, q · scale.
-// Finiteness. A sum that is infinite, no number, or more than the dtype holds is refused by the Add that makes it, so that one
+// Finiteness. A sum that is infinite, no number, or more than the dtype holds after an Add is refused by that Add, so that one
 // participant's broken training cannot end in the model: what Finish gives is finite.
 // Ownership: a Reducer works in memory that the caller gives (a pool's buffer) and owns nothing; the result lies at that memory's
 // beginning, so that the buffer that was the accumulator is what gets sent. One thread. Failures: kInvalidArgument for sizes that do
 // not fit and for sums that are not finite, kResourceExhausted for too little memory.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -32,6 +33,7 @@
 #include <vector>
 
 #include "tributary/base/result.h"
+#include "tributary/base/units.h"
 #include "tributary/tensor/dtype.h"
 
 namespace tributary::aggregate {
@@ -48,7 +50,21 @@ std::uint64_t AccumulatorBytes(tensor::DType dtype, std::uint64_t elements);
 // Names of the instruction sets that the loops are compiled for and this processor has, the widest first.
 std::vector<std::string> InstructionSets();
 
+// How many chunks of at most so many bytes to add at once: those that a reader holds anyway, 4 MiB at most, or one.
+constexpr std::size_t GroupSize(std::uint64_t chunk_bytes) {
+  return chunk_bytes <= 1_MiB ? 4 : std::max<std::uint64_t>(1, 4_MiB / chunk_bytes);
+}
+
 struct Kernels;
+struct Source;
+
+// A participant's chunk of the slot, and its share. `encoding` is that of the chunk's object: what of it applies to the slot's dtype, and what the
+// chunk holds, is told by encoding/encoding.h. Any alignment. The base that deltas are added to is the first chunk, native, of weight 1.
+struct Summand {
+  std::span<const std::byte> chunk;
+  tensor::Encoding encoding = tensor::Encoding::kNative;
+  float weight = 0;
+};
 
 class Reducer {
  public:
@@ -57,16 +73,20 @@ class Reducer {
   explicit Reducer(std::span<std::byte> memory, std::size_t instruction_set = 0);
 
   Status Begin(tensor::DType dtype, std::uint64_t elements);
-  // Adds weight · chunk. `encoding` is that of the chunk's object: what of it applies to the slot's dtype, and what the chunk holds, is
-  // told by encoding/encoding.h. Any alignment. The base that deltas are added to is the first chunk, native, of weight 1. After an
-  // error the slot begins anew with Begin.
-  Status Add(std::span<const std::byte> chunk, tensor::Encoding encoding, float weight);
+  // Adds weight · chunk of each, in this order. Several at once cost less than one after the other, since a sum goes to
+  // memory and back once for four of them; the bits are the same. After an error, of which `*culprit` is the summand, the slot begins anew with Begin.
+  Status Add(std::span<const Summand> summands, std::size_t* culprit = nullptr);
   // The mean in the slot's native dtype, in the first bytes of the memory, where the accumulator was. The next
   // slot begins with Begin. REQUIRES for success: at least one Add since Begin.
   Result<std::span<const std::byte>> Finish();
 
  private:
   float* Accumulator() const;
+  Status CheckSize(const Summand& summand) const;
+  Source SourceOf(const Summand& summand) const;
+  std::size_t CulpritOf(std::span<const Summand> summands, std::uint64_t element) const;
+  Status AddFloats(std::span<const Summand> summands, std::size_t& culprit);
+  void AddIntegers(const Summand& summand, bool first);
 
   const Kernels& kernels_;
   std::span<std::byte> memory_;
