@@ -206,6 +206,7 @@ void Reactor::Hello(const PeerId& id, const wire::FrameView& view) {
   peer.instance = InstanceName::Parse(hello->instance).ok() ? hello->instance : "unnamed";
   peer.held = std::move(held);
   peer.last_frame = Clock::now();
+  peer.reads_as = hello->role == static_cast<std::uint32_t>(wire::Role::kAggregator) ? ReadClass::kAggregators : ReadClass::kOthers;
   counters_.peers = peers_.size();
   wire::StoreWelcome welcome;
   welcome.epoch = epoch_;

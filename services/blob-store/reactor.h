@@ -70,6 +70,7 @@ class Reactor final : public transport::Handler {
   struct Peer {
     std::string instance;
     std::shared_ptr<Held> held;  // outlives the session
+    ReadClass reads_as = ReadClass::kOthers;
     Clock::time_point last_frame;
   };
 

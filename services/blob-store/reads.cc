@@ -25,11 +25,12 @@ Error Cancelled() { return Error(Code::kCancelled, "the read was cancelled"); }
 
 }  // namespace
 
-void ReadScheduler::Add(const transport::PeerId& id, const std::shared_ptr<Held>& held, ReadRequest request) {
+void ReadScheduler::Add(const transport::PeerId& id, ReadClass kind, const std::shared_ptr<Held>& held, ReadRequest request) {
   const auto [it, added] = peers_.try_emplace(id);
   Peer& peer = it->second;
   if (added) {
     peer.held = held;
+    peer.kind = kind;
     peer.session = ++sessions_;
     peer.taken = held->taken;
     peer.taken_at = std::chrono::steady_clock::now();
@@ -60,23 +61,26 @@ void ReadScheduler::Enqueue(const ReadPtr& read) {
   peer.queue.push_back(read);
   if (!peer.in_turn) {
     peer.in_turn = true;
-    turns_.push_back(read->peer);
+    turns_[static_cast<std::size_t>(peer.kind)].push_back(read->peer);
   }
 }
 
-std::uint64_t ReadScheduler::Share() const {
-  std::uint64_t active = 0;
-  for (const auto& [id, peer] : peers_) active += !peer.queue.empty() || peer.held->reply_bytes > 0 ? 1 : 0;
+std::uint64_t ReadScheduler::Share(ReadClass kind) const {
+  std::array<std::uint64_t, kReadClasses> active{};
+  for (const auto& [id, peer] : peers_) {
+    if (!peer.queue.empty() || peer.held->reply_bytes > 0) ++active[static_cast<std::size_t>(peer.kind)];
+  }
+  const std::uint64_t classes = (active[0] > 0 ? 1 : 0) + (active[1] > 0 ? 1 : 0);
   // Never all of it, even for a peer that is alone: the next one to come must find room.
-  return pool_.budget() / 2 / std::max<std::uint64_t>(active, 2);
+  return pool_.budget() / 2 / std::max<std::uint64_t>(classes * active[static_cast<std::size_t>(kind)], 2);
 }
 
-void ReadScheduler::Schedule() {
-  if (turns_.empty()) return;
-  const std::uint64_t share = Share();
-  for (std::size_t blocked = 0; !turns_.empty() && blocked < turns_.size();) {
-    const transport::PeerId id = turns_.front();
-    turns_.pop_front();
+ReadScheduler::Turn ReadScheduler::TakeTurn(ReadClass kind, std::uint64_t share) {
+  std::list<transport::PeerId>& turns = turns_[static_cast<std::size_t>(kind)];
+  if (turns.empty()) return Turn::kBlocked;
+  for (std::size_t blocked = 0; !turns.empty() && blocked < turns.size();) {
+    const transport::PeerId id = turns.front();
+    turns.pop_front();
     const auto it = peers_.find(id);
     if (it == peers_.end()) continue;
     Peer& peer = it->second;
@@ -88,26 +92,43 @@ void ReadScheduler::Schedule() {
     const std::uint64_t bytes = read->need + memory::kHeadroom;
     const std::uint64_t used = peer.held->reply_bytes;
     if (used > 0 && used + bytes > std::min(share, kShareChunks * bytes)) {
-      turns_.push_back(id);
+      turns.push_back(id);
       ++blocked;
       continue;
     }
     auto reservation = pool_.TryReserve(memory::Side::kRead, bytes);
     if (!reservation) {
       // The next release comes back here; the peer keeps its turn.
-      turns_.push_front(id);
-      return;
+      turns.push_front(id);
+      return Turn::kNoMemory;
     }
     peer.queue.pop_front();
     if (peer.queue.empty()) {
       peer.in_turn = false;
     } else {
-      turns_.push_back(id);
+      turns.push_back(id);
     }
-    blocked = 0;
     read->state = Read::State::kRunning;
     ReadGrant grant{*std::move(reservation), Hold(peer.held, &Held::reply_bytes, bytes)};
     start_(std::move(read), std::move(grant));
+    return Turn::kStarted;
+  }
+  return Turn::kBlocked;
+}
+
+void ReadScheduler::Schedule() {
+  if (turns_[0].empty() && turns_[1].empty()) return;
+  const std::array<std::uint64_t, kReadClasses> shares{Share(ReadClass::kAggregators), Share(ReadClass::kOthers)};
+  for (;;) {
+    const std::size_t first = next_class_;
+    const Turn turn = TakeTurn(static_cast<ReadClass>(first), shares[first]);
+    if (turn == Turn::kNoMemory) return;
+    if (turn == Turn::kStarted) {
+      next_class_ = (first + 1) % kReadClasses;
+      continue;
+    }
+    const std::size_t other = (first + 1) % kReadClasses;
+    if (TakeTurn(static_cast<ReadClass>(other), shares[other]) != Turn::kStarted) return;
   }
 }
 
@@ -212,8 +233,8 @@ void ReadScheduler::Forget(const transport::PeerId& id) {
     waiter.second->state = Read::State::kFinished;
     return true;
   });
+  turns_[static_cast<std::size_t>(it->second.kind)].remove(id);
   peers_.erase(it);
-  turns_.remove(id);
 }
 
 void ReadScheduler::Expire(TimePoint now) {

@@ -1,11 +1,14 @@
 // Reads under way: queued at their peer, running in a worker, or parked until their slot comes.
 //
-// A read holds memory only from the moment its turn comes (round-robin over peers) until libzmq has sent the reply. No peer
+// A read holds memory only from the moment its turn comes until libzmq has sent the reply. Turns go round the peers of a class, and to and fro between
+// the classes: aggregators on one side, everybody else on the other. For each slot of a round N trainers read one chunk each and the
+// aggregators N together, so that as one peer among N + 1 an aggregator would fall behind N times. No peer
 // has more than its share of the read side in that state, so one that does not read its replies stops itself alone. All replies of
 // more than a few hundred bytes are reads: chunks, specs, manifests, what is missing, lists. Each read is answered exactly once.
 // Used by the reactor's thread alone. Bytes.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <deque>
@@ -35,6 +38,9 @@ struct ReadRequest {
   wire::List list;
 };
 
+enum class ReadClass { kAggregators, kOthers };
+constexpr std::size_t kReadClasses = 2;
+
 struct Read {
   transport::PeerId peer;
   ReadRequest request;
@@ -63,7 +69,7 @@ class ReadScheduler {
   ReadScheduler(memory::Pool& pool, std::uint32_t max_outstanding, Start start, Fail fail)
       : pool_(pool), max_outstanding_(max_outstanding), start_(std::move(start)), fail_(std::move(fail)) {}
 
-  void Add(const transport::PeerId& peer, const std::shared_ptr<Held>& held, ReadRequest request);
+  void Add(const transport::PeerId& peer, ReadClass kind, const std::shared_ptr<Held>& held, ReadRequest request);
   // Starts what fits the pool now.
   void Schedule();
 
@@ -88,6 +94,7 @@ class ReadScheduler {
     std::deque<ReadPtr> queue;
     std::uint32_t outstanding = 0;
     bool in_turn = false;
+    ReadClass kind = ReadClass::kOthers;
     std::shared_ptr<Held> held;
     std::uint64_t session = 0;
     std::uint64_t taken = 0;   // held->taken when it was last seen to rise
@@ -101,7 +108,11 @@ class ReadScheduler {
   void Finish(const ReadPtr& read);
   // Neither answered nor of a peer that is gone.
   bool Pending(const ReadPtr& read) const;
-  std::uint64_t Share() const;
+  // What one peer of a class may hold.
+  std::uint64_t Share(ReadClass kind) const;
+  enum class Turn { kStarted, kBlocked, kNoMemory };
+  // Starts the next read of a class, if there is one that may be started.
+  Turn TakeTurn(ReadClass kind, std::uint64_t share);
 
   memory::Pool& pool_;
   const std::uint32_t max_outstanding_;
@@ -109,7 +120,8 @@ class ReadScheduler {
   Fail fail_;
   std::map<transport::PeerId, Peer> peers_;
   std::uint64_t sessions_ = 0;
-  std::list<transport::PeerId> turns_;  // peers with a queue, next first
+  std::array<std::list<transport::PeerId>, kReadClasses> turns_;  // of each class: peers with a queue, next first
+  std::size_t next_class_ = 0;
   Waiters waiters_;                     // reads that may wait, running or parked
   std::map<ObjectName, std::uint64_t> chunk_bytes_;  // what the last read of an object needed; bounded
 };

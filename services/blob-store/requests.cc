@@ -109,7 +109,7 @@ void Reactor::Get(const PeerId& id, Peer& peer, const wire::FrameView& view) {
   if (const Status filled = Fill(*message, request); !filled.ok()) return SendError(id, view.id, filled.error());
   request.type = M::kType;
   request.id = view.id;
-  reads_.Add(id, peer.held, std::move(request));
+  reads_.Add(id, peer.reads_as, peer.held, std::move(request));
 }
 
 void Reactor::Dispatch(const PeerId& id, Peer& peer, transport::InFrame frame) {

@@ -61,7 +61,7 @@ Status Session::EnsureUp(const std::stop_token& stop) {
     if (pause.count() > 0) TRIBUTARY_TRY(client_->Receive(pause).status());
     pause = std::clamp(pause * 2, Duration(20), Duration(1000));
     const std::uint64_t id = ++last_id_;
-    TRIBUTARY_TRY(Send(transport::MakeFrame(id, wire::StoreHello{options_.instance, 0})));
+    TRIBUTARY_TRY(Send(transport::MakeFrame(id, wire::StoreHello{options_.instance, static_cast<std::uint32_t>(options_.role)})));
     for (bool lost = false; !lost;) {
       TRIBUTARY_TRY(CheckStop(stop));
       if (deadline.Expired()) {

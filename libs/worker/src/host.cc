@@ -27,6 +27,7 @@ struct WorkerHost::Impl {
   metrics::Registry registry;
   memory::Pool pool;  // outlives the context, whose threads may hold the last of its buffers
   std::shared_ptr<transport::Context> context = std::make_shared<transport::Context>();
+  wire::Role role = wire::Role::kClient;  // set once, before there are tasks
   metrics::Counter received;
   metrics::Counter sent;
   std::unique_ptr<session::WorkerSession> session;  // set once, under mutex
@@ -45,7 +46,8 @@ memory::Pool& WorkerHost::pool() { return impl_->pool; }
 metrics::Registry& WorkerHost::registry() { return impl_->registry; }
 
 Result<std::shared_ptr<blob::BlobStore>> WorkerHost::OpenStore(const session::TaskContext& task) {
-  TRIBUTARY_ASSIGN(const auto options, StoreOptions(impl_->spec.instance, impl_->spec.blob_store, task));
+  TRIBUTARY_ASSIGN(auto options, StoreOptions(impl_->spec.instance, impl_->spec.blob_store, task));
+  options.role = impl_->role;
   TRIBUTARY_ASSIGN(auto remote, blob_client::ConnectStore(impl_->context, impl_->pool, options));
   return std::shared_ptr<blob::BlobStore>(remote.release(), [this](blob::BlobStore* store) {
     const auto counters = static_cast<blob_client::RemoteStore*>(store)->counters();
@@ -57,6 +59,7 @@ Result<std::shared_ptr<blob::BlobStore>> WorkerHost::OpenStore(const session::Ta
 
 Status WorkerHost::Begin(const wire::Hello& hello, session::TaskRunner& runner) {
   Impl& impl = *impl_;
+  impl.role = static_cast<wire::Role>(hello.role);
   // First what may fail: a Hello takes the name from whoever has it.
   metrics::ServerSpec server{impl.spec.metrics_address, &impl.registry};
   server.ready = [&impl]() -> Status {

@@ -17,12 +17,14 @@
 #include "tributary/blob/store.h"
 #include "tributary/memory/pool.h"
 #include "tributary/transport/context.h"
+#include "tributary/wire/control.h"
 
 namespace tributary::blob_client {
 
 struct RemoteOptions {
   std::string endpoint;                 // tcp://host:7710
   std::string instance;                 // for the store's log
+  wire::Role role = wire::Role::kClient;  // the store serves aggregators as often as all others together
   Duration request_timeout{60'000};     // no answer to a small request for this long is kDeadline
   Duration connect_timeout{60'000};     // no store at the endpoint for this long is kDeadline
   Duration read_timeout{300'000};       // of a reader without a wait of its own: no chunk for this long is kDeadline
