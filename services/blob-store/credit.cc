@@ -12,8 +12,10 @@ constexpr std::uint64_t kWindowChunks = 8;
 
 }  // namespace
 
-Status CreditLedger::Request(const transport::PeerId& peer, std::shared_ptr<Held> held, std::uint64_t id, std::uint64_t bytes,
-                             std::uint64_t unit, TimePoint now) {
+Status CreditLedger::Request(const transport::PeerId& peer, std::shared_ptr<Held> held, std::uint64_t id,
+                             const wire::CreditRequest& request, TimePoint now) {
+  std::uint64_t unit = request.unit;
+  const std::uint64_t bytes = request.bytes;
   if (unit == 0) unit = tensor::kDefaultChunkBytes;
   if (unit > wire::kMaxPayload || unit > pool_.budget()) {
     return MakeError(Code::kResourceExhausted,
@@ -26,6 +28,7 @@ Status CreditLedger::Request(const transport::PeerId& peer, std::shared_ptr<Held
   account.request_id = id;
   account.wanted = bytes;
   account.unit = unit;
+  account.window = request.window;
   // Asking is no use: else a peer keeps what it was granted for ever by asking for more.
   if (account.unspent == 0) account.last_use = now;
   if (bytes == 0) {
@@ -78,7 +81,11 @@ void CreditLedger::Staged(const transport::PeerId& peer, TimePoint now) {
 std::uint64_t CreditLedger::Window(const Account& account, std::uint64_t active) const {
   // Never all of it, even for a peer that is alone.
   const std::uint64_t share = pool_.budget() / 2 / std::max<std::uint64_t>(active, 2);
-  return std::max(account.unit, std::min(kWindowChunks * account.unit, share / account.unit * account.unit));
+  const memory::PoolUse use = pool_.Use();
+  // More than a few chunks, for a long line, only from the half of the side that is not kept for the next peers to come.
+  const std::uint64_t few = kWindowChunks * account.unit;
+  const std::uint64_t wished = use.used[1] <= use.limit[1] / 2 ? std::max(few, account.window) : few;
+  return std::max(account.unit, std::min(wished, share / account.unit * account.unit));
 }
 
 void CreditLedger::Grant(TimePoint now) {

@@ -1,7 +1,7 @@
 // Write credit: who may send how many bytes. Bytes are reserved in the pool before they are granted.
 //
 // Peers that want credit stand in one queue; the first takes what it may have (its window) or waits until the pool has it, so that
-// nobody is overtaken for ever. A window is 8 chunks of the peer's, or its share of the write side if that is less (never more than half:
+// nobody is overtaken for ever. A window is 8 chunks of the peer's or what it says that its line takes, or its share of the write side if that is less (never more than half:
 // the next one to come must find room), and at least one chunk; it counts what is granted and what is being staged. Used by the
 // reactor's thread alone. Bytes.
 #pragma once
@@ -18,6 +18,7 @@
 #include "services/blob-store/held.h"
 #include "tributary/memory/pool.h"
 #include "tributary/transport/frame_server.h"
+#include "tributary/wire/data.h"
 
 namespace tributary::service {
 
@@ -36,8 +37,7 @@ class CreditLedger {
 
   // Replaces what the peer wanted. 0 bytes: gives back what it has not spent.
   // kResourceExhausted when `unit` is more than the whole budget.
-  Status Request(const transport::PeerId& peer, std::shared_ptr<Held> held, std::uint64_t id, std::uint64_t bytes,
-                 std::uint64_t unit, TimePoint now);
+  Status Request(const transport::PeerId& peer, std::shared_ptr<Held> held, std::uint64_t id, const wire::CreditRequest& request, TimePoint now);
   // Empty when the peer has not that much credit.
   std::optional<Spent> Spend(const transport::PeerId& peer, std::uint64_t bytes, TimePoint now);
   // A payload of Spend is staged, what covered it is gone.
@@ -58,6 +58,7 @@ class CreditLedger {
     std::uint64_t request_id = 0;
     std::uint64_t wanted = 0;
     std::uint64_t unit = 0;
+    std::uint64_t window = 0;
     std::uint64_t unspent = 0;
     std::deque<memory::Reservation> reserved;  // unspent bytes in all
     TimePoint last_use;

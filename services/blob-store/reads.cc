@@ -75,6 +75,11 @@ std::uint64_t ReadScheduler::Share(ReadClass kind) const {
   return pool_.budget() / 2 / std::max<std::uint64_t>(classes * active[static_cast<std::size_t>(kind)], 2);
 }
 
+bool ReadScheduler::HalfIsFree() const {
+  const memory::PoolUse use = pool_.Use();
+  return use.used[0] <= use.limit[0] / 2;
+}
+
 ReadScheduler::Turn ReadScheduler::TakeTurn(ReadClass kind, std::uint64_t share) {
   std::list<transport::PeerId>& turns = turns_[static_cast<std::size_t>(kind)];
   if (turns.empty()) return Turn::kBlocked;
@@ -91,7 +96,9 @@ ReadScheduler::Turn ReadScheduler::TakeTurn(ReadClass kind, std::uint64_t share)
     ReadPtr read = peer.queue.front();
     const std::uint64_t bytes = read->need + memory::kHeadroom;
     const std::uint64_t used = peer.held->reply_bytes;
-    if (used > 0 && used + bytes > std::min(share, kShareChunks * bytes)) {
+    // More than a few chunks, for a long line, only from the half of the side that is not kept for the next peers to come.
+    const std::uint64_t most = HalfIsFree() ? share : std::min(share, kShareChunks * bytes);
+    if (used > 0 && used + bytes > most) {
       turns.push_back(id);
       ++blocked;
       continue;

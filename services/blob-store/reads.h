@@ -110,6 +110,7 @@ class ReadScheduler {
   bool Pending(const ReadPtr& read) const;
   // What one peer of a class may hold.
   std::uint64_t Share(ReadClass kind) const;
+  bool HalfIsFree() const;
   enum class Turn { kStarted, kBlocked, kNoMemory };
   // Starts the next read of a class, if there is one that may be started.
   Turn TakeTurn(ReadClass kind, std::uint64_t share);

@@ -51,7 +51,7 @@ bool Reactor::Admit(const PeerId& id, Peer& peer, const transport::InFrame& fram
 void Reactor::Credit(const PeerId& id, Peer& peer, const wire::FrameView& view) {
   const auto request = wire::Expect<wire::CreditRequest>(view);
   if (!request.ok()) return SendError(id, view.id, request.error());
-  const Status taken = credit_.Request(id, peer.held, view.id, request->bytes, request->unit, Clock::now());
+  const Status taken = credit_.Request(id, peer.held, view.id, *request, Clock::now());
   if (!taken.ok()) SendError(id, view.id, taken.error());
 }
 

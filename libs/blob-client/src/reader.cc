@@ -22,7 +22,7 @@ RemoteReader::RemoteReader(Session& session, blob::ChunkSequence sequence, const
     : session_(session),
       sequence_(std::move(sequence)),
       options_(options),
-      window_(options.window_bytes > 0 ? options.window_bytes : std::min(kWindow, session.pool().budget() / 2)),
+      window_(options.window_bytes > 0 ? Window(options.window_bytes, options.window_bytes) : Window(kWindow, session.pool().budget() / 2)),
       deadline_(Clock::Steady(), options.wait.count() > 0 ? options.wait : session.options().read_timeout) {
   session_.Join(this);
 }
@@ -75,7 +75,7 @@ Status RemoteReader::Fill() {
       ended_ = true;
     } else {
       pending.bytes = *bytes;
-      if (!pending_.empty() && pending_bytes_ + *bytes > window_) break;
+      if (!pending_.empty() && pending_bytes_ + *bytes > window_.bytes(session_.round_trip())) break;
       auto reservation = session_.pool().TryReserve(memory::Side::kRead, *bytes + memory::kHeadroom);
       if (!reservation) break;
       pending.reservation = *std::move(reservation);
@@ -129,6 +129,7 @@ Status RemoteReader::Check(Pending& pending, transport::InFrame frame) {
   frame.Attach(std::move(pending.reservation));
   pending.frame = std::move(frame);
   session_.counters().bytes_read += pending.bytes;
+  window_.Moved(pending.bytes, std::chrono::steady_clock::now());
   return Ok();
 }
 

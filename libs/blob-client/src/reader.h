@@ -10,6 +10,7 @@
 
 #include "session.h"
 #include "tributary/tensor/layout.h"
+#include "window.h"
 
 namespace tributary::blob_client {
 
@@ -50,7 +51,7 @@ class RemoteReader final : public blob::ChunkReader, public Participant {
   Session& session_;
   blob::ChunkSequence sequence_;
   const blob::ReadOptions options_;
-  const std::uint64_t window_;
+  Window window_;
   Deadline deadline_;
   std::deque<Pending> pending_;
   std::uint64_t pending_bytes_ = 0;

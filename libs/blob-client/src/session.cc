@@ -213,7 +213,7 @@ Status Session::WantCredit(std::uint64_t needed, std::uint64_t window, std::uint
   asked_ = window;
   credit_request_ = ++last_id_;
   last_credit_use_ = steady_clock::now();
-  return Send(transport::MakeFrame(credit_request_, wire::CreditRequest{window, unit}));
+  return Send(transport::MakeFrame(credit_request_, wire::CreditRequest{window, unit, window}));
 }
 
 void Session::GiveCreditBack() {
@@ -222,7 +222,7 @@ void Session::GiveCreditBack() {
   credit_request_ = 0;
   const std::uint64_t id = ++last_id_;
   credit_from_ = id + 1;
-  if (!Send(transport::MakeFrame(id, wire::CreditRequest{0, 0})).ok()) Lost();
+  if (!Send(transport::MakeFrame(id, wire::CreditRequest{})).ok()) Lost();
 }
 
 Result<memory::BufferPtr> Session::Allocate(std::size_t bytes, Duration limit, const std::stop_token& stop,
@@ -253,8 +253,13 @@ Result<transport::InFrame> Session::Call(const std::function<transport::OutFrame
                                          std::uint64_t credit, std::string_view what, bool slow) {
   class Caller final : public Participant {
    public:
-    void OnReply(std::uint64_t, transport::InFrame frame) override { reply = std::move(frame); }
+    void OnReply(std::uint64_t, transport::InFrame frame) override {
+      reply = std::move(frame);
+      took = steady_clock::now() - asked_at;
+    }
     void OnLost() override { asked = false; }
+    Time asked_at{};
+    steady_clock::duration took{};
     std::optional<transport::InFrame> reply;
     bool asked = false;
   } caller;
@@ -277,6 +282,7 @@ Result<transport::InFrame> Session::Call(const std::function<transport::OutFrame
           SpendCredit(credit);
           TRIBUTARY_TRY(Send(std::move(frame)));
           caller.asked = true;
+          caller.asked_at = steady_clock::now();
         } else {
           requests_.erase(id);
         }
@@ -294,6 +300,7 @@ Result<transport::InFrame> Session::Call(const std::function<transport::OutFrame
                        options_.endpoint, FormatDuration(options_.request_timeout), what);
     }
   }
+  if (round_trip_.count() == 0 || caller.took < round_trip_) round_trip_ = caller.took;
   if (caller.reply->view().type == wire::Type::kError) return wire::ErrorOf(caller.reply->view());
   return *std::move(caller.reply);
 }

@@ -72,6 +72,8 @@ class Session {
   const RemoteOptions& options() const { return options_; }
   memory::Pool& pool() { return pool_; }
   TransferCounters& counters() { return counters_; }
+  // The shortest time that a small request took to be answered; zero before the first.
+  std::chrono::steady_clock::duration round_trip() const { return round_trip_; }
 
  private:
   using Time = std::chrono::steady_clock::time_point;
@@ -96,6 +98,7 @@ class Session {
   bool fresh_socket_ = true;
   bool ponged_ = false;
   bool soon_ = false;  // a participant wants to be called again soon
+  std::chrono::steady_clock::duration round_trip_{};
   Time last_step_{};
   Time last_frame_{};
   Time last_ping_{};

@@ -13,7 +13,7 @@ constexpr int kAttempts = 3;  // for bytes that the store says arrived damaged
 RemoteWriter::RemoteWriter(Session& session, const blob::WriteOptions& options)
     : session_(session),
       options_(options),
-      window_(options.window_bytes > 0 ? options.window_bytes : std::min(kWindow, session.pool().budget() / 2)),
+      window_(options.window_bytes > 0 ? Window(options.window_bytes, options.window_bytes) : Window(kWindow, session.pool().budget() / 2)),
       timeout_(options.timeout.count() > 0 ? options.timeout : session.options().write_timeout),
       deadline_(Clock::Steady(), timeout_),
       ack_deadline_(Clock::Steady(), options.timeout.count() > 0 ? options.timeout : session.options().ack_timeout) {
@@ -48,7 +48,8 @@ Status RemoteWriter::Put(const ObjectName& object, std::uint64_t slot, memory::B
   if (session_.up() && !failed_) {
     if (const Status stepped = session_.Step(Duration(0), options_.stop); !stepped.ok()) Fail(stepped.error());
   }
-  return DrainTo(window_ > bytes ? window_ - bytes : 0);
+  const std::uint64_t window = window_.bytes(session_.round_trip());
+  return DrainTo(window > bytes ? window - bytes : 0);
 }
 
 Status RemoteWriter::Flush() {
@@ -109,7 +110,7 @@ Status RemoteWriter::SendItems() {
     put.xxh128 = item.xxh128;
     TRIBUTARY_TRY(session_.Send(transport::MakeFrame(item.id, put, item.buffer)));
   }
-  return session_.WantCredit(waiting, std::max(window_, unit_), unit_);
+  return session_.WantCredit(waiting, std::max(window_.bytes(session_.round_trip()), unit_), unit_);
 }
 
 bool RemoteWriter::Advance() {
@@ -138,6 +139,7 @@ void RemoteWriter::OnReply(std::uint64_t id, transport::InFrame frame) {
   Renew();
   acknowledged_ += it->bytes();
   session_.counters().bytes_written += it->bytes();
+  window_.Moved(it->bytes(), std::chrono::steady_clock::now());
   item_bytes_ -= it->bytes();
   items_.erase(it);
 }

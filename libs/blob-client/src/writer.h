@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "session.h"
+#include "window.h"
 
 namespace tributary::blob_client {
 
@@ -49,7 +50,7 @@ class RemoteWriter final : public blob::ChunkWriter, public Participant {
 
   Session& session_;
   const blob::WriteOptions options_;
-  const std::uint64_t window_;
+  Window window_;
   const Duration timeout_;
   Deadline deadline_;      // while there is something to send
   Deadline ack_deadline_;  // once everything is sent

@@ -69,6 +69,7 @@ template <class V>
 void Fields(V& v, CreditRequest& m) {
   v("bytes", m.bytes);
   v("unit", m.unit);
+  v("window", m.window);
 }
 template <class V>
 void Fields(V& v, CreditGrant& m) {

@@ -63,7 +63,7 @@ void ForEachSample(F&& f) {
   f(SpecBody{"o"});
   f(GetMissing{"o", 1, 100, 3});
   f(Missing{{1, 5, 7, 9}, 50});
-  f(CreditRequest{1048576, 65536});
+  f(CreditRequest{1048576, 65536, 8388608});
   f(CreditGrant{524288});
   f(PutChunk{"o", 5, 3, 2, SampleXxh128()});
   f(PutAck{5});

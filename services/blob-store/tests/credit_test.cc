@@ -11,8 +11,8 @@ using std::chrono::seconds;
 
 class CreditTest : public ::testing::Test {
  protected:
-  void Ask(const transport::PeerId& peer, std::uint64_t bytes, std::uint64_t unit) {
-    ASSERT_TRUE(ledger_.Request(peer, book_.Of(peer), 1, bytes, unit, now_).ok());
+  void Ask(const transport::PeerId& peer, std::uint64_t bytes, std::uint64_t unit, std::uint64_t window = 0) {
+    ASSERT_TRUE(ledger_.Request(peer, book_.Of(peer), 1, {bytes, unit, window}, now_).ok());
     ledger_.Grant(now_);
   }
 
@@ -32,6 +32,21 @@ TEST_F(CreditTest, APeerThatIsAloneLeavesHalfOfTheWriteSide) {
   EXPECT_EQ(ledger_.Unspent(b_), 0u);
   Ask(b_, 1_MiB, 1_MiB);
   EXPECT_EQ(granted_[b_], 1_MiB);
+}
+
+TEST_F(CreditTest, ALongLineGetsAWiderWindowWhileHalfOfTheSideIsFree) {
+  Ask(a_, 64_MiB, 64_KiB);
+  EXPECT_EQ(granted_[a_], 512_KiB);  // 8 of its chunks
+  ledger_.Forget(a_);
+  granted_.clear();
+  Ask(a_, 64_MiB, 64_KiB, 3_MiB);
+  EXPECT_EQ(granted_[a_], 3_MiB);
+  const transport::PeerId c("c");
+  Ask(b_, 64_MiB, 64_KiB, 3_MiB);
+  Ask(c, 64_MiB, 64_KiB, 3_MiB);
+  // More than half is taken: the last one gets the usual window.
+  EXPECT_EQ(granted_[b_], 3_MiB);
+  EXPECT_EQ(granted_[c], 512_KiB);
 }
 
 TEST_F(CreditTest, AskingForMoreDoesNotKeepCreditThatIsNotUsed) {

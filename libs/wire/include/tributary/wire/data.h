@@ -88,6 +88,7 @@ struct CreditRequest {
   static constexpr Type kType = Type::kCreditRequest;
   std::uint64_t bytes = 0;
   std::uint64_t unit = 0;  // the largest payload that will be sent: no grant leaves less than that to be used; 0: 1 MiB
+  std::uint64_t window = 0;  // bytes that fill the peer's line, granted and not acknowledged, if there is room; 0: 8 units
 };
 // Adds to the credit of the connection. Sent when the pool has room, not at once. Its id is that of the newest request, so
 // that a grant which crossed a request of 0 bytes is known to be void.
