@@ -89,6 +89,7 @@ Result<std::unique_ptr<BlobStoreService>> BlobStoreService::Start(Spec spec) {
   state.context = std::make_shared<transport::Context>();
   transport::ServerOptions options;
   options.endpoint = spec.listen;
+  options.curve = spec.curve;
   options.max_frame_bytes = wire::kMaxDataFrame;
   // Chunks and lists are bounded by the budget, other replies have a few hundred bytes each. A peer that keeps to the rules has less
   // than half of so many on their way: libzmq counts what was read in steps of half the mark.

@@ -7,11 +7,13 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "tributary/base/result.h"
 #include "tributary/base/units.h"
 #include "tributary/memory/pool.h"
+#include "tributary/transport/curve.h"
 
 namespace tributary::service {
 
@@ -22,6 +24,7 @@ class BlobStoreService {
     std::filesystem::path directory;
     std::uint64_t memory_budget = 64_MiB;
     std::string metrics_address = "off";  // HOST:PORT
+    std::optional<transport::CurveKeys> curve = {};  // its own; connections are encrypted
     std::uint32_t shard = 0;
     std::uint32_t shards = 1;
     std::size_t worker_threads = 2;

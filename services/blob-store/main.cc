@@ -37,6 +37,7 @@ int Main(int argc, char** argv) {
   options.AddBytes("scrub-rate", 64_MiB, "bytes that such a pass reads a second; 0: as many as it can");
   options.AddDuration("abandoned-after", std::chrono::hours(24 * 7), "open objects to which nothing was written for so long are removed; 0s: none");
   options.AddBool("scrub", false, "check all sealed objects of --data-dir now, tell what is damaged, and serve nobody; exit code 1: some is");
+  options.AddString("key", "", "file of this store's key, 'public = …' and 'secret = …' in Z85: connections are encrypted (CURVE), and those who know the public key are served");
   options.AddUint("shard", 0, "number of this shard, from 0", 0, 1023);
   options.AddUint("shards", 1, "number of shards", 1, 1024);
   options.AddUint("worker-threads", 2, "threads that hash and write", 1, 64);
@@ -58,6 +59,14 @@ int Main(int argc, char** argv) {
   spec.metrics_address = settings.metrics_address;
   spec.shard = static_cast<std::uint32_t>(options.Uint("shard"));
   spec.shards = static_cast<std::uint32_t>(options.Uint("shards"));
+  if (const std::string& key = options.String("key"); !key.empty()) {
+    auto keys = transport::ReadCurveKeys(key);
+    if (!keys.ok()) {
+      fmt::print(stderr, "tributary-blob-store: --key: {}\n", keys.error().message());
+      return config::kExitUsage;
+    }
+    spec.curve = *std::move(keys);
+  }
   spec.worker_threads = options.Uint("worker-threads");
   spec.quota = options.Bytes("quota");
   spec.scrub_interval = options.Time("scrub-interval");

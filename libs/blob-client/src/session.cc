@@ -26,6 +26,7 @@ Result<std::unique_ptr<Session>> Session::Make(std::shared_ptr<transport::Contex
   transport::ClientOptions client;
   client.endpoint = options.endpoint;
   client.max_frame_bytes = wire::kMaxDataFrame;
+  client.curve = options.curve;
   TRIBUTARY_ASSIGN(session->client_, transport::FrameClient::Connect(std::move(context), client));
   return session;
 }

@@ -7,6 +7,8 @@
 #include <vector>
 #include <zmq.hpp>
 
+#include "zmq_curve.h"
+
 namespace tributary::transport {
 namespace {
 
@@ -30,6 +32,13 @@ class Ring {
   std::vector<std::vector<std::byte>> buffers_;
   std::size_t next_ = 0;
 };
+
+// A ring of one byte, for the side that sends nothing.
+BarePair Nothing() {
+  BarePair pair;
+  pair.message_bytes = pair.ring_bytes = 1;
+  return pair;
+}
 
 double CpuSeconds() {
   rusage use{};
@@ -94,11 +103,12 @@ Result<BareRun> ServeOne(zmq::socket_t& socket, const BarePair& pair, Ring& ring
 Result<BareRun> RunBareRouter(const std::string& endpoint, const BarePair& pair,
                               const std::function<void(const std::string&)>& bound, const OnBareMessage& on_message) {
   try {
-    Ring ring(pair.router_sends ? pair : BarePair{false, 1, 1, 1, 1});
+    Ring ring(pair.router_sends ? pair : Nothing());
     zmq::context_t context;
     zmq::socket_t socket(context, zmq::socket_type::router);
     SetUp(socket, pair);
     socket.set(zmq::sockopt::router_mandatory, 1);  // else it drops what exceeds the mark
+    if (pair.curve) UseCurve(socket, *pair.curve);
     socket.bind(endpoint);
     bound(socket.get(zmq::sockopt::last_endpoint));
     return ServeOne(socket, pair, ring, on_message);
@@ -109,10 +119,11 @@ Result<BareRun> RunBareRouter(const std::string& endpoint, const BarePair& pair,
 
 Result<BareRun> RunBareDealer(const std::string& endpoint, const BarePair& pair, const OnBareMessage& on_message) {
   try {
-    Ring ring(pair.router_sends ? BarePair{false, 1, 1, 1, 1} : pair);
+    Ring ring(pair.router_sends ? Nothing() : pair);
     zmq::context_t context;
     zmq::socket_t socket(context, zmq::socket_type::dealer);
     SetUp(socket, pair);
+    if (pair.curve) UseCurve(socket, CurveClient{*pair.curve, pair.curve->public_key});
     socket.connect(endpoint);
     const Meter meter;
     if (!socket.send(zmq::message_t(), zmq::send_flags::none)) return NoProgress();

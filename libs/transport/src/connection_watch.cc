@@ -82,7 +82,8 @@ void ConnectionWatch::Delivered(zmq::message_t& message, const PeerId& peer) {
     if (connection == connections_.end()) return;
   }
   // A frame is its flags, its length in one byte or eight, and its body.
-  connection->second.delivered += message.size() + (message.size() > 255 ? 9 : 2);
+  const std::uint64_t body = message.size() + limits_.message_overhead;
+  connection->second.delivered += body + (body > 255 ? 9 : 2);
   connection->second.moved = std::chrono::steady_clock::now();
   // What a connection that had this descriptor before left behind may come first: the last one told is right.
   if (connection->second.peer != peer) connection->second.peer = peer;

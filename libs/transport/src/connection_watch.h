@@ -34,6 +34,7 @@ class ConnectionWatch {
     std::size_t connections = 0;
     std::uint64_t held_each = 0;  // bytes of one connection beyond its allowance
     std::uint64_t held_all = 0;   // of all connections together
+    std::uint64_t message_overhead = 0;  // on the wire, by encryption
   };
 
   // What has ended since the last call, by routing id, and what was shut down, with why.

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstring>
 
+#include "zmq_curve.h"
 #include "zmq_frame.h"
 
 namespace tributary::transport {
@@ -32,6 +33,7 @@ struct FrameClient::Impl {
       socket.set(zmq::sockopt::reconnect_ivl_max, 2000);
       socket.set(zmq::sockopt::tcp_keepalive, 1);
       socket.set(zmq::sockopt::tcp_keepalive_idle, 30);
+      if (options.curve) UseCurve(socket, *options.curve);
       const std::string address = "inproc://monitor-" + std::to_string(++counter);
       if (zmq_socket_monitor(socket.handle(), address.c_str(), ZMQ_EVENT_DISCONNECTED) != 0) throw zmq::error_t();
       monitor = zmq::socket_t(Native(*context), zmq::socket_type::pair);

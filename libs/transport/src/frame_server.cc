@@ -10,6 +10,7 @@
 #include "tributary/digest/digest.h"
 #include "complaints.h"
 #include "connection_watch.h"
+#include "zmq_curve.h"
 #include "zmq_frame.h"
 
 namespace tributary::transport {
@@ -197,7 +198,9 @@ Result<std::unique_ptr<FrameServer>> FrameServer::Start(std::shared_ptr<Context>
     impl.socket.set(zmq::sockopt::tcp_keepalive, 1);
     impl.socket.set(zmq::sockopt::tcp_keepalive_idle, 30);
     impl.socket.set(zmq::sockopt::tcp_maxrt, static_cast<int>(options.unresponsive.count()));
+    if (options.curve) UseCurve(impl.socket, *options.curve);
     ConnectionWatch::Limits limits;
+    limits.message_overhead = options.curve ? kCurveOverhead : 0;
     const std::size_t room = RaiseFileLimit();
     limits.connections = options.max_connections == 0 ? room : std::min(room, options.max_connections);
     limits.held_each = limits.held_all =

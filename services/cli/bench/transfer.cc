@@ -26,6 +26,7 @@
 #include "tributary/config/service.h"
 #include "tributary/memory/malloc.h"
 #include "tributary/memory/process_memory.h"
+#include "tributary/transport/curve.h"
 
 namespace tributary::cli {
 namespace {
@@ -38,6 +39,7 @@ struct Plan {
   std::uint64_t chunk_bytes;
   std::uint64_t memory_budget;
   std::uint64_t repeats;
+  std::optional<transport::CurveKeys> curve;  // the store's
   std::uint64_t chunks() const { return bytes / chunk_bytes; }
 };
 
@@ -77,6 +79,10 @@ class StoreProcess {
     spec.binary = binaries + "/tributary-blob-store";
     spec.arguments = {"--listen", endpoint, "--data-dir", scratch.File("store"), "--metrics-address", "off",
                       "--memory-budget", std::to_string(plan.memory_budget), "--log-level", "warning"};
+    if (plan.curve) {
+      TRIBUTARY_TRY(transport::WriteCurveKeys(scratch.File("store.key"), *plan.curve));
+      spec.arguments.insert(spec.arguments.end(), {"--key", scratch.File("store.key")});
+    }
     spec.log_path = scratch.File("store.log");
     TRIBUTARY_ASSIGN(const pid_t pid, Spawn(spec));
     return StoreProcess(pid, endpoint, spec.log_path);
@@ -160,6 +166,10 @@ Result<Json> RunClient(const std::string& endpoint, const Plan& plan, const Fork
   blob_client::RemoteOptions options;
   options.endpoint = endpoint;
   options.instance = "bench";
+  if (plan.curve) {
+    TRIBUTARY_ASSIGN(const transport::CurveKeys own, transport::GenerateCurveKeys());
+    options.curve = transport::CurveClient{own, plan.curve->public_key};
+  }
   TRIBUTARY_ASSIGN(const auto store, blob_client::ConnectStore(std::make_shared<transport::Context>(), pool, options));
   const auto name = ObjectName::Trusted("bench/object");
   // The object of the repeat before: gone now and not earlier, so that the pages which held it are used again, as in a job of many rounds.
@@ -241,6 +251,7 @@ Result<OrderedJson> Measure(const Plan& plan, const std::string& scratch_parent)
   get_like.router_sends = true;
   get_like.messages = plan.chunks();
   get_like.message_bytes = plan.chunk_bytes;
+  get_like.curve = plan.curve;
   transport::BarePair put_like = get_like;
   put_like.router_sends = false;
   std::vector<double> bare;
@@ -261,6 +272,7 @@ Result<OrderedJson> Measure(const Plan& plan, const std::string& scratch_parent)
   OrderedJson json;
   json["bytes"] = plan.bytes;
   json["chunk_bytes"] = plan.chunk_bytes;
+  json["curve"] = plan.curve.has_value();
   json["baseline"] = {{"bytes_per_second", Best(bare)},
                       {"hashed_bytes_per_second", Best(hashed)},
                       {"cpu_seconds", bare_cpu},
@@ -273,7 +285,8 @@ Result<OrderedJson> Measure(const Plan& plan, const std::string& scratch_parent)
 std::string TextOf(const OrderedJson& json) {
   const double bare = json["baseline"]["bytes_per_second"];
   const double hashed = json["baseline"]["hashed_bytes_per_second"];
-  std::string text = fmt::format("{} in chunks of {}, over TCP on this machine\n", FormatBytes(json["bytes"]), FormatBytes(json["chunk_bytes"]));
+  std::string text = fmt::format("{} in chunks of {}, over TCP{} on this machine\n", FormatBytes(json["bytes"]), FormatBytes(json["chunk_bytes"]),
+                                 json["curve"].get<bool>() ? " and CURVE" : "");
   text += fmt::format("bare sockets: {} ({:.2f} CPU seconds); {} where the receiver computes SHA-256 ({:.2f})\n", FormatRate(bare),
                       json["baseline"]["cpu_seconds"].get<double>(), FormatRate(hashed), json["baseline"]["hashed_cpu_seconds"].get<double>());
   for (const auto& [mode, run] : json["modes"].items()) {
@@ -297,9 +310,15 @@ int BenchTransferCommand(int argc, char** argv) {
   options.AddBytes("bytes", 1_GiB, "of the object", 1_MiB, 1ull << 40);
   options.AddBytes("chunk-bytes", tensor::kDefaultChunkBytes, "of a chunk", tensor::kMinChunkBytes, tensor::kMaxChunkBytes);
   options.AddBytes("memory-budget", config::kDefaultMemoryBudget, "of the blob-store and of the client", 16_MiB, config::kMaxMemoryBudget);
+  options.AddBool("curve", false, "encrypt all connections with CURVE, those of the bare pair too");
   AddBenchOptions(options, 3);
   if (const auto code = options.ParseOrExitCode(argc, argv, environ)) return *code;
-  Plan plan{options.Bytes("bytes"), options.Bytes("chunk-bytes") / 4096 * 4096, options.Bytes("memory-budget"), options.Uint("repeats")};
+  Plan plan{options.Bytes("bytes"), options.Bytes("chunk-bytes") / 4096 * 4096, options.Bytes("memory-budget"), options.Uint("repeats"), {}};
+  if (options.Flag("curve")) {
+    auto keys = transport::GenerateCurveKeys();
+    if (!keys.ok()) return FailBench(kProgram, keys.error());
+    plan.curve = *std::move(keys);
+  }
   if (plan.chunk_bytes > plan.bytes) plan.chunk_bytes = plan.bytes / 4096 * 4096;
   plan.bytes = plan.chunks() * plan.chunk_bytes;
   const auto json = Measure(plan, options.String("scratch"));

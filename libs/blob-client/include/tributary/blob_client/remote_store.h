@@ -11,18 +11,21 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "tributary/base/result.h"
 #include "tributary/blob/store.h"
 #include "tributary/memory/pool.h"
 #include "tributary/transport/context.h"
+#include "tributary/transport/curve.h"
 #include "tributary/wire/control.h"
 
 namespace tributary::blob_client {
 
 struct RemoteOptions {
   std::string endpoint;                 // tcp://host:7710
+  std::optional<transport::CurveClient> curve = {};  // encrypted
   std::string instance;                 // for the store's log
   wire::Role role = wire::Role::kClient;  // the store serves aggregators as often as all others together
   Duration request_timeout{60'000};     // no answer to a small request for this long is kDeadline

@@ -9,10 +9,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 
 #include "tributary/base/result.h"
+#include "tributary/transport/curve.h"
 
 namespace tributary::transport {
 
@@ -24,6 +26,7 @@ struct BarePair {
   // Of the sender's buffers, which it sends in turn; at least one message. Many times the processor's cache, or what is
   // measured is the cache: a model comes from memory.
   std::size_t ring_bytes = 256 << 20;
+  std::optional<CurveKeys> curve = {};  // the ROUTER's, which both sides know here
 };
 
 using OnBareMessage = std::function<void(std::span<const std::byte>)>;

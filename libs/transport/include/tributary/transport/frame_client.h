@@ -6,11 +6,13 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "tributary/base/result.h"
 #include "tributary/base/units.h"
 #include "tributary/transport/context.h"
+#include "tributary/transport/curve.h"
 #include "tributary/transport/frame.h"
 
 namespace tributary::transport {
@@ -19,6 +21,7 @@ struct ClientOptions {
   std::string endpoint;
   std::size_t max_frame_bytes = wire::kMaxControlFrame;
   int receive_high_water = 2;
+  std::optional<CurveClient> curve = {};  // encrypted
 };
 
 enum class Event {

@@ -18,6 +18,7 @@
 #include "tributary/base/result.h"
 #include "tributary/base/units.h"
 #include "tributary/transport/context.h"
+#include "tributary/transport/curve.h"
 #include "tributary/transport/frame.h"
 
 namespace tributary::transport {
@@ -43,6 +44,7 @@ struct ServerOptions {
   // A peer that takes nothing off the wire for this long is cut off.
   Duration unresponsive{120'000};
   Duration tick{100};          // between OnTick calls, about
+  std::optional<CurveKeys> curve = {};  // encrypted, and nothing else is understood
 };
 
 class Handler {
