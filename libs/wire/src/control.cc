@@ -31,6 +31,7 @@ void Fields(V& v, Hello& m) {
   v("data", m.data);
   v("encodings", m.encodings);
   v("life", m.life);
+  v("offers", m.offers);
 }
 template <class V>
 void Fields(V& v, Welcome& m) {
@@ -231,6 +232,40 @@ void Fields(V& v, Stopped& m) {
   v("job", m.job);
   v("state", m.state);
 }
+template <class V>
+void Fields(V& v, ListOffers& m) {
+  v("site", m.site);
+}
+template <class V>
+void Fields(V& v, OfferSummary& m) {
+  v("site", m.site);
+  v("name", m.name);
+  v("trainers", m.trainers);
+}
+template <class V>
+void Fields(V& v, OfferList& m) {
+  v("offers", m.offers);
+}
+template <class V>
+void Fields(V& v, Retrieve& m) {
+  v("request", m.request);
+  v("site", m.site);
+  v("name", m.name);
+  v("over", m.over);
+}
+template <class V>
+void Fields(V& v, Retrieval& m) {
+  v("request", m.request);
+  v("state", m.state);
+  v("object", m.object);
+  v("digest", m.digest);
+  v("blob_store", m.blob_store);
+  v("trainer", m.trainer);
+  v("done", m.done);
+  v("total", m.total);
+  v("code", m.code);
+  v("message", m.message);
+}
 
 TRIBUTARY_WIRE_MESSAGE(ErrorBody);
 TRIBUTARY_WIRE_MESSAGE(Ping);
@@ -249,6 +284,10 @@ TRIBUTARY_WIRE_MESSAGE(ListJobs);
 TRIBUTARY_WIRE_MESSAGE(JobList);
 TRIBUTARY_WIRE_MESSAGE(StopJob);
 TRIBUTARY_WIRE_MESSAGE(Stopped);
+TRIBUTARY_WIRE_MESSAGE(ListOffers);
+TRIBUTARY_WIRE_MESSAGE(OfferList);
+TRIBUTARY_WIRE_MESSAGE(Retrieve);
+TRIBUTARY_WIRE_MESSAGE(Retrieval);
 
 Error ErrorOf(const FrameView& frame) {
   auto body = DecodeBody<ErrorBody>(frame.body);

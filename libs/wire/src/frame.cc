@@ -34,6 +34,10 @@ std::string_view TypeName(Type type) {
     case Type::kJobList: return "job-list";
     case Type::kStopJob: return "stop-job";
     case Type::kStopped: return "stopped";
+    case Type::kListOffers: return "list-offers";
+    case Type::kOfferList: return "offer-list";
+    case Type::kRetrieve: return "retrieve";
+    case Type::kRetrieval: return "retrieval";
     case Type::kStoreHello: return "store-hello";
     case Type::kStoreWelcome: return "store-welcome";
     case Type::kCreate: return "create";

@@ -35,7 +35,7 @@ void ForEachSample(F&& f) {
   f(ErrorBody{3, "no such job"});
   f(Ping{});
   f(Pong{"coordinator", "0.1.0"});
-  f(Hello{1, "site", "trainer-0", 2, "0.1.0", {"imdb"}, {0, 2}, "00c0ffee"});
+  f(Hello{1, "site", "trainer-0", 2, "0.1.0", {"imdb"}, {0, 2}, "00c0ffee", {"scans"}});
   f(Welcome{"s-1", 500, {"tcp://store:7710"}, 2});
   f(Report{"s-1", {SampleTaskReport()}, {{"rss", 1e6}}, true});
   f(Assignment{"site/1", {SampleTaskSpec()}});
@@ -52,6 +52,10 @@ void ForEachSample(F&& f) {
   f(JobList{{{"job-1", "running", 3, 5}}});
   f(StopJob{"job-1"});
   f(Stopped{"job-1", "stopped"});
+  f(ListOffers{"site"});
+  f(OfferList{{{"site", "scans", 2}}});
+  f(Retrieve{"a1b2", "site", "scans", true});
+  f(Retrieval{"a1b2", "failed", "offers/1", digest, "tcp://store:7710", "trainer-0", 5, 10, 2, "it is gone"});
 
   f(StoreHello{"trainer-0", 1});
   f(StoreWelcome{9, 1, 2, 1048576, 32});

@@ -41,6 +41,7 @@ struct Hello {
   std::vector<std::string> data;        // names of the data a trainer has
   std::vector<std::uint32_t> encodings; // tensor::Encoding numbers it can send
   std::string life;                     // of the process, new with each start; empty: not told
+  std::vector<std::string> offers;      // names of what a trainer gives out on request
 };
 struct Welcome {
   static constexpr Type kType = Type::kWelcome;
@@ -57,6 +58,7 @@ enum class TaskKind : std::uint32_t {
   kAggregate = 4,  // a range of slots
   kSeal = 5,
   kRemove = 6,     // objects that no one needs any more
+  kOffer = 7,      // put what the site offers under a name into the blob-store
 };
 enum class TaskState : std::uint32_t { kRunning = 1, kDone = 2, kFailed = 3 };
 
@@ -75,7 +77,7 @@ struct TaskSpec {
   std::uint64_t generation = 0;   // of provisional result slots
   std::string seat;               // train, validate: "site/ordinal"
   std::uint32_t ordinal = 0;
-  std::string base;               // object read: the round's model, or the layout's source
+  std::string base;               // object read: the round's model, or the layout's source; offer: the offer's name
   std::string base_digest;        // hex SHA-256 of its manifest root; empty if unknown
   std::string output;             // object written or sealed
   std::uint32_t shard = 0;        // of the blob-store; 0 while there is one
@@ -200,6 +202,42 @@ struct Stopped {
   static constexpr Type kType = Type::kStopped;
   std::string job;
   std::string state;
+};
+
+struct ListOffers {
+  static constexpr Type kType = Type::kListOffers;
+  std::string site;  // empty: all
+};
+struct OfferSummary {
+  std::string site;
+  std::string name;
+  std::uint32_t trainers = 0;  // that are connected and offer it
+};
+struct OfferList {
+  static constexpr Type kType = Type::kOfferList;
+  std::vector<OfferSummary> offers;  // in order of site and name, as many as fit a frame
+};
+
+// Asks for an offer, and says again that it is still wanted: the coordinator forgets who falls silent.
+struct Retrieve {
+  static constexpr Type kType = Type::kRetrieve;
+  std::string request;  // the client's own name for it, unlike any other
+  std::string site;
+  std::string name;
+  bool over = false;    // the client has it, or gave up
+};
+struct Retrieval {
+  static constexpr Type kType = Type::kRetrieval;
+  std::string request;
+  std::string state;       // "waiting", "sending", "done", "failed", "over"
+  std::string object;      // done: where it lies
+  std::string digest;      // done: its digest
+  std::string blob_store;  // endpoint, as the coordinator knows it
+  std::string trainer;     // who sends or sent it
+  std::uint64_t done = 0;  // bytes
+  std::uint64_t total = 0;
+  std::int32_t code = 0;   // failed
+  std::string message;     // waiting: for what; failed: why
 };
 
 }  // namespace tributary::wire

@@ -45,6 +45,10 @@ enum class Type : std::uint32_t {
   kJobList = 25,
   kStopJob = 26,
   kStopped = 27,
+  kListOffers = 30,
+  kOfferList = 31,
+  kRetrieve = 32,
+  kRetrieval = 33,
 
   kStoreHello = 100,
   kStoreWelcome = 101,
