@@ -102,7 +102,8 @@ Result<TaskResult> AggregatorTasks::Run(const TaskContext& context) {
     case wire::TaskKind::kSeal: return Seal(*store, context);
     case wire::TaskKind::kRemove: return Remove(*store, context);
     case wire::TaskKind::kTrain:
-    case wire::TaskKind::kValidate: break;
+    case wire::TaskKind::kValidate:
+    case wire::TaskKind::kOffer: break;
   }
   return MakeError(Code::kProtocol, "an aggregator was given a task of kind {}", context.spec.kind);
 }

@@ -13,6 +13,7 @@ int PingCommand(int argc, char** argv);
 int ExportCommand(int argc, char** argv);
 int PutCommand(int argc, char** argv);
 int GetCommand(int argc, char** argv);
+int OffersCommand(int argc, char** argv);
 int GenerateCommand(int argc, char** argv);
 int BenchAggregateCommand(int argc, char** argv);
 int BenchTransferCommand(int argc, char** argv);

@@ -4,7 +4,6 @@
 #include <thread>
 
 #include "services/cli/commands.h"
-#include "services/cli/control_client.h"
 #include "services/cli/overrides.h"
 #include "services/cli/progress.h"
 #include "tributary/blob_client/remote_store.h"
@@ -12,6 +11,7 @@
 #include "tributary/config/service.h"
 #include "tributary/job/job.h"
 #include "tributary/modeldir/export.h"
+#include "tributary/transport/control_client.h"
 
 namespace tributary::cli {
 namespace {
@@ -27,7 +27,7 @@ int Report(const char* command, const Error& error) {
 // One request to the coordinator that --coordinator names.
 template <class Reply, class Request>
 Result<Reply> Ask(const config::Options& options, const Request& request) {
-  TRIBUTARY_ASSIGN(auto client, ControlClient::Connect(std::make_shared<transport::Context>(), options.String("coordinator")));
+  TRIBUTARY_ASSIGN(auto client, transport::ControlClient::Connect(std::make_shared<transport::Context>(), options.String("coordinator")));
   return client->template Call<Reply>(request, kAnswer);
 }
 
@@ -119,7 +119,7 @@ int PingCommand(int argc, char** argv) {
   options.AddPositional("endpoint", "tcp://HOST:PORT or ipc://PATH", false, config::CheckEndpoint);
   options.AddDuration("timeout", Duration(5000), "give up after this long", Duration(1));
   if (const auto exit_code = options.ParseOrExitCode(argc, argv, environ)) return *exit_code;
-  auto client = ControlClient::Connect(std::make_shared<transport::Context>(), options.String("endpoint"));
+  auto client = transport::ControlClient::Connect(std::make_shared<transport::Context>(), options.String("endpoint"));
   if (!client.ok()) return Report("ping", client.error());
   const auto begun = std::chrono::steady_clock::now();
   const auto reply = (*client)->Call<wire::Pong>(wire::Ping{}, options.Time("timeout"));

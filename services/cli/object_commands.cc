@@ -1,4 +1,4 @@
-// put and get: a file or a directory into a blob-store, and out of it.
+// put, get and offers: a file or a directory into a blob-store and out of it, and what sites give out on request.
 #include <signal.h>
 #include <unistd.h>
 
@@ -13,11 +13,14 @@
 #include "tributary/config/options.h"
 #include "tributary/config/service.h"
 #include "tributary/objects/files.h"
+#include "tributary/retriever/retriever.h"
 
 namespace tributary::cli {
 namespace {
 
 constexpr std::string_view kJobs = "jobs/";
+constexpr std::string_view kOffers = "offers/";
+constexpr const char* kCoordinator = "tcp://127.0.0.1:7700";
 
 int Report(const char* command, const Error& error) {
   fmt::print(stderr, "tributary {}: {}\n", command, error.message());
@@ -82,9 +85,9 @@ std::function<void(std::uint64_t, std::uint64_t)> ShowBar(const config::Options&
 }
 
 // Two numbers and a digest: what scripts want of it.
-void Tell(const ObjectName& name, const objects::Outcome& outcome, std::chrono::steady_clock::time_point begun) {
+void Tell(const std::string& name, const objects::Outcome& outcome, std::chrono::steady_clock::time_point begun) {
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
-  fmt::print("{} {}\n", outcome.digest, name.str());
+  fmt::print("{} {}\n", outcome.digest, name);
   fmt::print(stderr, "{} moved in {:.1f} s ({}/s)\n", FormatBytes(outcome.bytes_moved), seconds,
              FormatBytes(seconds > 0 ? static_cast<std::uint64_t>(static_cast<double>(outcome.bytes_moved) / seconds) : 0));
 }
@@ -102,6 +105,10 @@ int PutCommand(int argc, char** argv) {
   if (!name.ok()) return Report("put", name.error());
   if (name->str().starts_with(kJobs)) {
     return Report("put", MakeError(Code::kInvalidArgument, "names under '{}' belong to jobs; choose another, as shared/…", kJobs));
+  }
+  if (name->str().starts_with(kOffers)) {
+    return Report("put", MakeError(Code::kInvalidArgument, "names under '{}' belong to what sites send on request, and are removed; choose "
+                                   "another, as shared/…", kOffers));
   }
   const auto source = objects::ReadPath(options.String("path"));
   if (!source.ok()) return Report("put", source.error());
@@ -121,12 +128,40 @@ int PutCommand(int argc, char** argv) {
     return Report("put", Error(Code::kCancelled, "stopped; the same command with --resume goes on from here"));
   }
   if (!outcome.ok()) return Report("put", outcome.error());
-  Tell(*name, *outcome, begun);
+  Tell(name->str(), *outcome, begun);
   return config::kExitDone;
 }
 
+namespace {
+
+int GetFromSite(const config::Options& options, objects::Sink& sink) {
+  const StopOnSignal stop;
+  memory::Pool pool(options.Bytes("memory-budget"));
+  retriever::RetrieveOptions retrieve;
+  retrieve.coordinator = options.String("coordinator");
+  if (options.Given("blob-store")) retrieve.blob_store = options.String("blob-store");
+  retrieve.site = options.String("from");
+  retrieve.name = options.String("name");
+  retrieve.digest = options.String("digest");
+  retrieve.patience = options.Time("timeout");
+  retrieve.sending = retrieve.receiving = ShowBar(options);
+  retrieve.waiting = [](const std::string& reason) { fmt::print(stderr, "tributary get: waiting: {}\n", reason); };
+  retrieve.stop = stop.token();
+  const auto begun = std::chrono::steady_clock::now();
+  const auto outcome = retriever::Retrieve(std::make_shared<transport::Context>(), pool, retrieve, sink);
+  if (!outcome.ok()) return Report("get", outcome.error());
+  Tell(retrieve.name, *outcome, begun);
+  return config::kExitDone;
+}
+
+}  // namespace
+
 int GetCommand(int argc, char** argv) {
-  auto options = StoreOptions("tributary get", "streams an object of a blob-store into a file or a directory, and checks every byte of it");
+  auto options = StoreOptions("tributary get", "streams an object of a blob-store, or of a site, into a file or a directory, and checks every byte of it");
+  options.AddString("from", "", "a site: ask its trainers for what they offer under NAME; 'tributary offers' lists it",
+                    [](const std::string& value) { return value.empty() ? Ok() : config::CheckName(value); });
+  options.AddString("coordinator", kCoordinator, "with --from: the control endpoint", config::CheckEndpoint);
+  options.AddDuration("timeout", std::chrono::minutes(1), "with --from: give up after so long without progress", Duration(1'000));
   options.AddPositional("path", "where to put it; must not be there yet");
   options.AddString("digest", "", "the digest that put printed; another one is refused");
   options.AddBool("force", false, "replace a file that is there");
@@ -135,6 +170,7 @@ int GetCommand(int argc, char** argv) {
   if (!name.ok()) return Report("get", name.error());
   const auto sink = objects::WritePath(options.String("path"), options.Flag("force"));
   if (!sink.ok()) return Report("get", sink.error());
+  if (!options.String("from").empty()) return GetFromSite(options, **sink);
 
   const StopOnSignal stop;
   Connection connection(options);
@@ -146,7 +182,20 @@ int GetCommand(int argc, char** argv) {
   const auto begun = std::chrono::steady_clock::now();
   const auto outcome = objects::Get(*connection.store, *name, **sink, get);
   if (!outcome.ok()) return Report("get", outcome.error());
-  Tell(*name, *outcome, begun);
+  Tell(name->str(), *outcome, begun);
+  return config::kExitDone;
+}
+
+int OffersCommand(int argc, char** argv) {
+  config::Options options("tributary offers", "lists what the connected sites give out on request: tributary get --from SITE NAME PATH");
+  options.AddString("coordinator", kCoordinator, "control endpoint", config::CheckEndpoint);
+  options.AddString("site", "", "of this site alone", [](const std::string& value) { return value.empty() ? Ok() : config::CheckName(value); });
+  if (const auto exit_code = options.ParseOrExitCode(argc, argv, environ)) return *exit_code;
+  const auto offers = retriever::ListOffers(std::make_shared<transport::Context>(), options.String("coordinator"), options.String("site"));
+  if (!offers.ok()) return Report("offers", offers.error());
+  for (const auto& offer : *offers) {
+    fmt::print("{:<24} {:<32} {} trainer{}\n", offer.site, offer.name, offer.trainers, offer.trainers == 1 ? "" : "s");
+  }
   return config::kExitDone;
 }
 

@@ -10,7 +10,6 @@
 #include <future>
 #include <stop_token>
 
-#include "services/cli/control_client.h"
 #include "services/cli/invocation.h"
 #include "services/cli/memory_log.h"
 #include "services/cli/preflight.h"
@@ -20,6 +19,7 @@
 #include "tributary/base/clock.h"
 #include "tributary/blob_client/remote_store.h"
 #include "tributary/modeldir/export.h"
+#include "tributary/transport/control_client.h"
 
 namespace tributary::cli {
 namespace {
@@ -82,7 +82,7 @@ class JobRun {
     outcome_.memory_budget = spec_.memory_budget;
     TRIBUTARY_TRY(memory_.Open(dir_.path()));
     TRIBUTARY_TRY(StartServices());
-    TRIBUTARY_ASSIGN(client_, ControlClient::Connect(context_, dir_.Endpoint("coordinator.sock")));
+    TRIBUTARY_ASSIGN(client_, transport::ControlClient::Connect(context_, dir_.Endpoint("coordinator.sock")));
     TRIBUTARY_TRY(SubmitJob());
     TRIBUTARY_TRY(Watch());
     TRIBUTARY_TRY(Export());
@@ -279,7 +279,7 @@ class JobRun {
   MemoryLog memory_;
   ProgressView view_;
   Supervisor supervisor_;
-  std::unique_ptr<ControlClient> client_;
+  std::unique_ptr<transport::ControlClient> client_;
   std::string job_;
   std::string model_object_;
   RunOutcome outcome_;

@@ -1,6 +1,7 @@
 #include "services/coordinator/control.h"
 
 #include <chrono>
+#include <set>
 
 #include "services/coordinator/status_frame.h"
 #include "tributary/base/clock.h"
@@ -34,7 +35,8 @@ Control::Control(ControlOptions options, federation::State restored, journal::Jo
       telemetry_(telemetry),
       on_failure_(std::move(on_failure)),
       federation_(options_.limits, options_.parser, std::move(restored), Now()),
-      life_(NewLife()) {}
+      life_(NewLife()),
+      retrievals_(options_.retrievals, life_, options_.blob_stores.empty() ? std::string() : options_.blob_stores.front()) {}
 
 void Control::Attach(transport::FrameServer& server) {
   server_ = &server;
@@ -75,11 +77,19 @@ bool Control::Commit() {
 }
 
 void Control::Push() {
-  for (const std::string& worker : federation_.TakeChanged()) {
+  std::set<std::string> changed = retrievals_.TakeChanged();
+  for (std::string& worker : federation_.TakeChanged()) changed.insert(std::move(worker));
+  for (const std::string& worker : changed) {
     const auto session = session_of_.find(worker);
     if (session == session_of_.end()) continue;
-    Reply(sessions_.at(session->second).peer, 0, federation_.AssignmentOf(worker));
+    Reply(sessions_.at(session->second).peer, 0, AssignmentOf(worker));
   }
+}
+
+wire::Assignment Control::AssignmentOf(const std::string& worker) {
+  wire::Assignment assignment = federation_.AssignmentOf(worker);
+  retrievals_.AddTasks(worker, assignment);
+  return assignment;
 }
 
 void Control::OnFrame(const transport::PeerId& peer, transport::InFrame frame) {
@@ -99,11 +109,15 @@ void Control::OnTick() {
   if (failed_) return;
   const auto now = Now();
   federation_.Tick(now);
+  retrievals_.Tick(now.steady);
   std::vector<std::string> silent;
   for (const auto& [name, session] : sessions_) {
     if (now.steady - session.heard > kSessionEnd) silent.push_back(name);
   }
-  for (const std::string& name : silent) EndSession(name);
+  for (const std::string& name : silent) {
+    retrievals_.Forget(sessions_.at(name).worker, now.steady);
+    EndSession(name);
+  }
   if (!Commit()) return;
   Push();
   telemetry_.Count(federation_.Count(), sessions_.size());
@@ -114,6 +128,7 @@ void Control::OnGone(const transport::PeerId& peer) {
     if (session.peer != peer) continue;
     session.gone = true;
     federation_.Disconnect(session.worker);
+    retrievals_.Disconnect(session.worker, Now().steady);
   }
 }
 
@@ -149,8 +164,8 @@ Status Control::Dispatch(const transport::PeerId& peer, const wire::FrameView& f
       return OnHello(peer, frame.id, hello);
     }
     case Type::kReport: {
-      TRIBUTARY_ASSIGN(const auto report, wire::DecodeBody<wire::Report>(frame.body));
-      return OnReport(peer, frame.id, report);
+      TRIBUTARY_ASSIGN(auto report, wire::DecodeBody<wire::Report>(frame.body));
+      return OnReport(peer, frame.id, std::move(report));
     }
     case Type::kGetJobText: {
       TRIBUTARY_ASSIGN(const auto request, wire::DecodeBody<wire::GetJobText>(frame.body));
@@ -182,6 +197,17 @@ Status Control::Dispatch(const transport::PeerId& peer, const wire::FrameView& f
       if (Commit()) Reply(peer, frame.id, stopped);
       return Ok();
     }
+    case Type::kListOffers: {
+      TRIBUTARY_ASSIGN(const auto request, wire::DecodeBody<wire::ListOffers>(frame.body));
+      Reply(peer, frame.id, retrievals_.Offers(request.site, now.steady));
+      return Ok();
+    }
+    case Type::kRetrieve: {
+      TRIBUTARY_ASSIGN(const auto request, wire::DecodeBody<wire::Retrieve>(frame.body));
+      TRIBUTARY_ASSIGN(const auto answer, retrievals_.Ask(request, now.steady));
+      Reply(peer, frame.id, answer);
+      return Ok();
+    }
     default:
       return MakeError(Code::kProtocol, "a coordinator takes no {} message; is this the address of a coordinator?",
                        wire::TypeName(frame.type));
@@ -201,6 +227,7 @@ Status Control::CheckRival(const wire::Hello& hello, federation::Time now) const
 Status Control::OnHello(const transport::PeerId& peer, std::uint64_t id, const wire::Hello& hello) {
   const auto now = Now();
   if (hello.life.size() > kMaxLife) return MakeError(Code::kInvalidArgument, "a Hello whose life has {} bytes", hello.life.size());
+  TRIBUTARY_TRY(Retrievals::Check(hello));
   TRIBUTARY_TRY(CheckRival(hello, now));
   TRIBUTARY_ASSIGN(const std::string worker, federation_.Connect(hello, now));
   if (!Commit()) return Ok();
@@ -213,6 +240,7 @@ Status Control::OnHello(const transport::PeerId& peer, std::uint64_t id, const w
   const std::string name = fmt::format("{}.{}", life_, ++session_count_);
   sessions_[name] = {worker, peer, hello.role == static_cast<std::uint32_t>(wire::Role::kTrainer), now.steady, hello.life, displaced};
   session_of_[worker] = name;
+  retrievals_.Connect(worker, hello, now.steady);
   wire::Welcome welcome;
   welcome.session = name;
   welcome.heartbeat_ms = static_cast<std::uint64_t>(options_.heartbeat.count());
@@ -222,7 +250,7 @@ Status Control::OnHello(const transport::PeerId& peer, std::uint64_t id, const w
   return Ok();
 }
 
-Status Control::OnReport(const transport::PeerId& peer, std::uint64_t id, const wire::Report& report) {
+Status Control::OnReport(const transport::PeerId& peer, std::uint64_t id, wire::Report report) {
   const auto found = sessions_.find(report.session);
   if (found == sessions_.end()) {
     return Error(Code::kNotFound, "the coordinator does not know this session; say Hello again");
@@ -233,14 +261,17 @@ Status Control::OnReport(const transport::PeerId& peer, std::uint64_t id, const 
   session.peer = peer;
   session.gone = false;
   session.heard = now.steady;
+  retrievals_.TakeReports(session.worker, report.tasks, now.steady);
   if (!federation_.Report(session.worker, report, now)) {
+    retrievals_.Forget(session.worker, now.steady);
     EndSession(report.session);
     return Error(Code::kNotFound, "the coordinator was not told of this worker for too long; say Hello again");
   }
   if (!Commit()) return Ok();
   if (session.trainer && !report.samples.empty()) telemetry_.Relay(session.worker, report.samples);
   // A worker that left is known no longer; it gets an empty assignment.
-  Reply(peer, id, federation_.AssignmentOf(session.worker));
+  if (report.leaving) retrievals_.Forget(session.worker, now.steady);
+  Reply(peer, id, AssignmentOf(session.worker));
   if (report.leaving) EndSession(report.session);
   return Ok();
 }

@@ -10,6 +10,7 @@
 #include <map>
 #include <string>
 
+#include "services/coordinator/retrievals.h"
 #include "services/coordinator/telemetry.h"
 #include "tributary/federation/federation.h"
 #include "tributary/journal/journal.h"
@@ -22,6 +23,7 @@ struct ControlOptions {
   Duration heartbeat{1'000};
   std::vector<std::string> blob_stores;
   federation::Limits limits;
+  RetrievalLimits retrievals;
   federation::JobParser parser;
 };
 
@@ -51,7 +53,7 @@ class Control : public transport::Handler {
   Status Dispatch(const transport::PeerId& peer, const wire::FrameView& frame);
   Status CheckRival(const wire::Hello& hello, federation::Time now) const;
   Status OnHello(const transport::PeerId& peer, std::uint64_t id, const wire::Hello& hello);
-  Status OnReport(const transport::PeerId& peer, std::uint64_t id, const wire::Report& report);
+  Status OnReport(const transport::PeerId& peer, std::uint64_t id, wire::Report report);
   Status OnSubmit(const transport::PeerId& peer, std::uint64_t id, const wire::Submit& submit);
   Status OnGetStatus(const transport::PeerId& peer, std::uint64_t id, const wire::GetStatus& request);
   Status OnGetJobText(const transport::PeerId& peer, std::uint64_t id, const wire::GetJobText& request);
@@ -60,6 +62,8 @@ class Control : public transport::Handler {
   bool Commit();
   // Tells each worker whose tasks changed.
   void Push();
+  // Of both state machines.
+  wire::Assignment AssignmentOf(const std::string& worker);
   void EndSession(const std::string& session);
   template <class Message>
   void Reply(const transport::PeerId& peer, std::uint64_t id, const Message& message);
@@ -74,6 +78,7 @@ class Control : public transport::Handler {
   bool failed_ = false;
   federation::Federation federation_;
   const std::string life_;  // of this process, in session names
+  Retrievals retrievals_;
   std::uint64_t session_count_ = 0;
   std::map<std::string, Session> sessions_;
   std::map<std::string, std::string> session_of_;  // worker -> session

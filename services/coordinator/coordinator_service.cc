@@ -57,6 +57,8 @@ Result<std::unique_ptr<CoordinatorService>> CoordinatorService::Start(Spec spec)
   options.heartbeat = spec.heartbeat;
   options.blob_stores = spec.blob_stores;
   options.limits = spec.limits;
+  options.retrievals = spec.retrievals;
+  options.retrievals.away_after = spec.limits.seat_timeout;
   options.parser = spec.parser != nullptr ? spec.parser : [](const std::string& text, const std::string& file) {
     return job::ParseJob(text, file);
   };

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "services/coordinator/retrievals.h"
 #include "tributary/base/result.h"
 #include "tributary/base/units.h"
 #include "tributary/federation/federation.h"
@@ -26,6 +27,7 @@ class CoordinatorService {
     std::vector<std::string> blob_stores;   // endpoints, in order of shard, as workers reach them
     Duration heartbeat{1'000};              // that workers keep
     federation::Limits limits;
+    RetrievalLimits retrievals;             // but for away_after, which is the seats' timeout
     std::uint64_t memory_budget = 64_MiB;   // only told in the metrics: the coordinator holds no tensor bytes
     std::string metrics_address = "off";    // HOST:PORT
     federation::JobParser parser;           // null: job::ParseJob

@@ -28,6 +28,14 @@ Status CheckData(const std::string& value) {
   return Ok();
 }
 
+Status CheckOffer(const std::string& value) {
+  const auto equals = value.find('=');
+  if (equals == std::string::npos || equals + 1 == value.size() || !CheckSegment(value.substr(0, equals), "name of an offer").ok()) {
+    return Error(Code::kInvalidArgument, "NAME=PATH, as in scans=/srv/scans.tar");
+  }
+  return Ok();
+}
+
 config::Options Declare() {
   config::Options options("tributary-trainer", "trains on this site's own data for the coordinator");
   options.Group("Trainer");
@@ -39,6 +47,7 @@ config::Options Declare() {
                     config::CheckName);
   options.AddUint("ordinal", 0, "the seat, and so the part of the data, that this trainer would like", 0, 65535);
   options.AddStrings("data", "NAME=PATH: where data that jobs name lies at this site; may be repeated", CheckData);
+  options.AddStrings("offer", "NAME=PATH: a file or directory given to whoever asks this site for NAME; nothing else is. May be repeated", CheckOffer);
   options.AddString("work-dir", "", "where metrics.jsonl is kept; by default nowhere");
   options.AddUint("train-threads", 0, "threads of local training; 0: as the job says", 0, 1024);
   config::AddServiceOptions(options, "127.0.0.1:9473");
@@ -57,6 +66,10 @@ int Main(int argc, char** argv) {
   for (const auto& entry : options.Strings("data")) {
     const auto equals = entry.find('=');
     spec.identity.data[entry.substr(0, equals)] = entry.substr(equals + 1);
+  }
+  for (const auto& entry : options.Strings("offer")) {
+    const auto equals = entry.find('=');
+    spec.identity.offers[entry.substr(0, equals)] = entry.substr(equals + 1);
   }
   spec.identity.work_dir = options.String("work-dir");
   spec.identity.threads = static_cast<std::uint32_t>(options.Uint("train-threads"));

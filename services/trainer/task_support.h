@@ -1,6 +1,6 @@
 // What the trainer's tasks share: who this trainer is, and how a task reaches the store.
 //
-// Values that live as long as the service; used by the task thread.
+// Values that live as long as the service and do not change; used by the task threads.
 #pragma once
 
 #include <cstdint>
@@ -18,6 +18,7 @@ namespace tributary::trainer {
 struct Identity {
   std::string site = "local";
   std::map<std::string, std::string> data;  // name -> path, at this site
+  std::map<std::string, std::string> offers;  // name -> path of what is given to whoever asks for it
   std::string work_dir;                     // empty: nothing is written
   std::uint32_t threads = 0;                // of local training; 0: as the job says
 };

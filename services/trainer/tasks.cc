@@ -3,6 +3,7 @@
 #include <chrono>
 
 #include "services/trainer/metrics_file.h"
+#include "services/trainer/offer_task.h"
 #include "services/trainer/synthetic_task.h"
 #include "tributary/base/log.h"
 #include "tributary/job/job.h"
@@ -41,6 +42,11 @@ Result<TaskResult> TrainerTasks::Dispatch(blob::BlobStore& store, const TaskCont
 
 Result<TaskResult> TrainerTasks::Run(const TaskContext& context) {
   const auto begin = std::chrono::steady_clock::now();
+  const auto kind = static_cast<wire::TaskKind>(context.spec.kind);
+  if (kind == wire::TaskKind::kOffer || kind == wire::TaskKind::kRemove) {
+    TRIBUTARY_ASSIGN(const auto store, open_store_(context));
+    return kind == wire::TaskKind::kOffer ? SendOffer(*store, context, identity_) : RemoveOffered(*store, context);
+  }
   TRIBUTARY_ASSIGN(const auto job, job::ParseJob(context.job_text, "job " + context.spec.job));
   TRIBUTARY_ASSIGN(const auto store, open_store_(context));
   log::Info("task begins: {}", context.spec.task);

@@ -1,12 +1,16 @@
 // What a trainer does: the first model, local training, validation; synthetic jobs without libtorch.
 //
-// A session::TaskRunner; each task opens the store anew through `open_store`. One task at a time.
+// A session::TaskRunner; each task opens the store anew through `open_store`. One task at a time, and beside it one of those that
+// `kBeside` names: they share nothing but the store and the identity.
 #pragma once
 
 #include "services/trainer/model_task.h"
 #include "services/trainer/task_support.h"
 
 namespace tributary::trainer {
+
+// Kinds that training does not hold up: what others asked for, put and removed.
+inline const std::vector<wire::TaskKind> kBeside{wire::TaskKind::kOffer, wire::TaskKind::kRemove};
 
 class TrainerTasks final : public session::TaskRunner {
  public:

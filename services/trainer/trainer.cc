@@ -1,5 +1,7 @@
 #include "services/trainer/trainer.h"
 
+#include <filesystem>
+
 #include "services/trainer/tasks.h"
 #include "tributary/base/log.h"
 #include "tributary/base/names.h"
@@ -46,7 +48,8 @@ struct TrainerService::Impl {
         identity(spec.identity),
         tasks(identity, [this](const session::TaskContext& task) { return host.OpenStore(task); },
               spec.load_module ? spec.load_module : LoadModule([] { return train::LoadTrainModule(); })),
-        metered(tasks, host.registry(), {wire::TaskKind::kInit, wire::TaskKind::kTrain, wire::TaskKind::kValidate}),
+        metered(tasks, host.registry(), {wire::TaskKind::kInit, wire::TaskKind::kTrain, wire::TaskKind::kValidate,
+                                          wire::TaskKind::kOffer, wire::TaskKind::kRemove}),
         relaying(metered, host.pool(), spec.metrics_address == "off") {}
 
   worker::WorkerHost host;
@@ -71,11 +74,16 @@ Result<std::unique_ptr<TrainerService>> TrainerService::Start(const TrainerSpec&
   hello.ordinal = spec.ordinal;
   hello.version = config::Version();
   for (const auto& [name, path] : spec.identity.data) hello.data.push_back(name);
+  for (const auto& [name, path] : spec.identity.offers) {
+    hello.offers.push_back(name);
+    std::error_code error;
+    if (!std::filesystem::exists(path, error)) log::Warning("offer '{}': there is nothing at {} yet", name, path);
+  }
   for (const auto encoding : {tensor::Encoding::kNative, tensor::Encoding::kF16, tensor::Encoding::kBF16, tensor::Encoding::kInt8,
                               tensor::Encoding::kNf4}) {
     hello.encodings.push_back(static_cast<std::uint32_t>(encoding));
   }
-  TRIBUTARY_TRY(service->impl_->host.Begin(hello, service->impl_->relaying));
+  TRIBUTARY_TRY(service->impl_->host.Begin(hello, service->impl_->relaying, kBeside));
   log::Info("trainer {} of site {} works for the coordinator at {}", spec.instance, site.str(), spec.coordinator);
   return service;
 }

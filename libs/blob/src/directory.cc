@@ -16,6 +16,7 @@ constexpr std::string_view kFormatName = "tributary blob-store ";
 constexpr std::string_view kFormat = "tributary blob-store 2\n";
 // Stands for '/', which names never hold otherwise: a name of 255 bytes stays a file name of 255 bytes.
 constexpr char kSeparator = '+';
+constexpr std::string_view kOffers = "offers/";
 
 }  // namespace
 
@@ -73,9 +74,9 @@ Status CheckFormat(const fs::path& store, bool make) {
   return SyncDirectory(store);
 }
 
-bool IsAbandoned(const fs::path& directory, Duration age) {
+bool IsAbandoned(const ObjectName& name, const fs::path& directory, Duration age) {
   const auto sealed = Exists(directory / "root");
-  if (!sealed.ok() || *sealed) return false;
+  if (!sealed.ok() || (*sealed && !name.str().starts_with(kOffers))) return false;
   std::error_code error;
   // Every put writes a record.
   const auto written = fs::last_write_time(directory / "slots", error);

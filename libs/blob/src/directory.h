@@ -27,7 +27,7 @@ Result<Fd> LockStore(const std::filesystem::path& store);
 // one becomes a store's.
 Status CheckFormat(const std::filesystem::path& store, bool make);
 
-// Open, and without a put for so long.
-bool IsAbandoned(const std::filesystem::path& directory, Duration age);
+// Open, and without a put for so long; of what a site put for somebody (`offers/…`) also sealed, and for so long not fetched and removed.
+bool IsAbandoned(const ObjectName& name, const std::filesystem::path& directory, Duration age);
 
 }  // namespace tributary::blob

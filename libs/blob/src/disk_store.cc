@@ -148,7 +148,7 @@ class DirectoryStore final : public LocalStore, public DiskStore {
   Result<std::uint64_t> RemoveAbandoned(Duration age) override {
     std::vector<ObjectName> old;
     TRIBUTARY_TRY(ForEachObject(objects_, [&](const ObjectName& name, const fs::path& directory) {
-      if (old.size() < kMaxAbandoned && IsAbandoned(directory, age)) old.push_back(name);
+      if (old.size() < kMaxAbandoned && IsAbandoned(name, directory, age)) old.push_back(name);
       return Ok();
     }));
     std::uint64_t removed = 0;
@@ -157,8 +157,8 @@ class DirectoryStore final : public LocalStore, public DiskStore {
       {
         const std::lock_guard admin(admin_);
         // Somebody may have come back to it, or sealed it.
-        if (!IsAbandoned(objects_ / FileNameOf(name), age)) continue;
-        log::Warning("removed: object '{}' is open and nobody wrote to it for {}", name.str(), FormatDuration(age));
+        if (!IsAbandoned(name, objects_ / FileNameOf(name), age)) continue;
+        log::Warning("removed: nobody went on with object '{}' for {}", name.str(), FormatDuration(age));
         TRIBUTARY_TRY(TakeAway(name, trash));
       }
       if (trash) Discard(*trash);

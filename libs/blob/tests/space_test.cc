@@ -107,6 +107,23 @@ TEST_F(QuotaTest, OpenObjectsThatNobodyWritesToAreRemovedAndNoOthers) {
   EXPECT_TRUE(store_->Stat(Object("sealed")).ok());
 }
 
+TEST_F(QuotaTest, WhatASitePutForSomebodyWhoNeverCameIsRemovedThoughItIsSealed) {
+  const auto spec = OneTensorSpec(kChunk, kChunk);
+  for (const char* name : {"offers/old", "offers/new", "offersold"}) {
+    ASSERT_TRUE(store_->Create(Object(name), spec, false).ok());
+    ASSERT_TRUE(PutAll(*store_, Object(name), LayoutOf(spec)).ok());
+    TRIBUTARY_ASSERT_OK(store_->Seal(Object(name), 0, false));
+  }
+  const auto long_ago = fs::file_time_type::clock::now() - std::chrono::hours(100);
+  for (const char* name : {"offers+old", "offersold"}) fs::last_write_time(DirectoryOf(name) / "slots", long_ago);
+  const auto removed = store_->RemoveAbandoned(std::chrono::hours(99));
+  TRIBUTARY_ASSERT_OK(removed);
+  EXPECT_EQ(*removed, 1u);
+  EXPECT_EQ(CodeOf(store_->Stat(Object("offers/old"))), "not found");
+  EXPECT_TRUE(store_->Stat(Object("offers/new")).ok());
+  EXPECT_TRUE(store_->Stat(Object("offersold")).ok());
+}
+
 // A file system of 2 MiB that really is full.
 class FullDiskTest : public ::testing::Test {
  protected:

@@ -40,8 +40,20 @@ class Fd {
   int fd_ = -1;
 };
 
+// What tells that a file is the one that was looked at, with the bytes that it had.
+struct Version {
+  dev_t device = 0;
+  ino_t inode = 0;
+  off_t size = 0;
+  time_t seconds = 0;  // of the last write
+  long nanoseconds = 0;
+  static Version Of(const struct stat& info) { return {info.st_dev, info.st_ino, info.st_size, info.st_mtim.tv_sec, info.st_mtim.tv_nsec}; }
+  bool operator==(const Version&) const = default;
+};
+
 struct Tree {
   bool directory = false;
+  std::vector<Version> versions;            // of entries
   std::vector<tensor::TensorSpec> entries;  // files with bytes
   std::vector<std::string> empty_files;
   std::vector<std::string> empty_directories;
@@ -77,6 +89,7 @@ Status Add(Tree& tree, const fs::path& path, const std::string& name) {
     tree.empty_files.push_back(name);
   } else {
     tree.entries.push_back(ByteEntry(name, static_cast<std::uint64_t>(info.st_size)));
+    tree.versions.push_back(Version::Of(info));
   }
   return Ok();
 }
@@ -103,6 +116,7 @@ class PathSource final : public Source {
       file_ = Fd(fd);
       open_ = entry;
     }
+    const bool last = offset + out.size() >= tree_.entries[entry].shape[0];
     while (!out.empty()) {
       const ssize_t n = pread(file_.get(), out.data(), out.size(), static_cast<off_t>(offset));
       if (n < 0 && errno == EINTR) continue;
@@ -111,10 +125,18 @@ class PathSource final : public Source {
       out = out.subspan(static_cast<std::size_t>(n));
       offset += static_cast<std::uint64_t>(n);
     }
-    return Ok();
+    // Parts of two versions are no file that anybody had.
+    return last ? CheckUnchanged(entry, path) : Ok();
   }
 
  private:
+  Status CheckUnchanged(std::uint32_t entry, const fs::path& path) const {
+    struct stat info {};
+    if (fstat(file_.get(), &info) != 0) return ErrnoError(errno, "looking at " + path.string());
+    if (tree_.versions[entry] == Version::Of(info)) return Ok();
+    return MakeError(Code::kDataLoss, "{} changed while it was sent; send it again", path.string());
+  }
+
   const fs::path root_;
   const Tree tree_;
   Fd file_;

@@ -260,5 +260,15 @@ TEST_F(FilesTest, AFileThatShrinksWhileItIsSentIsTold) {
   EXPECT_THAT(put.error().message(), HasSubstr("became shorter"));
 }
 
+TEST_F(FilesTest, AFileThatIsRewrittenWhileItIsSentIsTold) {
+  Write(root_ / "f", Bytes(10'000, 1));
+  const auto source = ReadPath((root_ / "f").string());
+  ASSERT_TRUE(source.ok());
+  fs::last_write_time(root_ / "f", fs::last_write_time(root_ / "f") + std::chrono::seconds(1));
+  const auto put = Put(*store_, name_, **source);
+  EXPECT_EQ(put.error().code(), Code::kDataLoss);
+  EXPECT_THAT(put.error().message(), HasSubstr("changed while it was sent"));
+}
+
 }  // namespace
 }  // namespace tributary::objects

@@ -12,6 +12,7 @@ const char* TaskKindName(std::uint32_t kind) {
     case wire::TaskKind::kAggregate: return "aggregate";
     case wire::TaskKind::kSeal: return "seal";
     case wire::TaskKind::kRemove: return "remove";
+    case wire::TaskKind::kOffer: return "offer";
   }
   return "unknown";
 }

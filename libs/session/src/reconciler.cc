@@ -10,9 +10,10 @@ namespace {
 
 constexpr std::size_t kMaxMessage = 2048;
 
-// What removes objects needs no job; it may run long after the job's end.
+// What removes objects needs no job; it may run long after the job's end. An offer is of no job.
 bool NeedsJobText(const wire::TaskSpec& spec) {
-  return !spec.job.empty() && spec.kind != static_cast<std::uint32_t>(wire::TaskKind::kRemove);
+  return !spec.job.empty() && spec.kind != static_cast<std::uint32_t>(wire::TaskKind::kRemove) &&
+         spec.kind != static_cast<std::uint32_t>(wire::TaskKind::kOffer);
 }
 
 wire::TaskReport Failed(const std::string& task, const Error& error) {

@@ -35,7 +35,9 @@ SessionOptions WithLife(SessionOptions options) {
 class Session final : public WorkerSession {
  public:
   Session(const SessionOptions& options, TaskRunner& runner)
-      : options_(WithLife(options)), runner_(runner), slot_(runner, [this] { Wake(); }), reconciler_(slot_) {}
+      : options_(WithLife(options)), runner_(runner), slot_(runner, [this] { Wake(); }), reconciler_(slot_) {
+    if (!options_.beside.empty()) beside_.emplace(runner, [this] { Wake(); });
+  }
   ~Session() override { Stop(); }
 
   Status Begin(std::shared_ptr<transport::Context> context) {
@@ -50,6 +52,7 @@ class Session final : public WorkerSession {
     Wake();
     if (thread_.joinable()) thread_.join();
     slot_.Stop();
+    if (beside_) beside_->slot.Stop();
   }
 
   std::optional<Error> Refused() const override {
@@ -86,6 +89,19 @@ class Session final : public WorkerSession {
     connected_ = false;
     if (stopping_ && !session_.empty()) Leave();
     slot_.RequestStop();
+    if (beside_) beside_->slot.RequestStop();
+  }
+
+  bool Running() const { return reconciler_.Running() || (beside_ && beside_->reconciler.Running()); }
+
+  // Of all tasks; `news` when a running one told something.
+  std::vector<wire::TaskReport> Reports(bool* news) {
+    auto reports = reconciler_.Reports(news);
+    if (!beside_) return reports;
+    bool more = false;
+    for (auto& report : beside_->reconciler.Reports(&more)) reports.push_back(std::move(report));
+    *news = *news || more;
+    return reports;
   }
 
   // Time until something is due though nothing comes in.
@@ -95,7 +111,7 @@ class Session final : public WorkerSession {
     if (!session_.empty()) {
       next = last_report_ + heartbeat_;
       // Progress does not wake this thread; it is looked at now and then.
-      if (reconciler_.Running()) next = std::min(next, now + kProgressInterval);
+      if (Running()) next = std::min(next, now + kProgressInterval);
     }
     return std::max(std::chrono::duration_cast<Duration>(next - now) + Duration(1), Duration(0));
   }
@@ -108,7 +124,8 @@ class Session final : public WorkerSession {
                    options_.coordinator, FormatDuration(silence));
       warned_ = now;
     }
-    const bool changed = reconciler_.Step(blob_stores_);
+    bool changed = reconciler_.Step(blob_stores_);
+    if (beside_) changed = beside_->reconciler.Step(blob_stores_) || changed;
     if (session_.empty()) {
       if (now >= next_hello_) {
         // A fresh socket: hellos must not pile up for a coordinator that is away.
@@ -131,7 +148,7 @@ class Session final : public WorkerSession {
       Send(transport::MakeFrame(job_request_, wire::GetJobText{*job}));
     }
     bool news = false;
-    auto reports = reconciler_.Reports(&news);
+    auto reports = Reports(&news);
     news_ = news_ || news;
     const auto since = now - last_report_;
     if (changed || PhaseChanged(reports) || since >= heartbeat_ || (news_ && since >= kProgressInterval)) {
@@ -219,18 +236,23 @@ class Session final : public WorkerSession {
     connected_ = true;
     log::Info("connected to the coordinator at {}", options_.coordinator);
     bool news = false;
-    SendReport(reconciler_.Reports(&news), false);
+    SendReport(Reports(&news), false);
     return Ok();
   }
 
   Status OnAssignment(const wire::FrameView& frame) {
     if (session_.empty()) return Ok();
-    TRIBUTARY_ASSIGN(const auto assignment, wire::DecodeBody<wire::Assignment>(frame.body));
+    TRIBUTARY_ASSIGN(auto assignment, wire::DecodeBody<wire::Assignment>(frame.body));
     connected_ = true;
     if (assignment.seat != seat_) {
       seat_ = assignment.seat;
       runner_.OnSeat(seat_);
     }
+    const auto beside = std::stable_partition(assignment.tasks.begin(), assignment.tasks.end(), [this](const wire::TaskSpec& spec) {
+      return std::find(options_.beside.begin(), options_.beside.end(), static_cast<wire::TaskKind>(spec.kind)) == options_.beside.end();
+    });
+    if (beside_) beside_->reconciler.Apply({beside, assignment.tasks.end()});
+    assignment.tasks.erase(beside, assignment.tasks.end());
     reconciler_.Apply(assignment.tasks);
     return Ok();
   }
@@ -272,7 +294,7 @@ class Session final : public WorkerSession {
   // Waits for the answer: a socket that closes at once would drop the message.
   void Leave() {
     bool news = false;
-    SendReport(reconciler_.Reports(&news), true);
+    SendReport(Reports(&news), true);
     const TimePoint end = SteadyClock::now() + kLeaveWait;
     while (SteadyClock::now() < end) {
       auto received = client_->Receive(kLeaveWait);
@@ -295,6 +317,12 @@ class Session final : public WorkerSession {
 
   // The control thread's own.
   Reconciler reconciler_;
+  struct Beside {
+    Beside(TaskRunner& runner, std::function<void()> wake) : slot(runner, std::move(wake)), reconciler(slot) {}
+    TaskSlot slot;
+    Reconciler reconciler;
+  };
+  std::optional<Beside> beside_;  // made with the session
   std::string session_;  // empty: no welcome yet
   std::string seat_;
   std::vector<std::string> blob_stores_;

@@ -86,6 +86,34 @@ bool InState(const Seen& seen, const std::string& task, std::uint32_t state) {
   return it != seen.tasks.end() && it->second.state == state;
 }
 
+TEST(WorkerSession, RunsTasksOfSomeKindsBesideTheOthers) {
+  FakeCoordinator coordinator("tcp://127.0.0.1:0");
+  coordinator.SetJobText("job-1", "text");
+  coordinator.Assign({Task("train"), Task("offer-1", "", wire::TaskKind::kOffer), Task("offer-2", "", wire::TaskKind::kOffer)});
+  std::atomic<int> offers{0};
+  std::atomic<int> offers_at_once{0};
+  ScriptedRunner runner([&](const TaskContext& context) -> Result<TaskResult> {
+    if (context.spec.kind != static_cast<std::uint32_t>(wire::TaskKind::kOffer)) return UntilStopped(context);
+    EXPECT_EQ(++offers_at_once, 1);
+    ++offers;
+    --offers_at_once;
+    return TaskResult{};
+  });
+  auto options = Options(coordinator.endpoint());
+  options.beside = {wire::TaskKind::kOffer};
+  const auto session = *WorkerSession::Start(std::make_shared<transport::Context>(), options, runner);
+  // Both are done while the training goes on.
+  ASSERT_TRUE(coordinator.WaitFor([](const Seen& seen) {
+    return InState(seen, "offer-1", kDone) && InState(seen, "offer-2", kDone) && InState(seen, "train", kRunning);
+  }));
+  EXPECT_EQ(offers, 2);
+  // One that is withdrawn leaves the other lane alone.
+  coordinator.Assign({Task("offer-1", "", wire::TaskKind::kOffer), Task("train")});
+  ASSERT_TRUE(coordinator.WaitFor([](const Seen& seen) { return seen.last_report.tasks.size() == 2; }));
+  EXPECT_EQ(coordinator.seen().tasks["train"].state, kRunning);
+  session->Stop();
+}
+
 TEST(WorkerSession, RunsATaskAndReportsItUntilItIsDropped) {
   FakeCoordinator coordinator("tcp://127.0.0.1:0");
   coordinator.SetJobText("job-1", "name: job-1");

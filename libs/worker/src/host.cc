@@ -57,7 +57,7 @@ Result<std::shared_ptr<blob::BlobStore>> WorkerHost::OpenStore(const session::Ta
   });
 }
 
-Status WorkerHost::Begin(const wire::Hello& hello, session::TaskRunner& runner) {
+Status WorkerHost::Begin(const wire::Hello& hello, session::TaskRunner& runner, std::vector<wire::TaskKind> beside) {
   Impl& impl = *impl_;
   impl.role = static_cast<wire::Role>(hello.role);
   // First what may fail: a Hello takes the name from whoever has it.
@@ -71,6 +71,7 @@ Status WorkerHost::Begin(const wire::Hello& hello, session::TaskRunner& runner) 
   session::SessionOptions options;
   options.coordinator = impl.spec.coordinator;
   options.hello = hello;
+  options.beside = std::move(beside);
   TRIBUTARY_ASSIGN(auto session, session::WorkerSession::Start(impl.context, options, runner));
   const std::lock_guard lock(impl.mutex);
   impl.session = std::move(session);

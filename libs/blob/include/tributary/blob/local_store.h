@@ -79,7 +79,8 @@ class DiskStore : public virtual SlotStore {
   // Reads every sealed object from the disk, past the page cache where the system allows it, and compares its chunks' SHA-256 with its
   // manifest. Needs one chunk of memory besides the pool; changes nothing. kCancelled when stopped.
   virtual Result<ScrubReport> Scrub(const ScrubOptions& options) = 0;
-  // Removes open objects to which nothing was written for `age`: whoever needs one makes it again. Gives their number.
+  // Removes open objects to which nothing was written for `age`, and sealed ones under `offers/`, which nobody fetched meanwhile: whoever
+  // needs one makes it again. Gives their number.
   virtual Result<std::uint64_t> RemoveAbandoned(Duration age) = 0;
 };
 

@@ -14,7 +14,7 @@
 namespace tributary::objects {
 
 // kNotFound if nothing is there, kInvalidArgument for what cannot be sent: no byte at all, names over 255 bytes, links, more files than
-// a layout has room for. Files must not change until they are sent: one that becomes shorter is kDataLoss.
+// a layout has room for. Files must not change until they are sent: one that does is kDataLoss.
 Result<std::unique_ptr<Source>> ReadPath(const std::string& path);
 
 // kAlreadyExists if `path` is there, unless `overwrite` and both it and what comes are files; kResourceExhausted if the disk has not the

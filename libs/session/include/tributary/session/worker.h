@@ -1,6 +1,7 @@
 // A worker's side of the control plane: says hello, keeps its heartbeat, runs the tasks that the coordinator assigns.
 //
-// A WorkerSession owns one control thread (socket, heartbeats) and one task thread (runs TaskRunner::Run, one task at a time).
+// A WorkerSession owns one control thread (socket, heartbeats) and one task thread (runs TaskRunner::Run, one task at a time); one more of
+// those for the kinds that run beside the others, if there are such, so that a long task does not hold them up.
 // Level-triggered: each Assignment names all tasks that this worker should have. New ones are queued, ones no longer named
 // are stopped; a finished task is reported until the coordinator no longer names it. A lost connection or an unknown session
 // begins again with Hello; the running task goes on meanwhile. The runner outlives the session.
@@ -24,6 +25,8 @@ namespace tributary::session {
 struct SessionOptions {
   std::string coordinator;  // endpoint
   wire::Hello hello;        // but for its life, which each session draws
+  // Kinds whose tasks run beside the others, one at a time too: the runner must allow for two calls of Run at once.
+  std::vector<wire::TaskKind> beside;
   // No word from the coordinator for this long is logged, with the endpoint and what to check; the session keeps trying.
   Duration silence_warning{30'000};
 };
@@ -56,7 +59,7 @@ struct TaskContext {
 class TaskRunner {
  public:
   virtual ~TaskRunner() = default;
-  // Runs on the task thread. An error fails the task; kCancelled when `stop` is requested.
+  // Runs on a task thread. An error fails the task; kCancelled when `stop` is requested.
   virtual Result<TaskResult> Run(const TaskContext& context) = 0;
   // Samples that ride on heartbeats; called from the control thread.
   virtual std::map<std::string, double> Samples() { return {}; }

@@ -40,7 +40,8 @@ class WorkerHost {
   Result<std::shared_ptr<blob::BlobStore>> OpenStore(const session::TaskContext& task);
 
   // Says hello and serves metrics; `runner` lives until Stop.
-  Status Begin(const wire::Hello& hello, session::TaskRunner& runner);
+  // Tasks of the kinds `beside` run beside the others (session/worker.h).
+  Status Begin(const wire::Hello& hello, session::TaskRunner& runner, std::vector<wire::TaskKind> beside = {});
   // Waits this long at most (zero: for ever). True once there is nothing to wait for any more; an error if the coordinator
   // refused this worker for good.
   Result<bool> Wait(Duration limit);

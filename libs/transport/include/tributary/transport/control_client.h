@@ -1,7 +1,7 @@
 // Requests to a coordinator or blob-store, one at a time, each answered or an error.
 //
 // Owned and used by one thread. A lost connection is repaired and the request sent again until `timeout`: all requests of
-// the CLI may be repeated without harm.
+// clients may be repeated without harm.
 #pragma once
 
 #include <memory>
@@ -12,26 +12,26 @@
 #include "tributary/wire/codec.h"
 #include "tributary/wire/control.h"
 
-namespace tributary::cli {
+namespace tributary::transport {
 
 class ControlClient {
  public:
-  static Result<std::unique_ptr<ControlClient>> Connect(std::shared_ptr<transport::Context> context,
+  static Result<std::unique_ptr<ControlClient>> Connect(std::shared_ptr<Context> context,
                                                         const std::string& endpoint);
 
   // kDeadline when nothing answers: the message names the endpoint and what to check.
   template <class Reply, class Request>
   Result<Reply> Call(const Request& request, Duration timeout) {
-    TRIBUTARY_ASSIGN(const transport::InFrame frame,
+    TRIBUTARY_ASSIGN(const InFrame frame,
                      Exchange(Request::kType, wire::EncodeBody(request), timeout));
     return wire::Expect<Reply>(frame.view());
   }
 
  private:
-  Result<transport::InFrame> Exchange(wire::Type type, const std::string& body, Duration timeout);
+  Result<InFrame> Exchange(wire::Type type, const std::string& body, Duration timeout);
 
-  std::unique_ptr<transport::FrameClient> client_;
+  std::unique_ptr<FrameClient> client_;
   std::uint64_t next_id_ = 1;
 };
 
-}  // namespace tributary::cli
+}  // namespace tributary::transport

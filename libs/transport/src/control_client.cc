@@ -1,20 +1,20 @@
-#include "services/cli/control_client.h"
+#include "tributary/transport/control_client.h"
 
 #include "tributary/base/clock.h"
 
-namespace tributary::cli {
+namespace tributary::transport {
 
-Result<std::unique_ptr<ControlClient>> ControlClient::Connect(std::shared_ptr<transport::Context> context,
+Result<std::unique_ptr<ControlClient>> ControlClient::Connect(std::shared_ptr<Context> context,
                                                               const std::string& endpoint) {
-  transport::ClientOptions options;
+  ClientOptions options;
   options.endpoint = endpoint;
   options.receive_high_water = 10;
   auto client = std::make_unique<ControlClient>();
-  TRIBUTARY_ASSIGN(client->client_, transport::FrameClient::Connect(std::move(context), options));
+  TRIBUTARY_ASSIGN(client->client_, FrameClient::Connect(std::move(context), options));
   return client;
 }
 
-Result<transport::InFrame> ControlClient::Exchange(wire::Type type, const std::string& body, Duration timeout) {
+Result<InFrame> ControlClient::Exchange(wire::Type type, const std::string& body, Duration timeout) {
   const Deadline deadline(Clock::Steady(), timeout);
   const std::uint64_t id = next_id_++;
   const std::string header = wire::MakeHeader(type, id, body, false);
@@ -24,11 +24,11 @@ Result<transport::InFrame> ControlClient::Exchange(wire::Type type, const std::s
   }
   TRIBUTARY_TRY(client_->Send({header, nullptr}));
   while (!deadline.Expired()) {
-    TRIBUTARY_ASSIGN(transport::Received received, client_->Receive(deadline.Left()));
-    if (received.event == transport::Event::kFrame) {
+    TRIBUTARY_ASSIGN(Received received, client_->Receive(deadline.Left()));
+    if (received.event == Event::kFrame) {
       // An answer to an earlier request that was given up is passed over.
       if (received.frame.view().id == id) return std::move(received.frame);
-    } else if (received.event == transport::Event::kLost) {
+    } else if (received.event == Event::kLost) {
       TRIBUTARY_TRY(client_->Reset());
       TRIBUTARY_TRY(client_->Send({header, nullptr}));
     }
@@ -37,4 +37,4 @@ Result<transport::InFrame> ControlClient::Exchange(wire::Type type, const std::s
                    client_->endpoint(), FormatDuration(timeout));
 }
 
-}  // namespace tributary::cli
+}  // namespace tributary::transport
