@@ -22,6 +22,7 @@ struct BlobStoreService::State {
   memory::Pool pool;
   std::unique_ptr<blob::DiskStore> store;
   std::unique_ptr<Maintenance> maintenance;
+  std::unique_ptr<UpstreamCache> cache;
   std::unique_ptr<Reactor> reactor;
   std::shared_ptr<transport::Context> context;
   std::unique_ptr<transport::FrameServer> server;
@@ -67,6 +68,11 @@ void BlobStoreService::State::Register() {
                 static_cast<double>(maintenance->abandoned())),
         gauge("bytes", "Bytes that objects take on the disk, with what is reserved for open ones.", static_cast<double>(use.bytes)),
         gauge("quota_bytes", "Bytes that objects may take on the disk; 0: no limit.", static_cast<double>(use.quota)),
+        counter("fetched_bytes_total", "Payload bytes of chunks that a cache took from its upstream.",
+                cache ? static_cast<double>(cache->counters().bytes) : 0),
+        counter("fetched_chunks_total", "Chunks that a cache took from its upstream.", cache ? static_cast<double>(cache->counters().chunks) : 0),
+        counter("evicted_objects_total", "Objects that a cache removed to make room.", cache ? static_cast<double>(cache->counters().evicted) : 0),
+        gauge("upstream_away", "1: the blob-store of which this is a cache does not answer.", cache && cache->counters().away ? 1 : 0),
         gauge("peers", "Sessions.", static_cast<double>(c.peers)),
         gauge("parked_reads", "Reads that wait for a slot.", static_cast<double>(c.parked_reads)),
     };
@@ -77,15 +83,30 @@ BlobStoreService::BlobStoreService() = default;
 
 Result<std::unique_ptr<BlobStoreService>> BlobStoreService::Start(Spec spec) {
   std::unique_ptr<BlobStoreService> service(new BlobStoreService());
-  service->state_ = std::make_unique<State>(spec.memory_budget);
+  const bool caches = !spec.upstream.empty();
+  // A cache takes no writes: what they would need is for chunks that are fetched.
+  const std::uint64_t for_fetching = caches ? spec.memory_budget / 2 : 0;
+  service->state_ = std::make_unique<State>(spec.memory_budget - for_fetching);
   State& state = *service->state_;
   auto store = blob::OpenDiskStore({spec.directory, spec.quota}, state.pool);
   if (!store.ok()) return store.error().Wrap("--data-dir");
   state.store = *std::move(store);
   state.maintenance = std::make_unique<Maintenance>(
       *state.store, MaintenanceOptions{spec.scrub_interval, spec.scrub_bytes_per_second, spec.abandoned_after});
-  state.reactor = std::make_unique<Reactor>(
-      *state.store, state.pool, ReactorOptions{spec.shard, spec.shards, spec.worker_threads, spec.credit_idle, spec.unread_limit});
+  if (caches) {
+    UpstreamOptions upstream;
+    upstream.endpoint = spec.upstream;
+    upstream.directory = spec.directory / "upstream";
+    upstream.memory_budget = for_fetching;
+    upstream.answer_timeout = spec.upstream_answer;
+    upstream.in_use = spec.cache_in_use;
+    upstream.revalidate = spec.cache_revalidate;
+    state.cache = std::make_unique<UpstreamCache>(std::move(upstream), *state.store);
+  }
+  ReactorOptions reacting{spec.shard, spec.shards, spec.worker_threads, spec.credit_idle, spec.unread_limit};
+  reacting.cache = state.cache.get();
+  blob::SlotStore& served = caches ? static_cast<blob::SlotStore&>(*state.cache) : *state.store;
+  state.reactor = std::make_unique<Reactor>(served, state.pool, reacting);
   state.context = std::make_shared<transport::Context>();
   transport::ServerOptions options;
   options.endpoint = spec.listen;
@@ -162,6 +183,13 @@ BlobStoreService::Stats BlobStoreService::stats() const {
   stats.damaged_reads = c.damaged_reads;
   stats.scrubs = state_->maintenance->passes();
   stats.scrub_damages = state_->maintenance->damaged();
+  if (state_->cache) {
+    const UpstreamCounters& u = state_->cache->counters();
+    stats.fetched_chunks = u.chunks;
+    stats.fetched_bytes = u.bytes;
+    stats.evicted = u.evicted;
+    stats.upstream_away = u.away;
+  }
   stats.pool = state_->pool.Use();
   return stats;
 }

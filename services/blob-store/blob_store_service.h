@@ -29,6 +29,10 @@ class BlobStoreService {
     std::uint32_t shards = 1;
     std::size_t worker_threads = 2;
     std::uint64_t quota = 0;  // bytes that objects may take on disk; 0: no limit
+    std::string upstream = "";  // endpoint of the blob-store of which this is a cache; empty: of none
+    Duration upstream_answer{5'000};  // no answer of it for so long: it is away
+    Duration cache_in_use{10'000};    // what was read this lately does not go to make room
+    Duration cache_revalidate{5'000};  // how old the knowledge may be that an object is still the one upstream
     Duration scrub_interval{0};  // 0: no scrub
     std::uint64_t scrub_bytes_per_second = 0;
     Duration abandoned_after{0};  // open objects without a put for so long are removed; 0: they stay
@@ -48,6 +52,10 @@ class BlobStoreService {
     std::uint64_t damaged_reads = 0;  // chunks asked for whose bytes are not what they were
     std::uint64_t scrubs = 0;
     std::uint64_t scrub_damages = 0;
+    std::uint64_t fetched_chunks = 0;  // of a cache
+    std::uint64_t fetched_bytes = 0;
+    std::uint64_t evicted = 0;         // objects
+    bool upstream_away = false;
     memory::PoolUse pool;
   };
 

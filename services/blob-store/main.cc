@@ -33,6 +33,8 @@ int Main(int argc, char** argv) {
                     });
   options.Require("data-dir");
   options.AddBytes("quota", 0, "bytes that objects may take on disk; 0: no limit but the disk");
+  options.AddString("upstream", "", "endpoint of another blob-store: be a cache of it, that is only read; what is asked for is fetched once and kept",
+                    [](const std::string& value) { return value.empty() ? Ok() : config::CheckEndpoint(value); });
   options.AddDuration("scrub-interval", std::chrono::hours(24), "between the passes that read sealed objects and check them; 0s: none");
   options.AddBytes("scrub-rate", 64_MiB, "bytes that such a pass reads a second; 0: as many as it can");
   options.AddDuration("abandoned-after", std::chrono::hours(24 * 7), "open objects to which nothing was written for so long are removed; 0s: none");
@@ -69,6 +71,7 @@ int Main(int argc, char** argv) {
   }
   spec.worker_threads = options.Uint("worker-threads");
   spec.quota = options.Bytes("quota");
+  spec.upstream = options.String("upstream");
   spec.scrub_interval = options.Time("scrub-interval");
   spec.scrub_bytes_per_second = options.Bytes("scrub-rate");
   spec.abandoned_after = options.Time("abandoned-after");

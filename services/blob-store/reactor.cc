@@ -14,6 +14,7 @@ constexpr std::uint64_t kMaxViolations = 3;
 constexpr std::size_t kMaxPeers = 4096;
 constexpr std::size_t kMaxShunned = 1024;
 constexpr std::chrono::minutes kForgetSilentPeers{15};
+constexpr std::chrono::milliseconds kNudge{500};
 
 std::uint64_t NewEpoch() {
   std::random_device device;
@@ -59,10 +60,23 @@ void Reactor::Attach(transport::FrameServer& server) {
     const std::lock_guard lock(server_mutex_);
     server_ = &server;
   }
+  if (options_.cache != nullptr) {
+    UpstreamCache::Events events;
+    events.changed = [this](const ObjectName& object) { Post([this, object] { reads_.ObjectChanged(object); }); };
+    events.slot = [this](const ObjectName& object, std::uint64_t slot) { Post([this, object, slot] { reads_.SlotChanged(object, slot); }); };
+    events.failed = [this](const ObjectName& object, const Error& error, bool all) {
+      Post([this, object, error, all] { reads_.FailObject(object, error, all); });
+    };
+    if (const Status started = options_.cache->Start(std::move(events)); !started.ok()) {
+      log::LogError("--upstream: {}", started.error().message());
+    }
+  }
   attached_.count_down();
 }
 
 void Reactor::Detach() {
+  // Its threads post here.
+  if (options_.cache != nullptr) options_.cache->Stop();
   workers_.Stop();
   staging_.Clear();
   {
@@ -144,7 +158,11 @@ void Reactor::OnGone(const PeerId& id) {
 void Reactor::OnTick() {
   attached_.wait();
   const auto now = Clock::now();
-  reads_.Expire(now);
+  reads_.Expire(now, options_.cache != nullptr ? options_.cache->Why() : "");
+  if (options_.cache != nullptr && now - nudged_ >= kNudge) {
+    nudged_ = now;
+    for (const ObjectName& object : reads_.WaitedFor()) options_.cache->Nudge(object);
+  }
   counters_.parked_reads = reads_.parked();
   // Credit is taken back together with the session, so that nobody spends it any more.
   for (const PeerId& id : credit_.Idle(now, options_.credit_idle)) {

@@ -16,6 +16,7 @@
 #include "services/blob-store/held.h"
 #include "services/blob-store/reads.h"
 #include "services/blob-store/staging.h"
+#include "services/blob-store/upstream_cache.h"
 #include "services/blob-store/workers.h"
 #include "tributary/blob/local_store.h"
 #include "tributary/transport/frame_server.h"
@@ -30,6 +31,8 @@ struct ReactorOptions {
   std::size_t worker_threads = 2;
   Duration credit_idle{10'000};
   Duration unread_limit{60'000};
+  UpstreamCache* cache = nullptr;      // the store is one
+  Duration cache_wait{600'000};        // how long a read waits at most for what is fetched
 };
 
 // Thread-safe.
@@ -45,6 +48,8 @@ struct StoreCounters {
   std::atomic<std::uint64_t> no_room{0};
   std::atomic<std::uint64_t> damaged_reads{0};
 };
+
+wire::ObjectStatus ToStatus(const blob::ObjectInfo& info);
 
 class Reactor final : public transport::Handler {
  public:
@@ -83,6 +88,8 @@ class Reactor final : public transport::Handler {
   void Violation(const PeerId& id, Peer& peer, std::uint64_t request, const Error& error);
   void Shun(const PeerId& id);
 
+  // Of a cache: refuses what is no read, and gives reads the time that fetching takes.
+  bool Refuse(const PeerId& id, Peer& peer, const wire::FrameView& frame);
   // Requests (requests.cc).
   void Dispatch(const PeerId& id, Peer& peer, transport::InFrame frame);
   template <class M>
@@ -124,6 +131,7 @@ class Reactor final : public transport::Handler {
   std::map<PeerId, Peer> peers_;
   std::map<PeerId, Clock::time_point> shunned_;
 
+  Clock::time_point nudged_{};
   std::latch attached_{1};
   std::atomic<bool> kicked_{false};
   std::mutex server_mutex_;

@@ -21,6 +21,9 @@ std::uint64_t FirstGuess(wire::Type type) {
   }
 }
 
+// Of a wait for the whole object.
+constexpr std::uint64_t kNoSlot = ~std::uint64_t{0};
+
 Error Cancelled() { return Error(Code::kCancelled, "the read was cancelled"); }
 
 }  // namespace
@@ -47,11 +50,15 @@ void ReadScheduler::Add(const transport::PeerId& id, ReadClass kind, const std::
   read->need = FirstGuess(read->request.type);
   if (read->request.type == wire::Type::kGetChunk) {
     if (const auto hint = chunk_bytes_.find(read->request.object); hint != chunk_bytes_.end()) read->need = hint->second;
-    if (read->request.wait.count() > 0) waiters_.emplace(Key{read->request.object, read->request.slot}, read);
   }
+  if (read->request.wait.count() > 0) waiters_.emplace(KeyOf(*read), read);
   read->need = std::min(read->need, pool_.budget() - memory::kHeadroom);
   ++peer.outstanding;
   Enqueue(read);
+}
+
+ReadScheduler::Key ReadScheduler::KeyOf(const Read& read) {
+  return {read.request.object, read.request.type == wire::Type::kGetChunk ? read.request.slot : kNoSlot};
 }
 
 void ReadScheduler::Enqueue(const ReadPtr& read) {
@@ -149,7 +156,7 @@ void ReadScheduler::Finish(const ReadPtr& read) {
   read->state = Read::State::kFinished;
   --peers_.at(read->peer).outstanding;
   if (read->request.wait.count() == 0) return;
-  auto [first, last] = waiters_.equal_range(Key{read->request.object, read->request.slot});
+  auto [first, last] = waiters_.equal_range(KeyOf(*read));
   for (; first != last; ++first) {
     if (first->second == read) {
       waiters_.erase(first);
@@ -218,6 +225,22 @@ void ReadScheduler::ObjectChanged(const ObjectName& object) {
   for (auto it = waiters_.lower_bound(Key{object, 0}); it != waiters_.end() && it->first.first == object; ++it) Wake(it);
 }
 
+void ReadScheduler::FailObject(const ObjectName& object, const Error& error, bool all) {
+  std::vector<ReadPtr> failed;
+  for (auto it = waiters_.lower_bound(Key{object, 0}); it != waiters_.end() && it->first.first == object; ++it) {
+    if (it->second->state == Read::State::kParked && (all || !it->second->request.patient)) failed.push_back(it->second);
+  }
+  for (const ReadPtr& read : failed) Failed(read, error);
+}
+
+std::set<ObjectName> ReadScheduler::WaitedFor() const {
+  std::set<ObjectName> objects;
+  for (const auto& [key, read] : waiters_) {
+    if (read->state == Read::State::kParked) objects.insert(key.first);
+  }
+  return objects;
+}
+
 void ReadScheduler::Cancel(const transport::PeerId& id) {
   const auto it = peers_.find(id);
   if (it == peers_.end()) return;
@@ -244,14 +267,15 @@ void ReadScheduler::Forget(const transport::PeerId& id) {
   peers_.erase(it);
 }
 
-void ReadScheduler::Expire(TimePoint now) {
+void ReadScheduler::Expire(TimePoint now, const std::string& why) {
   std::vector<ReadPtr> expired;
   for (const auto& [key, read] : waiters_) {
     if (read->state == Read::State::kParked && now >= read->expires) expired.push_back(read);
   }
   for (const ReadPtr& read : expired) {
-    Failed(read, MakeError(Code::kDeadline, "slot {} of object '{}' did not come within {}", read->request.slot,
-                           read->request.object.str(), FormatDuration(read->request.wait)));
+    const std::string what = read->request.type == wire::Type::kGetChunk ? fmt::format("slot {} of object", read->request.slot) : "object";
+    Failed(read, MakeError(Code::kDeadline, "{} '{}' did not come within {}{}", what, read->request.object.str(),
+                           FormatDuration(read->request.wait), why));
   }
 }
 

@@ -16,6 +16,7 @@
 #include <list>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -28,12 +29,13 @@
 namespace tributary::service {
 
 struct ReadRequest {
-  wire::Type type = wire::Type::kGetChunk;  // or kGetSpec, kGetRoot, kGetPage, kGetMissing, kList
+  wire::Type type = wire::Type::kGetChunk;  // or kGetSpec, kGetRoot, kGetPage, kGetMissing, kList; of a cache also kStat
   std::uint64_t id = 0;
   ObjectName object;
   std::uint64_t slot = 0;  // or page, or the first of a range
   std::uint64_t min_generation = 0;
   Duration wait{0};
+  bool patient = true;     // of a cache: waits for an object that is not sealed upstream yet
   std::uint64_t end = 0;  // of the range
   wire::List list;
 };
@@ -81,9 +83,13 @@ class ReadScheduler {
 
   void SlotChanged(const ObjectName& object, std::uint64_t slot);
   void ObjectChanged(const ObjectName& object);  // made anew or removed
+  // Answers those that wait for it with an error: all, or those that are not patient.
+  void FailObject(const ObjectName& object, const Error& error, bool all);
+  std::set<ObjectName> WaitedFor() const;
   void Cancel(const transport::PeerId& peer);
   void Forget(const transport::PeerId& peer);
-  void Expire(TimePoint now);
+  // `why` ends the error's text.
+  void Expire(TimePoint now, const std::string& why = "");
   // Peers that let no reply go for `limit` while there were some. Call about as often as the limit is to be exact.
   std::vector<transport::PeerId> Stalled(TimePoint now, Duration limit);
 
@@ -103,6 +109,7 @@ class ReadScheduler {
   using Key = std::pair<ObjectName, std::uint64_t>;
   using Waiters = std::multimap<Key, ReadPtr>;
 
+  static Key KeyOf(const Read& read);
   void Enqueue(const ReadPtr& read);
   void Wake(Waiters::iterator it);
   void Finish(const ReadPtr& read);

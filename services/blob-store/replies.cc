@@ -92,6 +92,10 @@ Result<transport::OutFrame> Reactor::ReplyTo(const ReadPtr& read, ReadGrant& gra
       TRIBUTARY_ASSIGN(const wire::ObjectList list, FindNames(store_, request.list));
       return transport::OutFrame{{}, buffer_of(wire::EncodeFrame(request.id, list))};
     }
+    case wire::Type::kStat: {
+      TRIBUTARY_ASSIGN(const blob::ObjectInfo info, store_.Stat(request.object));
+      return transport::OutFrame{wire::EncodeFrame(request.id, ToStatus(info)), nullptr};
+    }
     case wire::Type::kGetSpec: return document(wire::SpecBody{request.object.str()}, blob::Document::kSpec);
     case wire::Type::kGetRoot: return document(wire::RootBody{request.object.str()}, blob::Document::kRoot);
     case wire::Type::kGetPage: return document(wire::PageBody{request.slot}, blob::Document::kPage);
@@ -127,7 +131,7 @@ void Reactor::RunRead(const ReadPtr& read, ReadGrant grant) {
     } else if (reply->ok()) {
       server_->Send(read->peer, std::move(**reply));
       reads_.Finished(read);
-    } else if (reply->error().code() == Code::kUnavailable && read->request.type == wire::Type::kGetChunk) {
+    } else if (reply->error().code() == Code::kUnavailable) {
       reads_.Absent(read, reply->error());
     } else {
       reads_.Failed(read, reply->error());

@@ -12,27 +12,13 @@ constexpr std::uint64_t kMaxRequestsOfAll = 4096;
 constexpr std::uint64_t kMaxWaitMs = 3'600'000;
 constexpr std::size_t kMaxNameBytes = 255;
 
-wire::ObjectStatus ToStatus(const blob::ObjectInfo& info) {
-  wire::ObjectStatus status;
-  status.object = info.name.str();
-  status.kind = static_cast<std::uint32_t>(info.kind);
-  status.sealed = info.sealed;
-  status.slots = info.slots;
-  status.slots_present = info.slots_present;
-  status.generation = info.generation;
-  status.sample_count = info.sample_count;
-  status.bytes = info.bytes;
-  status.bytes_present = info.bytes_present;
-  status.digest = info.digest;
-  return status;
-}
-
 Status Fill(const wire::GetChunk& m, ReadRequest& request) {
   request.slot = m.slot;
   request.min_generation = m.min_generation;
   request.wait = Duration(std::min(m.wait_ms, kMaxWaitMs));
   return Ok();
 }
+Status Fill(const wire::Stat&, ReadRequest&) { return Ok(); }
 Status Fill(const wire::GetSpec&, ReadRequest&) { return Ok(); }
 Status Fill(const wire::GetRoot&, ReadRequest&) { return Ok(); }
 Status Fill(const wire::GetPage& m, ReadRequest& request) {
@@ -55,6 +41,40 @@ Status Fill(wire::List& m, ReadRequest& request) {
 }
 
 }  // namespace
+
+wire::ObjectStatus ToStatus(const blob::ObjectInfo& info) {
+  wire::ObjectStatus status;
+  status.object = info.name.str();
+  status.kind = static_cast<std::uint32_t>(info.kind);
+  status.sealed = info.sealed;
+  status.slots = info.slots;
+  status.slots_present = info.slots_present;
+  status.generation = info.generation;
+  status.sample_count = info.sample_count;
+  status.bytes = info.bytes;
+  status.bytes_present = info.bytes_present;
+  status.digest = info.digest;
+  return status;
+}
+
+bool Reactor::Refuse(const PeerId& id, Peer& peer, const wire::FrameView& view) {
+  switch (view.type) {
+    case wire::Type::kCreate:
+    case wire::Type::kPutChunk:
+    case wire::Type::kCreditRequest:
+    case wire::Type::kSeal:
+    case wire::Type::kRemove:
+    case wire::Type::kList: break;
+    default: return false;
+  }
+  const Error error = options_.cache->ReadOnly();
+  if (view.payload.empty()) {
+    SendError(id, view.id, error);
+  } else {
+    Violation(id, peer, view.id, error);
+  }
+  return true;
+}
 
 template <class M, class Work>
 void Reactor::Ask(const PeerId& id, Peer& peer, const wire::FrameView& view, On lane, Work work) {
@@ -107,6 +127,11 @@ void Reactor::Get(const PeerId& id, Peer& peer, const wire::FrameView& view) {
     request.object = *std::move(name);
   }
   if (const Status filled = Fill(*message, request); !filled.ok()) return SendError(id, view.id, filled.error());
+  if (options_.cache != nullptr) {
+    request.patient = request.wait.count() > 0;
+    // Who would not wait for an absent slot waits for one that is on its way here.
+    if (!request.patient) request.wait = options_.cache_wait;
+  }
   request.type = M::kType;
   request.id = view.id;
   reads_.Add(id, peer.reads_as, peer.held, std::move(request));
@@ -114,6 +139,7 @@ void Reactor::Get(const PeerId& id, Peer& peer, const wire::FrameView& view) {
 
 void Reactor::Dispatch(const PeerId& id, Peer& peer, transport::InFrame frame) {
   const wire::FrameView& view = frame.view();
+  if (options_.cache != nullptr && Refuse(id, peer, view)) return;
   if (!view.payload.empty() && !Admit(id, peer, frame)) return;
   switch (view.type) {
     case wire::Type::kPutChunk: return Put(id, peer, std::move(frame));
@@ -125,6 +151,7 @@ void Reactor::Dispatch(const PeerId& id, Peer& peer, transport::InFrame frame) {
     case wire::Type::kGetPage: return Get<wire::GetPage>(id, peer, view);
     case wire::Type::kCancelReads: return reads_.Cancel(id);
     case wire::Type::kStat:
+      if (options_.cache != nullptr) return Get<wire::Stat>(id, peer, view);
       return Ask<wire::Stat>(id, peer, view, On::kOwn, [this](const ObjectName& name, const wire::Stat&) -> Result<wire::ObjectStatus> {
         TRIBUTARY_ASSIGN(const blob::ObjectInfo info, store_.Stat(name));
         return ToStatus(info);

@@ -42,6 +42,8 @@ config::Options Declare() {
   options.AddString("coordinator", "tcp://localhost:7700", "the coordinator's endpoint", config::CheckEndpoint);
   options.AddString("blob-store", "", "the blob-store's endpoint as seen from here; by default as the coordinator tells it",
                     [](const std::string& value) { return value.empty() ? Ok() : config::CheckEndpoint(value); });
+  options.AddString("model-cache", "", "a blob-store near here that runs with --upstream: models come from it, updates go to the blob-store",
+                    [](const std::string& value) { return value.empty() ? Ok() : config::CheckEndpoint(value); });
   options.AddString("site", "local", "the site whose data this is", config::CheckName);
   options.AddString("instance", HostName(), "this process's name, the same after a restart and unlike the site's other trainers'",
                     config::CheckName);
@@ -62,6 +64,7 @@ int Main(int argc, char** argv) {
   TrainerSpec spec;
   spec.coordinator = options.String("coordinator");
   spec.blob_store = options.String("blob-store");
+  spec.model_cache = options.String("model-cache");
   spec.identity.site = options.String("site");
   for (const auto& entry : options.Strings("data")) {
     const auto equals = entry.find('=');

@@ -44,7 +44,7 @@ class RelayingRunner final : public session::TaskRunner {
 
 struct TrainerService::Impl {
   explicit Impl(const TrainerSpec& spec)
-      : host({spec.coordinator, spec.blob_store, spec.instance, spec.memory_budget, spec.metrics_address}),
+      : host({spec.coordinator, spec.blob_store, spec.instance, spec.memory_budget, spec.metrics_address, spec.model_cache}),
         identity(spec.identity),
         tasks(identity, [this](const session::TaskContext& task) { return host.OpenStore(task); },
               spec.load_module ? spec.load_module : LoadModule([] { return train::LoadTrainModule(); })),

@@ -20,6 +20,7 @@ namespace tributary::trainer {
 struct TrainerSpec {
   std::string coordinator = "tcp://localhost:7700";
   std::string blob_store;      // empty: where the coordinator says
+  std::string model_cache;     // a cache of it near here, from which models come; empty: from the blob-store itself
   Identity identity;
   std::string instance;        // the same after a restart
   std::int64_t ordinal = -1;   // the seat it would like

@@ -73,6 +73,7 @@ const char* KindName(wire::TaskKind kind) {
     case wire::TaskKind::kAggregate: return "aggregate";
     case wire::TaskKind::kSeal: return "seal";
     case wire::TaskKind::kRemove: return "remove";
+    case wire::TaskKind::kOffer: return "offer";
   }
   return "unknown";
 }

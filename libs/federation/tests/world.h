@@ -211,6 +211,7 @@ class World {
           store.open.erase(object);
         }
         break;
+      case wire::TaskKind::kOffer: ADD_FAILURE() << "a round asks for no offers"; break;
     }
     return report;
   }

@@ -6,6 +6,7 @@
 #include <mutex>
 #include <utility>
 
+#include "base_from_cache.h"
 #include "task_store.h"
 #include "tributary/metrics/server.h"
 #include "tributary/metrics/standard.h"
@@ -46,15 +47,23 @@ memory::Pool& WorkerHost::pool() { return impl_->pool; }
 metrics::Registry& WorkerHost::registry() { return impl_->registry; }
 
 Result<std::shared_ptr<blob::BlobStore>> WorkerHost::OpenStore(const session::TaskContext& task) {
-  TRIBUTARY_ASSIGN(auto options, StoreOptions(impl_->spec.instance, impl_->spec.blob_store, task));
-  options.role = impl_->role;
-  TRIBUTARY_ASSIGN(auto remote, blob_client::ConnectStore(impl_->context, impl_->pool, options));
-  return std::shared_ptr<blob::BlobStore>(remote.release(), [this](blob::BlobStore* store) {
-    const auto counters = static_cast<blob_client::RemoteStore*>(store)->counters();
-    impl_->received.Add(static_cast<double>(counters.bytes_read));
-    impl_->sent.Add(static_cast<double>(counters.bytes_written));
-    delete store;
-  });
+  const auto connect = [&](const std::string& endpoint) -> Result<std::shared_ptr<blob::BlobStore>> {
+    TRIBUTARY_ASSIGN(auto options, StoreOptions(impl_->spec.instance, endpoint, task));
+    options.role = impl_->role;
+    TRIBUTARY_ASSIGN(auto remote, blob_client::ConnectStore(impl_->context, impl_->pool, options));
+    return std::shared_ptr<blob::BlobStore>(remote.release(), [this](blob::BlobStore* store) {
+      const auto counters = static_cast<blob_client::RemoteStore*>(store)->counters();
+      impl_->received.Add(static_cast<double>(counters.bytes_read));
+      impl_->sent.Add(static_cast<double>(counters.bytes_written));
+      delete store;
+    });
+  };
+  TRIBUTARY_ASSIGN(auto store, connect(impl_->spec.blob_store));
+  const auto kind = static_cast<wire::TaskKind>(task.spec.kind);
+  const bool reads_model = kind == wire::TaskKind::kTrain || kind == wire::TaskKind::kValidate;
+  if (impl_->spec.model_cache.empty() || !reads_model) return store;
+  TRIBUTARY_ASSIGN(auto cache, connect(impl_->spec.model_cache));
+  return std::shared_ptr<blob::BlobStore>(std::make_shared<BaseFromCache>(task.spec.base, std::move(cache), std::move(store)));
 }
 
 Status WorkerHost::Begin(const wire::Hello& hello, session::TaskRunner& runner, std::vector<wire::TaskKind> beside) {

@@ -220,5 +220,45 @@ TEST_F(BlobStoreProcess, UsageErrorsAreTwoAndFailuresOne) {
   EXPECT_THAT(Log(), ::testing::HasSubstr("/proc/no"));
 }
 
+TEST_F(BlobStoreProcess, ACacheThatWasKilledGoesOnWithoutFetchingAgainWhatItHas) {
+  constexpr std::uint64_t kSlots = 1500;
+  Server upstream;
+  const auto spec = OneTensorSpec(kSlots * 16_KiB, 16_KiB);
+  const auto layout = LayoutOf(spec);
+  {
+    Client writer(upstream.endpoint());
+    ASSERT_TRUE(writer->Create(Object("models/1"), spec, false).ok());
+    ASSERT_TRUE(blob::testing::PutAll(*writer, Object("models/1"), layout).ok());
+    ASSERT_TRUE(writer->Seal(Object("models/1"), 0, false).ok());
+  }
+  auto args = Args();
+  args.insert(args.end(), {"--upstream", upstream.endpoint()});
+  std::optional<Process> cache(std::in_place, args, log_);
+  Status read;
+  std::thread reader([&] {
+    Client client(endpoint_);
+    const auto chunks = client->Read(blob::SlotsOf(Object("models/1"), layout.all_slots()), {});
+    for (std::uint64_t slot = 0; slot < kSlots && read.ok(); ++slot) {
+      const auto chunk = (*chunks)->Next();
+      read = chunk.status();
+      const auto expected = blob::testing::Pattern(16_KiB, slot);
+      if (read.ok() && !std::equal(expected.begin(), expected.end(), (*chunk)->bytes.begin(), (*chunk)->bytes.end())) {
+        read = MakeError(Code::kInternal, "slot {} has other bytes", slot);
+      }
+    }
+  });
+  // Twice in the middle.
+  for (const std::uint64_t at : {kSlots / 4, kSlots / 2}) {
+    while (upstream->stats().chunks_out < at) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    cache.reset();
+    cache.emplace(args, log_);
+  }
+  reader.join();
+  EXPECT_TRUE(read.ok()) << read.error().message() << Log();
+  // What was on its way at a kill comes again: a window of 48 chunks at most, each time.
+  EXPECT_GE(upstream->stats().chunks_out, kSlots);
+  EXPECT_LE(upstream->stats().chunks_out, kSlots + 2 * 48);
+}
+
 }  // namespace
 }  // namespace tributary::service::testing

@@ -24,6 +24,7 @@ struct HostSpec {
   std::string instance;    // for the store's log
   std::uint64_t memory_budget = 0;
   std::string metrics_address = "off";
+  std::string model_cache = "";  // a cache of the blob-store near here, from which models come; empty: from the store itself
 };
 
 class WorkerHost {
@@ -35,7 +36,7 @@ class WorkerHost {
 
   memory::Pool& pool();
   metrics::Registry& registry();
-  // The blob-store as this task uses it: its shard, the job's timeouts; its waits end when the task is stopped. What it moves is
+  // The blob-store as this task uses it, its base read from the cache if there is one: its shard, the job's timeouts; its waits end when the task is stopped. What it moves is
   // counted when it is let go. kUnavailable if neither the worker nor the coordinator names one. Must not outlive the host.
   Result<std::shared_ptr<blob::BlobStore>> OpenStore(const session::TaskContext& task);
 
