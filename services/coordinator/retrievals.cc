@@ -59,7 +59,10 @@ void Retrievals::Connect(const std::string& worker, const wire::Hello& hello, Du
   Trainer trainer{hello.site, hello.instance, {hello.offers.begin(), hello.offers.end()}, true, now};
   // What a trainer that was started anew offers no longer, it cannot send.
   for (auto& [request, row] : rows_) {
-    if (row.holder == worker && !trainer.offers.contains(row.name)) Withdraw(row);
+    if (row.holder != worker) continue;
+    if (!trainer.offers.contains(row.name)) Withdraw(row);
+    // A process that does not have it as done would put it once more, under the client's hands.
+    row.named = row.state != State::kDone;
   }
   trainers_[worker] = std::move(trainer);
   Tick(now);
@@ -140,6 +143,7 @@ bool Retrievals::Place(Row& row, Duration now) {
   row.holder = *best;
   row.object = fmt::format("{}{}-{}", kUnder, life_, ++count_);
   row.state = State::kWaiting;
+  row.named = true;
   row.told = {};
   changed_.insert(row.holder);
   log::Info("retrieval: trainer {} is asked for '{}', as {}", row.holder, row.name, row.object);
@@ -251,7 +255,7 @@ void Retrievals::TakeReport(const std::string& worker, const wire::TaskReport& r
   const auto found = std::find_if(rows_.begin(), rows_.end(), [&](const auto& entry) {
     return entry.second.holder == worker && entry.second.object == report.task;
   });
-  if (found == rows_.end()) return;
+  if (found == rows_.end()) return RemoveUnknown(worker, report.task);
   Row& row = found->second;
   if (row.state == State::kDone || row.state == State::kFailed) return;
   row.told = report;
@@ -271,10 +275,18 @@ void Retrievals::TakeReport(const std::string& worker, const wire::TaskReport& r
             row.state == State::kDone ? std::string("is there") : "failed: " + row.told.message);
 }
 
+void Retrievals::RemoveUnknown(const std::string& worker, const std::string& object) {
+  const bool known = std::any_of(rows_.begin(), rows_.end(), [&](const auto& entry) { return entry.second.object == object; }) ||
+                     std::any_of(removals_.begin(), removals_.end(), [&](const Removal& removal) { return removal.object == object; });
+  if (known || !trainers_.contains(worker) || removals_.size() >= kMaxRemovals || !ObjectName::Parse(object).ok()) return;
+  removals_.push_back({object, worker});
+  changed_.insert(worker);
+}
+
 void Retrievals::AddTasks(const std::string& worker, wire::Assignment& assignment) const {
   if (!trainers_.contains(worker)) return;
   for (const auto& [request, row] : rows_) {
-    if (row.holder != worker || row.state == State::kDone || row.state == State::kFailed) continue;
+    if (row.holder != worker || row.state == State::kFailed || !row.named) continue;
     wire::TaskSpec task;
     task.task = row.object;
     task.kind = static_cast<std::uint32_t>(wire::TaskKind::kOffer);

@@ -67,6 +67,7 @@ class Retrievals {
     std::string object;      // also the task's name; new with each holder
     wire::TaskReport told;   // the holder's last word
     Duration asked{0};       // when the client was heard
+    bool named = true;       // done: the holder still reports it, so that the next life of the coordinator hears of it
   };
   struct Removal {
     std::string object;
@@ -78,6 +79,8 @@ class Retrievals {
   // Gives it to the trainer of its site that has least to send; false if none is there.
   bool Place(Row& row, Duration now);
   void TakeReport(const std::string& worker, const wire::TaskReport& report);
+  // What a former life of the coordinator asked for: nobody waits for it.
+  void RemoveUnknown(const std::string& worker, const std::string& object);
   // The holder will not send it any more.
   void Withdraw(Row& row);
   // What was put, or may have been, is to go.

@@ -91,6 +91,9 @@ TEST_F(RetrievalsTest, GoesFromATrainerToTheClientAndIsRemoved) {
   EXPECT_EQ(done->object, "offers/life-1");
   EXPECT_EQ(done->digest, kDigest);
   EXPECT_EQ(done->blob_store, "tcp://store:7710");
+  // Reported for as long as it is there; a process that was started anew must not put it once more.
+  EXPECT_EQ(Tasks("a/t0").size(), 1u);
+  Connect("a", "t0", {"scans", "notes"});
   EXPECT_THAT(Tasks("a/t0"), IsEmpty());
 
   EXPECT_EQ(retrievals_.Ask({"r1", "", "", true}, now_)->state, "over");
@@ -211,6 +214,11 @@ TEST_F(RetrievalsTest, ReportsOfOthersTasksChangeNothing) {
   retrievals_.TakeReports(other, reports, now_);
   ASSERT_EQ(reports.size(), 1u);  // the federation's
   EXPECT_EQ(reports[0].task, "job.r1.train.0");
+  // What an earlier coordinator asked for is removed by whoever has it.
+  ASSERT_EQ(Tasks(other).size(), 1u);
+  EXPECT_THAT(Tasks(other).front().objects, ElementsAre("offers/old-9"));
+  Report(other, "offers/old-9/remove", wire::TaskState::kDone);
+  EXPECT_THAT(Tasks(other), IsEmpty());
 }
 
 TEST_F(RetrievalsTest, DoneWithoutADigestIsAFailure) {
