@@ -103,7 +103,7 @@ Result<std::unique_ptr<BlobStoreService>> BlobStoreService::Start(Spec spec) {
     upstream.revalidate = spec.cache_revalidate;
     state.cache = std::make_unique<UpstreamCache>(std::move(upstream), *state.store);
   }
-  ReactorOptions reacting{spec.shard, spec.shards, spec.worker_threads, spec.credit_idle, spec.unread_limit};
+  ReactorOptions reacting{spec.shard, spec.shards, spec.worker_threads, spec.credit_idle, spec.unread_limit, spec.stalled_limit};
   reacting.cache = state.cache.get();
   blob::SlotStore& served = caches ? static_cast<blob::SlotStore&>(*state.cache) : *state.store;
   state.reactor = std::make_unique<Reactor>(served, state.pool, reacting);

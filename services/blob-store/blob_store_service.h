@@ -38,6 +38,7 @@ class BlobStoreService {
     Duration abandoned_after{0};  // open objects without a put for so long are removed; 0: they stay
     Duration credit_idle{10'000};  // credit that is not used for so long is taken back, with its session
     Duration unread_limit{60'000};  // a peer that takes no reply for so long loses its session
+    Duration stalled_limit{10'000};  // while others wait for memory: one that takes not a byte for so long
   };
   struct Stats {
     std::uint64_t bytes_in = 0;

@@ -175,6 +175,15 @@ void Reactor::OnTick() {
     // What it did not take is memory of the read side until the connection has ended.
     server_->Disconnect(id);
   }
+  // While others wait for memory that replies hold, who takes nothing off the wire at all has less time. The slowest line takes something.
+  if (reads_.short_of_memory()) {
+    for (const PeerId& id : reads_.Stalled(now, options_.stalled_limit)) {
+      const auto last = server_->LastTaken(id);
+      if (!last || now - *last < options_.stalled_limit) continue;
+      EndSession(id, MakeError(Code::kUnavailable, "no byte was taken for {} while others waited for its memory", FormatDuration(options_.stalled_limit)));
+      server_->Disconnect(id);
+    }
+  }
   std::vector<PeerId> silent;
   for (const auto& [id, peer] : peers_) {
     if (now - peer.last_frame > kForgetSilentPeers) silent.push_back(id);

@@ -31,6 +31,7 @@ struct ReactorOptions {
   std::size_t worker_threads = 2;
   Duration credit_idle{10'000};
   Duration unread_limit{60'000};
+  Duration stalled_limit{10'000};
   UpstreamCache* cache = nullptr;      // the store is one
   Duration cache_wait{600'000};        // how long a read waits at most for what is fetched
 };

@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::uint64_t kSmallReply = 64_KiB;
 constexpr std::uint64_t kShareChunks = 8;
+constexpr Duration kSlowReply{2'000};
 constexpr std::size_t kMaxHints = 1024;
 
 std::uint64_t FirstGuess(wire::Type type) {
@@ -82,6 +83,12 @@ std::uint64_t ReadScheduler::Share(ReadClass kind) const {
   return pool_.budget() / 2 / std::max<std::uint64_t>(classes * active[static_cast<std::size_t>(kind)], 2);
 }
 
+std::uint64_t ReadScheduler::SlowBytes() const {
+  std::uint64_t bytes = 0;
+  for (const auto& [id, peer] : peers_) bytes += peer.slow ? peer.held->reply_bytes.load() : 0;
+  return bytes;
+}
+
 bool ReadScheduler::HalfIsFree() const {
   const memory::PoolUse use = pool_.Use();
   return use.used[0] <= use.limit[0] / 2;
@@ -105,7 +112,8 @@ ReadScheduler::Turn ReadScheduler::TakeTurn(ReadClass kind, std::uint64_t share)
     const std::uint64_t used = peer.held->reply_bytes;
     // More than a few chunks, for a long line, only from the half of the side that is not kept for the next peers to come.
     const std::uint64_t most = HalfIsFree() ? share : std::min(share, kShareChunks * bytes);
-    if (used > 0 && used + bytes > most) {
+    const bool crowd = peer.slow && SlowBytes() + bytes > pool_.budget() / 4;
+    if ((used > 0 && used + bytes > most) || crowd) {
       turns.push_back(id);
       ++blocked;
       continue;
@@ -114,6 +122,7 @@ ReadScheduler::Turn ReadScheduler::TakeTurn(ReadClass kind, std::uint64_t share)
     if (!reservation) {
       // The next release comes back here; the peer keeps its turn.
       turns.push_front(id);
+      short_ = true;
       return Turn::kNoMemory;
     }
     peer.queue.pop_front();
@@ -122,6 +131,7 @@ ReadScheduler::Turn ReadScheduler::TakeTurn(ReadClass kind, std::uint64_t share)
     } else {
       turns.push_back(id);
     }
+    short_ = false;
     read->state = Read::State::kRunning;
     ReadGrant grant{*std::move(reservation), Hold(peer.held, &Held::reply_bytes, bytes)};
     start_(std::move(read), std::move(grant));
@@ -283,11 +293,15 @@ std::vector<transport::PeerId> ReadScheduler::Stalled(TimePoint now, Duration li
   std::vector<transport::PeerId> stalled;
   for (auto& [id, peer] : peers_) {
     const std::uint64_t taken = peer.held->taken;
-    if (taken != peer.taken || peer.held->unread == 0) {
+    const bool waits = peer.held->unread > 0;
+    if (taken != peer.taken || !waits) {
+      // One reply after a long time does not make a peer fast; several at once, or having none to take, does.
+      if (taken != peer.taken) peer.slow = (now - peer.taken_at) / (taken - peer.taken) >= kSlowReply;
       peer.taken = taken;
       peer.taken_at = now;
-    } else if (now - peer.taken_at >= limit) {
-      stalled.push_back(id);
+    } else {
+      peer.slow = peer.slow || now - peer.taken_at >= kSlowReply;
+      if (now - peer.taken_at >= limit) stalled.push_back(id);
     }
   }
   return stalled;

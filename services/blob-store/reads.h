@@ -3,7 +3,8 @@
 // A read holds memory only from the moment its turn comes until libzmq has sent the reply. Turns go round the peers of a class, and to and fro between
 // the classes: aggregators on one side, everybody else on the other. For each slot of a round N trainers read one chunk each and the
 // aggregators N together, so that as one peer among N + 1 an aggregator would fall behind N times. No peer
-// has more than its share of the read side in that state, so one that does not read its replies stops itself alone. All replies of
+// has more than its share of the read side in that state, so one that does not read its replies stops itself alone; and peers that take seconds for a
+// reply have at most half of the side together, so that many of them leave the other half to those who read. All replies of
 // more than a few hundred bytes are reads: chunks, specs, manifests, what is missing, lists. Each read is answered exactly once.
 // Used by the reactor's thread alone. Bytes.
 #pragma once
@@ -90,8 +91,10 @@ class ReadScheduler {
   void Forget(const transport::PeerId& peer);
   // `why` ends the error's text.
   void Expire(TimePoint now, const std::string& why = "");
-  // Peers that let no reply go for `limit` while there were some. Call about as often as the limit is to be exact.
+  // Peers that let no reply go for `limit` while there were some. Call about as often as the limit is to be exact. Learns who is slow.
   std::vector<transport::PeerId> Stalled(TimePoint now, Duration limit);
+  // Reads wait for memory that replies hold which are not taken.
+  bool short_of_memory() const { return short_; }
 
   std::size_t parked() const;
 
@@ -105,6 +108,7 @@ class ReadScheduler {
     std::uint64_t session = 0;
     std::uint64_t taken = 0;   // held->taken when it was last seen to rise
     TimePoint taken_at;
+    bool slow = false;  // a reply takes it seconds
   };
   using Key = std::pair<ObjectName, std::uint64_t>;
   using Waiters = std::multimap<Key, ReadPtr>;
@@ -118,6 +122,8 @@ class ReadScheduler {
   // What one peer of a class may hold.
   std::uint64_t Share(ReadClass kind) const;
   bool HalfIsFree() const;
+  // What replies to slow peers hold.
+  std::uint64_t SlowBytes() const;
   enum class Turn { kStarted, kBlocked, kNoMemory };
   // Starts the next read of a class, if there is one that may be started.
   Turn TakeTurn(ReadClass kind, std::uint64_t share);
@@ -130,6 +136,7 @@ class ReadScheduler {
   std::uint64_t sessions_ = 0;
   std::array<std::list<transport::PeerId>, kReadClasses> turns_;  // of each class: peers with a queue, next first
   std::size_t next_class_ = 0;
+  bool short_ = false;
   Waiters waiters_;                     // reads that may wait, running or parked
   std::map<ObjectName, std::uint64_t> chunk_bytes_;  // what the last read of an object needed; bounded
 };

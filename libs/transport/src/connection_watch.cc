@@ -94,7 +94,7 @@ void ConnectionWatch::Accepted(int fd) {
   connection.inode = InodeOf(fd);
   if (connection.inode == 0) return;  // it ended before we looked
   connection.tcp = IsTcp(fd);
-  connection.begun = connection.moved = std::chrono::steady_clock::now();
+  connection.begun = connection.moved = connection.taken = std::chrono::steady_clock::now();
   if (connections_.size() >= limits_.connections) {
     Cut(fd, connection, fmt::format("{} connections are open already", connections_.size()));
     return;
@@ -135,6 +135,10 @@ std::uint64_t ConnectionWatch::Held(int fd, Connection& connection, TimePoint no
   if (info.tcpi_bytes_received > connection.received) {
     connection.received = info.tcpi_bytes_received;
     connection.moved = now;
+  }
+  if (info.tcpi_bytes_acked > connection.acknowledged) {
+    connection.acknowledged = info.tcpi_bytes_acked;
+    connection.taken = now;
   }
   const auto age = std::chrono::duration_cast<std::chrono::seconds>(now - connection.begun).count();
   const std::uint64_t known =
@@ -191,6 +195,13 @@ ConnectionWatch::News ConnectionWatch::Look(TimePoint now, const std::function<s
 std::optional<ConnectionWatch::TimePoint> ConnectionWatch::LastBytes(const PeerId& peer) const {
   for (const auto& [fd, connection] : connections_) {
     if (connection.peer == peer) return connection.moved;
+  }
+  return std::nullopt;
+}
+
+std::optional<ConnectionWatch::TimePoint> ConnectionWatch::LastTaken(const PeerId& peer) const {
+  for (const auto& [fd, connection] : connections_) {
+    if (connection.peer == peer && connection.tcp) return connection.taken;
   }
   return std::nullopt;
 }

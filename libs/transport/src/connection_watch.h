@@ -53,6 +53,8 @@ class ConnectionWatch {
   News Look(TimePoint now, const std::function<std::uint64_t(const PeerId&)>& allowance);
   // When bytes of the peer came last, whether or not they made a message yet; nothing if that is not known.
   std::optional<TimePoint> LastBytes(const PeerId& peer) const;
+  // When the peer's system last told that it took bytes; nothing if that is not known.
+  std::optional<TimePoint> LastTaken(const PeerId& peer) const;
   // Ends a peer's connection.
   void Disconnect(const PeerId& peer);
 
@@ -70,6 +72,8 @@ class ConnectionWatch {
     PeerId peer;
     std::uint64_t received = 0;  // as the kernel told last
     TimePoint moved;             // when that rose last
+    std::uint64_t acknowledged = 0;  // by the peer's kernel
+    TimePoint taken;             // when that rose last
     bool cut = false;            // shut down; libzmq has not closed it yet
   };
   void ReadEvents();

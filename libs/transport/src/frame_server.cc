@@ -229,6 +229,10 @@ std::optional<std::chrono::steady_clock::time_point> FrameServer::LastBytes(cons
   return impl_->watch.LastBytes(peer);
 }
 
+std::optional<std::chrono::steady_clock::time_point> FrameServer::LastTaken(const PeerId& peer) const {
+  return impl_->watch.LastTaken(peer);
+}
+
 void FrameServer::Disconnect(const PeerId& peer) {
   impl_->Post([this, peer] { impl_->watch.Disconnect(peer); });
 }

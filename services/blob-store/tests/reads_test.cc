@@ -77,6 +77,48 @@ TEST_F(ReadsTest, ThoseWhoDoNotTakeTheirRepliesDoNotStopTheOtherClass) {
   }
 }
 
+TEST_F(ReadsTest, SlowPeersTogetherLeaveHalfOfTheSide) {
+  const auto begin = ReadScheduler::TimePoint() + std::chrono::hours(1);
+  std::vector<transport::PeerId> slow;
+  for (int i = 0; i < 7; ++i) slow.emplace_back("slow" + std::to_string(i));
+  for (const auto& peer : slow) Ask(peer, ReadClass::kOthers, 8);
+  scheduler_.Schedule();
+  // Each takes one reply in five seconds.
+  auto now = begin;
+  for (const auto& peer : slow) ++book_.Of(peer)->unread;
+  EXPECT_TRUE(scheduler_.Stalled(now, std::chrono::seconds(60)).empty());
+  now += std::chrono::seconds(5);
+  for (const auto& peer : slow) ++book_.Of(peer)->taken;
+  EXPECT_TRUE(scheduler_.Stalled(now, std::chrono::seconds(60)).empty());
+  // All their first replies leave; what they get now is half of the side, 4 chunks of 1 MiB and their headers less one.
+  const std::size_t first = started_.size();
+  for (std::size_t i = 0; i < first; ++i) started_[i].second.reset();
+  scheduler_.Schedule();
+  EXPECT_EQ(started_.size() - first, 3u);
+  const transport::PeerId good("good");
+  Ask(good, ReadClass::kOthers, 16);
+  scheduler_.Schedule();
+  for (std::size_t i = first + 3; i < first + 3 + 16; ++i) {
+    ASSERT_LT(i, started_.size());
+    EXPECT_EQ(started_[i].first, good.str());
+    Sent(i);
+  }
+}
+
+TEST_F(ReadsTest, TellsWhoTookNothingWhileOthersWaitForMemory) {
+  for (int i = 0; i < 8; ++i) Ask(transport::PeerId("stalled" + std::to_string(i)), ReadClass::kOthers, 8);
+  scheduler_.Schedule();
+  EXPECT_TRUE(scheduler_.short_of_memory());
+  started_.front().second.reset();
+  scheduler_.Schedule();
+  EXPECT_TRUE(scheduler_.short_of_memory()) << "it went to the next one";
+  for (auto& [peer, grant] : started_) grant.reset();
+  for (int i = 0; i < 8; ++i) scheduler_.Forget(transport::PeerId("stalled" + std::to_string(i)));
+  Ask(transport::PeerId("good"), ReadClass::kOthers, 1);
+  scheduler_.Schedule();
+  EXPECT_FALSE(scheduler_.short_of_memory());
+}
+
 TEST_F(ReadsTest, APeerThatIsGoneLeavesItsTurn) {
   Ask(transport::PeerId("a"), ReadClass::kAggregators, 16);
   Ask(transport::PeerId("t"), ReadClass::kOthers, 16);

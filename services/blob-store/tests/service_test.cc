@@ -116,6 +116,34 @@ TEST(BlobStoreService, APeerThatTakesNoReplyForLongLosesItsSession) {
   EXPECT_EQ(client->counters().sessions, 1u);
 }
 
+TEST(BlobStoreService, ThoseWhoTakeNothingAreCutOffWhenOthersWaitForTheMemory) {
+  Server server(8_MiB);
+  server.Kill();
+  server.spec().listen = "tcp://127.0.0.1:0";
+  server.spec().unread_limit = std::chrono::hours(1);
+  server.spec().stalled_limit = Duration(500);
+  server.Start();
+  const std::string endpoint = server->endpoint();
+  Client client(endpoint);
+  const auto spec = OneTensorSpec(32_MiB, 1_MiB);
+  ASSERT_TRUE(client->Create(Object("a"), spec, false).ok());
+  ASSERT_TRUE(PutAll(*client, Object("a"), LayoutOf(spec)).ok());
+  auto context = std::make_shared<transport::Context>();
+  std::vector<std::unique_ptr<transport::FrameClient>> stalled;
+  for (int peer = 0; peer < 6; ++peer) {
+    stalled.push_back(std::move(*transport::FrameClient::Connect(context, {endpoint, wire::kMaxDataFrame})));
+    ASSERT_TRUE(stalled.back()->Send(transport::MakeFrame(1, wire::StoreHello{"stalled", 0})).ok());
+    for (std::uint64_t i = 0; i < 32; ++i) {
+      ASSERT_TRUE(stalled.back()->Send(transport::MakeFrame(2 + i, wire::GetChunk{"a", i, 0, 0})).ok());
+    }
+  }
+  // All of the read side is theirs, but for what is no whole chunk.
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  while (server->stats().pool.used[0] < 3_MiB && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+  EXPECT_EQ(ReadAll(*client, Object("a"), LayoutOf(spec)), 32u);
+  EXPECT_LT(server->stats().peers, 7u);
+}
+
 TEST(BlobStoreService, AReaderAndAWriterOfOneClientPassAModelThrough) {
   Server server(8_MiB);
   Client client(server.endpoint(), 4_MiB);

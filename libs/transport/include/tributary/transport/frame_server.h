@@ -79,6 +79,8 @@ class FrameServer {
   void Disconnect(const PeerId& peer);
   // When bytes of the peer came last, be it a part of a frame; nothing if that is not known. On the server's thread only.
   std::optional<std::chrono::steady_clock::time_point> LastBytes(const PeerId& peer) const;
+  // When the peer's system last acknowledged bytes of ours; nothing if that is not known (ipc). On the server's thread only.
+  std::optional<std::chrono::steady_clock::time_point> LastTaken(const PeerId& peer) const;
   // Runs `task` on the server's thread. Thread-safe.
   void Post(std::function<void()> task);
   // Ends the thread; no handler method runs after it returns. Idempotent; not from the server's own thread.
