@@ -31,6 +31,7 @@ Result<std::unique_ptr<AggregatorService>> AggregatorService::Start(const Aggreg
   hello.role = static_cast<std::uint32_t>(wire::Role::kAggregator);
   hello.instance = instance.str();
   hello.version = config::Version();
+  hello.memory_budget = spec.memory_budget;
   TRIBUTARY_TRY(service->impl_->host.Begin(hello, service->impl_->metered));
   log::Info("aggregator {} works for the coordinator at {}", spec.instance, spec.coordinator);
   return service;

@@ -35,7 +35,7 @@ const char* Holds(bool delta) { return delta ? "differences" : "weights"; }
 // An update that may not be averaged is named, so that the round can go on without it.
 Status CheckUpdate(blob::BlobStore& store, const wire::ObjectSpec& spec, const wire::Input& input, const wire::TaskSpec& task,
                    const wire::ObjectSpec& base, const std::string& base_digest, const UpdateForm& form) {
-  if (spec.tensors != base.tensors || spec.chunk_bytes != base.chunk_bytes) {
+  if (spec.tensors != base.tensors || spec.chunk_bytes != base.chunk_bytes || spec.cut != base.cut) {
     return MakeError(Code::kInvalidArgument, "update {} has another layout than the model {}: its trainer ran another job", input.object, task.base);
   }
   // Held against the job and not against each other: else one that lies could have the honest ones left out.
@@ -156,7 +156,7 @@ Status Reduce(blob::BlobStore& store, const wire::TaskSpec& task, const UpdateFo
   TRIBUTARY_ASSIGN(const auto output, ObjectName::Parse(task.output));
   TRIBUTARY_ASSIGN(const std::string base_digest, BaseDigest(store, base, task.base_digest));
   TRIBUTARY_ASSIGN(auto spec, store.Spec(base));
-  TRIBUTARY_ASSIGN(const auto layout, tensor::Layout::Make(spec.tensors, spec.chunk_bytes));
+  TRIBUTARY_ASSIGN(const auto layout, wire::MakeLayout(spec));
   const tensor::SlotRange range{task.first_slot, task.end_slot == 0 ? layout.slot_count() : task.end_slot};
   if (range.begin >= range.end || range.end > layout.slot_count()) {
     return MakeError(Code::kInvalidArgument, "slots {} to {} are asked of {}, which has {}", range.begin, range.end,
@@ -168,6 +168,7 @@ Status Reduce(blob::BlobStore& store, const wire::TaskSpec& task, const UpdateFo
   result.kind = wire::ObjectKind::kModel;
   result.tensors = std::move(spec.tensors);
   result.chunk_bytes = spec.chunk_bytes;
+  result.cut = spec.cut;
   result.info = std::move(spec.info);
   result.repetitive = spec.repetitive;
   TRIBUTARY_ASSIGN(const auto created, store.Create(output, result, false));

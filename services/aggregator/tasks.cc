@@ -24,11 +24,12 @@ Result<TaskResult> Init(blob::BlobStore& store, const TaskContext& context) {
   if (!job.synthetic()) {
     return MakeError(Code::kInvalidArgument, "job {}: an aggregator makes the first model of synthetic jobs only", context.spec.job);
   }
-  TRIBUTARY_ASSIGN(const auto layout, job::SyntheticLayout(job.model.synthetic, job.transfer.chunk_bytes));
+  TRIBUTARY_ASSIGN(const auto layout, job::SyntheticLayout(job.model.synthetic, job.transfer.chunk_bytes, job.transfer.cut()));
   wire::ObjectSpec spec;
   spec.kind = wire::ObjectKind::kModel;
   spec.tensors = layout.tensors();
   spec.chunk_bytes = layout.chunk_bytes();
+  spec.cut = layout.cut();
   spec.repetitive = job.model.synthetic.fill != job::FillKind::kRandom;
   TRIBUTARY_ASSIGN(const auto created, store.Create(output, spec, /*replace=*/true));
   context.progress.Phase("init", layout.total_bytes(), "bytes");

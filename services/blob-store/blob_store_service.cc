@@ -104,6 +104,7 @@ Result<std::unique_ptr<BlobStoreService>> BlobStoreService::Start(Spec spec) {
     state.cache = std::make_unique<UpstreamCache>(std::move(upstream), *state.store);
   }
   ReactorOptions reacting{spec.shard, spec.shards, spec.worker_threads, spec.credit_idle, spec.unread_limit, spec.stalled_limit};
+  reacting.max_message = spec.max_message;
   reacting.cache = state.cache.get();
   blob::SlotStore& served = caches ? static_cast<blob::SlotStore&>(*state.cache) : *state.store;
   state.reactor = std::make_unique<Reactor>(served, state.pool, reacting);
@@ -111,7 +112,9 @@ Result<std::unique_ptr<BlobStoreService>> BlobStoreService::Start(Spec spec) {
   transport::ServerOptions options;
   options.endpoint = spec.listen;
   options.curve = spec.curve;
-  options.max_frame_bytes = wire::kMaxDataFrame;
+  options.max_frame_bytes = spec.max_message + wire::kMaxHeaderWithPayload;
+  // What a peer may pile up without credit stays what it is where messages are chunks.
+  options.max_unfinished_bytes = 4 * wire::kMaxDataFrame;
   // Chunks and lists are bounded by the budget, other replies have a few hundred bytes each. A peer that keeps to the rules has less
   // than half of so many on their way: libzmq counts what was read in steps of half the mark.
   options.send_high_water = 256;

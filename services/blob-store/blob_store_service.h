@@ -25,6 +25,7 @@ class BlobStoreService {
     std::uint64_t memory_budget = 64_MiB;
     std::string metrics_address = "off";  // HOST:PORT
     std::optional<transport::CurveKeys> curve = {};  // its own; connections are encrypted
+    std::uint64_t max_message = 4_MiB;  // payload of a frame, up to 1 GiB; more than 4 MiB for objects that are not cut into chunks
     std::uint32_t shard = 0;
     std::uint32_t shards = 1;
     std::size_t worker_threads = 2;

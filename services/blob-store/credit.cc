@@ -17,11 +17,11 @@ Status CreditLedger::Request(const transport::PeerId& peer, std::shared_ptr<Held
   std::uint64_t unit = request.unit;
   const std::uint64_t bytes = request.bytes;
   if (unit == 0) unit = tensor::kDefaultChunkBytes;
-  if (unit > wire::kMaxPayload || unit > pool_.budget()) {
+  if (unit > max_message_ || unit > pool_.budget()) {
     return MakeError(Code::kResourceExhausted,
                      "payloads of {} bytes do not fit this store: its memory budget is {}, a payload is at most {}; raise the "
                      "store's --memory-budget or lower chunk_bytes",
-                     unit, pool_.budget(), wire::kMaxPayload);
+                     unit, pool_.budget(), max_message_);
   }
   Account& account = peers_[peer];
   account.held = std::move(held);
@@ -129,7 +129,9 @@ void CreditLedger::Grant(TimePoint now) {
 std::vector<transport::PeerId> CreditLedger::Idle(TimePoint now, Duration limit) const {
   std::vector<transport::PeerId> idle;
   for (const auto& [peer, account] : peers_) {
-    if (account.unspent > 0 && account.held->staging_bytes == 0 && now - account.last_use >= limit) idle.push_back(peer);
+    // A message of many chunks' bytes is as much longer under way.
+    const auto patience = limit * std::max<std::uint64_t>(1, account.unit / wire::kMaxPayload);
+    if (account.unspent > 0 && account.held->staging_bytes == 0 && now - account.last_use >= patience) idle.push_back(peer);
   }
   return idle;
 }

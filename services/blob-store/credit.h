@@ -33,7 +33,8 @@ class CreditLedger {
     Hold put;
   };
 
-  CreditLedger(memory::Pool& pool, SendGrant send) : pool_(pool), send_(std::move(send)) {}
+  CreditLedger(memory::Pool& pool, std::uint64_t max_message, SendGrant send)
+      : pool_(pool), max_message_(max_message), send_(std::move(send)) {}
 
   // Replaces what the peer wanted. 0 bytes: gives back what it has not spent.
   // kResourceExhausted when `unit` is more than the whole budget.
@@ -49,7 +50,7 @@ class CreditLedger {
   void Clear() { peers_.clear(); }
   // Grants what can be granted now.
   void Grant(TimePoint now);
-  // Peers that hold credit and did not use it for `limit`.
+  // Peers that hold credit and did not use it for `limit`, or for as many times that as their message has more than 4 MiB.
   std::vector<transport::PeerId> Idle(TimePoint now, Duration limit) const;
 
  private:
@@ -70,6 +71,7 @@ class CreditLedger {
   void Enqueue(const transport::PeerId& peer, Account& account);
 
   memory::Pool& pool_;
+  const std::uint64_t max_message_;
   SendGrant send_;
   std::map<transport::PeerId, Account> peers_;
   std::deque<transport::PeerId> queue_;  // may name peers that are gone

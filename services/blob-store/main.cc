@@ -7,6 +7,8 @@
 #include "tributary/config/serve.h"
 #include "tributary/config/service.h"
 #include "tributary/memory/malloc.h"
+#include "tributary/tensor/layout.h"
+#include "tributary/wire/frame.h"
 
 namespace tributary {
 namespace {
@@ -40,6 +42,10 @@ int Main(int argc, char** argv) {
   options.AddDuration("abandoned-after", std::chrono::hours(24 * 7), "open objects to which nothing was written for so long are removed; 0s: none");
   options.AddBool("scrub", false, "check all sealed objects of --data-dir now, tell what is damaged, and serve nobody; exit code 1: some is");
   options.AddString("key", "", "file of this store's key, 'public = …' and 'secret = …' in Z85: connections are encrypted (CURVE), and those who know the public key are served");
+  options.AddBytes("max-message", wire::kMaxPayload,
+                   "largest message; more than the default lets in jobs that send tensors or models whole (transfer.mode), which the budget must "
+                   "hold twice",
+                   wire::kMaxPayload, tensor::kMaxMessageBytes);
   options.AddUint("shard", 0, "number of this shard, from 0", 0, 1023);
   options.AddUint("shards", 1, "number of shards", 1, 1024);
   options.AddUint("worker-threads", 2, "threads that hash and write", 1, 64);
@@ -59,6 +65,7 @@ int Main(int argc, char** argv) {
   spec.directory = options.String("data-dir");
   spec.memory_budget = settings.memory_budget;
   spec.metrics_address = settings.metrics_address;
+  spec.max_message = options.Bytes("max-message");
   spec.shard = static_cast<std::uint32_t>(options.Uint("shard"));
   spec.shards = static_cast<std::uint32_t>(options.Uint("shards"));
   if (const std::string& key = options.String("key"); !key.empty()) {

@@ -28,12 +28,12 @@ Reactor::Reactor(blob::SlotStore& store, memory::Pool& pool, const ReactorOption
       pool_(pool),
       options_(options),
       epoch_(NewEpoch()),
-      credit_(pool,
+      credit_(pool, options.max_message,
               [this](const PeerId& peer, std::uint64_t id, std::uint64_t bytes) {
                 server_->Send(peer, transport::MakeFrame(id, wire::CreditGrant{bytes}));
               }),
       reads_(
-          pool, kMaxOutstandingReads,
+          pool, options.max_message, kMaxOutstandingReads,
           [this](ReadPtr read, ReadGrant grant) {
             const ReadRequest& request = read->request;
             const bool slow = request.type == wire::Type::kList;
@@ -239,7 +239,7 @@ void Reactor::Hello(const PeerId& id, const wire::FrameView& view) {
   welcome.epoch = epoch_;
   welcome.shard = options_.shard;
   welcome.shards = options_.shards;
-  welcome.max_payload = std::min<std::uint64_t>(wire::kMaxPayload, pool_.budget() - memory::kHeadroom);
+  welcome.max_payload = std::min<std::uint64_t>(options_.max_message, pool_.budget() - memory::kHeadroom);
   welcome.max_outstanding_reads = kMaxOutstandingReads;
   server_->Send(id, transport::MakeFrame(view.id, welcome));
 }

@@ -22,6 +22,7 @@
 #include "tributary/transport/frame_server.h"
 #include "tributary/wire/control.h"
 #include "tributary/wire/data.h"
+#include "tributary/wire/object.h"
 
 namespace tributary::service {
 
@@ -32,6 +33,8 @@ struct ReactorOptions {
   Duration credit_idle{10'000};
   Duration unread_limit{60'000};
   Duration stalled_limit{10'000};
+  // Payload of a frame. Above 4 MiB objects may be cut into tensors or sections whose slots are not longer; else they are chunks.
+  std::uint64_t max_message = wire::kMaxPayload;
   UpstreamCache* cache = nullptr;      // the store is one
   Duration cache_wait{600'000};        // how long a read waits at most for what is fetched
 };
@@ -108,6 +111,8 @@ class Reactor final : public transport::Handler {
   // Whether a frame with a payload may be staged; if not, the peer is told why.
   bool Admit(const PeerId& id, Peer& peer, const transport::InFrame& frame);
   void Staged(Staging::Put put, Result<blob::SlotMeta> staged);  // on a worker
+  // kInvalidArgument, with the flags to change, for slots that are larger than this store's messages.
+  Status CheckMessages(const ObjectName& name, const wire::ObjectSpec& spec) const;
 
   // On a worker (replies.cc).
   void RunRead(const ReadPtr& read, ReadGrant grant);

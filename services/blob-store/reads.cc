@@ -192,10 +192,11 @@ void ReadScheduler::Failed(const ReadPtr& read, const Error& error) {
 
 void ReadScheduler::NeedsMore(const ReadPtr& read, std::uint64_t bytes) {
   if (!Pending(read)) return;
-  if (bytes > wire::kMaxPayload || bytes + memory::kHeadroom > pool_.budget()) {
+  if (bytes > max_message_ || bytes + memory::kHeadroom > pool_.budget()) {
     Failed(read, MakeError(Code::kResourceExhausted,
-                           "the reply about object '{}' has {} bytes and does not fit a frame within this store's memory budget of {}",
-                           read->request.object.str(), bytes, pool_.budget()));
+                           "the reply about object '{}' has {} bytes and does not fit a message of this store, which has at most {}, and its "
+                           "memory budget of {}; raise its --max-message or --memory-budget",
+                           read->request.object.str(), bytes, max_message_, pool_.budget()));
     return;
   }
   if (read->cancelled) return Failed(read, Cancelled());

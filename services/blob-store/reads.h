@@ -69,8 +69,8 @@ class ReadScheduler {
   using Fail = std::function<void(const Read&, const Error&)>;
 
   // `start` hands a read to a worker, `fail` answers it with an error.
-  ReadScheduler(memory::Pool& pool, std::uint32_t max_outstanding, Start start, Fail fail)
-      : pool_(pool), max_outstanding_(max_outstanding), start_(std::move(start)), fail_(std::move(fail)) {}
+  ReadScheduler(memory::Pool& pool, std::uint64_t max_message, std::uint32_t max_outstanding, Start start, Fail fail)
+      : pool_(pool), max_message_(max_message), max_outstanding_(max_outstanding), start_(std::move(start)), fail_(std::move(fail)) {}
 
   void Add(const transport::PeerId& peer, ReadClass kind, const std::shared_ptr<Held>& held, ReadRequest request);
   // Starts what fits the pool now.
@@ -129,6 +129,7 @@ class ReadScheduler {
   Turn TakeTurn(ReadClass kind, std::uint64_t share);
 
   memory::Pool& pool_;
+  const std::uint64_t max_message_;
   const std::uint32_t max_outstanding_;
   Start start_;
   Fail fail_;

@@ -98,6 +98,27 @@ void Reactor::Staged(Staging::Put put, Result<blob::SlotMeta> staged) {
   });
 }
 
+Status Reactor::CheckMessages(const ObjectName& name, const wire::ObjectSpec& spec) const {
+  if (spec.cut == tensor::Cut::kChunks) return Ok();
+  TRIBUTARY_ASSIGN(const tensor::Layout layout, wire::MakeLayout(spec));
+  const std::uint64_t largest = tensor::LargestSlotBytes(layout);
+  // Also small ones need a store that was told so: it keeps a place for each tensor in memory, which its budget does not count.
+  if (options_.max_message <= wire::kMaxPayload || largest > options_.max_message) {
+    return MakeError(Code::kInvalidArgument,
+                     "object '{}' is not cut into chunks, and its largest message has {} bytes: this store takes {}; start it with "
+                     "--max-message {} and a --memory-budget of at least {}, or use transfer.mode stream",
+                     name.str(), largest, options_.max_message <= wire::kMaxPayload ? "chunks alone" : fmt::format("at most {}", options_.max_message),
+                     std::max<std::uint64_t>(largest, wire::kMaxPayload + 1), 2 * (largest + memory::kHeadroom));
+  }
+  if (2 * (largest + memory::kHeadroom) > pool_.budget()) {
+    return MakeError(Code::kInvalidArgument,
+                     "object '{}' is not cut into chunks, and its largest message has {} bytes: both halves of the memory budget must hold it; "
+                     "start this store with a --memory-budget of at least {}, not {}, or use transfer.mode stream",
+                     name.str(), largest, 2 * (largest + memory::kHeadroom), pool_.budget());
+  }
+  return Ok();
+}
+
 void Reactor::Create(const PeerId& id, Peer& peer, transport::InFrame frame) {
   const wire::FrameView& view = frame.view();
   const std::uint64_t bytes = view.payload.size();
@@ -122,6 +143,7 @@ void Reactor::Create(const PeerId& id, Peer& peer, transport::InFrame frame) {
         TRIBUTARY_ASSIGN(room, pool_.Reserve(memory::Side::kWrite, wanted, kRoomForSpec));
       }
       TRIBUTARY_ASSIGN(const wire::ObjectSpec spec, wire::DecodeObjectSpec(job->frame.view().payload));
+      TRIBUTARY_TRY(CheckMessages(name, spec));
       return store_.Create(name, spec, replace);
     }();
     if (!outcome.ok() && outcome.error().code() == Code::kResourceExhausted) ++counters_.no_room;

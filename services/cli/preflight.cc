@@ -17,26 +17,17 @@ constexpr std::uint64_t kBytesPerSlot = 128 + 48;
 
 }  // namespace
 
-Result<std::uint64_t> ModelBytes(const job::Job& job) {
-  if (job.synthetic()) return job.model.synthetic.bytes;
-  // GPT-2: embeddings, then for each layer 12·h² weights and 13·h of biases and norms; fp32.
-  const std::uint64_t hidden = job.model.hidden;
-  const std::uint64_t vocabulary = job.model.vocabulary != 0 ? job.model.vocabulary : 50257;
-  const std::uint64_t parameters = (vocabulary + job.model.positions) * hidden +
-                                   job.model.layers * (12 * hidden * hidden + 13 * hidden) + 2 * hidden;
-  return parameters * 4;
-}
-
 std::uint64_t StagedBytes(const job::Job& job, std::uint64_t model_bytes) {
   // On disk at once: two models, and, while a round's updates are being removed, those of two rounds.
   const std::uint64_t objects = 2 * std::uint64_t{job.data.count} + 2;
   const job::SyntheticModel& synthetic = job.model.synthetic;
   std::uint64_t each = model_bytes;
-  // Equal chunks of an object are stored once.
-  if (job.synthetic() && synthetic.fill == job::FillKind::kTiled) {
+  // Equal chunks of an object are stored once. Whole tensors seldom are.
+  const bool chunks = job.transfer.cut() == tensor::Cut::kChunks;
+  if (chunks && job.synthetic() && synthetic.fill == job::FillKind::kTiled) {
     each = synthetic.distinct % job.transfer.chunk_bytes == 0 ? synthetic.distinct : model_bytes;
   }
-  if (job.synthetic() && synthetic.fill == job::FillKind::kConstant) each = std::min(each, job.transfer.chunk_bytes);
+  if (chunks && job.synthetic() && synthetic.fill == job::FillKind::kConstant) each = std::min(each, job.transfer.chunk_bytes);
   // A record and a digest of each slot.
   each += model_bytes / job.transfer.chunk_bytes * kBytesPerSlot;
   return each * objects + (job.checkpoint.export_model ? model_bytes : 0);

@@ -10,8 +10,6 @@
 
 namespace tributary::cli {
 
-// The bytes of one model of this job, native.
-Result<std::uint64_t> ModelBytes(const job::Job& job);
 // What a run of the job puts on the disk at most, if a model has `model_bytes`.
 std::uint64_t StagedBytes(const job::Job& job, std::uint64_t model_bytes);
 // Name of data -> path, for the trainers: --data NAME=PATH wins over the job file's own path. kInvalidArgument for flags that

@@ -1,8 +1,11 @@
 #include "services/cli/process.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -72,6 +75,20 @@ std::optional<Ending> PollEnding(pid_t pid) {
   if (waitpid(pid, &status, WNOHANG) != pid) return std::nullopt;
   if (WIFSIGNALED(status)) return Ending{true, WTERMSIG(status)};
   return Ending{false, WEXITSTATUS(status)};
+}
+
+Result<std::uint16_t> FreePort() {
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  auto* generic = reinterpret_cast<sockaddr*>(&address);
+  const bool ok = fd >= 0 && bind(fd, generic, size) == 0 && getsockname(fd, generic, &size) == 0;
+  const int error = errno;
+  if (fd >= 0) close(fd);
+  if (!ok) return ErrnoError(error, "looking for a free port");
+  return ntohs(address.sin_port);
 }
 
 std::string TailOfFile(const std::string& path, std::size_t lines) {

@@ -6,6 +6,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
@@ -31,6 +32,8 @@ struct Ending {
 };
 std::optional<Ending> PollEnding(pid_t pid);
 
+// A TCP port that was free on this machine a moment ago.
+Result<std::uint16_t> FreePort();
 // The last lines of a log, for errors.
 std::string TailOfFile(const std::string& path, std::size_t lines);
 // The directory of the running binary.

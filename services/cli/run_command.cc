@@ -11,6 +11,7 @@
 #include "tributary/config/options.h"
 #include "tributary/config/service.h"
 #include "tributary/job/job.h"
+#include "tributary/job/needs.h"
 
 namespace tributary::cli {
 namespace {
@@ -38,6 +39,7 @@ int RunCommand(int argc, char** argv) {
   options.AddBytes("memory-budget", config::kDefaultMemoryBudget, "of each service", config::kMinMemoryBudget,
                    config::kMaxMemoryBudget);
   options.AddChoice("log-level", "info", {"trace", "debug", "info", "warning", "error"}, "of the services' logs");
+  options.AddBool("metrics", false, "let each service serve its metrics on a free port of this machine; metrics.json in the work directory says where");
   options.AddBool("no-progress", false, "show no progress");
   options.AddBool("restart", false, "throw away what an earlier run left in the work directory");
   if (const auto exit_code = options.ParseOrExitCode(argc, argv, environ)) return *exit_code;
@@ -59,17 +61,13 @@ int RunCommand(int argc, char** argv) {
   spec.aggregators = static_cast<std::uint32_t>(options.Uint("aggregators"));
   spec.memory_budget = options.Bytes("memory-budget");
   spec.log_level = options.String("log-level");
+  spec.metrics = options.Flag("metrics");
   spec.progress = !options.Flag("no-progress");
   if (spec.trainers < job->participants.min) {
     return Usage(MakeError(Code::kInvalidArgument, "--trainers {}: the job waits for {} (participants.min)", spec.trainers,
                            job->participants.min));
   }
-  // A chunk under way needs its room on both sides of the pool, an aggregation one chunk of every participant.
-  const std::uint64_t needed = job->transfer.chunk_bytes * 4;
-  if (spec.memory_budget < needed) {
-    return Usage(MakeError(Code::kInvalidArgument, "--memory-budget {} is too small for chunks of {}: at least {}",
-                           FormatBytes(spec.memory_budget), FormatBytes(job->transfer.chunk_bytes), FormatBytes(needed)));
-  }
+  if (const Status enough = job::CheckBudget(*job, spec.memory_budget); !enough.ok()) return Usage(enough.error());
   auto data = FindData(*job, options.Strings("data"));
   if (!data.ok()) return data.error().code() == Code::kInvalidArgument ? Usage(data.error()) : Failed(data.error());
   spec.data = *data;
@@ -77,9 +75,7 @@ int RunCommand(int argc, char** argv) {
   const std::string path = options.Given("work-dir") && !options.String("work-dir").empty()
                                ? options.String("work-dir")
                                : "tributary-run/" + job->name;
-  const auto model_bytes = ModelBytes(*job);
-  if (!model_bytes.ok()) return Failed(model_bytes.error());
-  const std::uint64_t staged = StagedBytes(*job, *model_bytes);
+  const std::uint64_t staged = StagedBytes(*job, job::ModelBytes(*job));
   auto dir = WorkDir::Open(path, *merged, options.Flag("restart"),
                            [staged](const std::string& directory) { return CheckRoom(directory, staged); });
   if (!dir.ok()) return Failed(dir.error());

@@ -18,6 +18,7 @@
 #include "services/cli/supervisor.h"
 #include "tributary/base/clock.h"
 #include "tributary/blob_client/remote_store.h"
+#include "tributary/job/needs.h"
 #include "tributary/modeldir/export.h"
 #include "tributary/transport/control_client.h"
 
@@ -89,8 +90,14 @@ class JobRun {
     return AwaitRemovals();
   }
 
-  ServiceProcess Describe(const std::string& service, const std::string& instance, std::vector<std::string> arguments) const {
-    arguments.insert(arguments.end(), {"--metrics-address", "off", "--log-level", spec_.log_level, "--memory-budget",
+  Result<ServiceProcess> Describe(const std::string& service, const std::string& instance, std::vector<std::string> arguments) {
+    std::string metrics = "off";
+    if (spec_.metrics) {
+      TRIBUTARY_ASSIGN(const std::uint16_t port, FreePort());
+      metrics = fmt::format("127.0.0.1:{}", port);
+      metrics_[instance] = metrics;
+    }
+    arguments.insert(arguments.end(), {"--metrics-address", metrics, "--log-level", spec_.log_level, "--memory-budget",
                                        std::to_string(spec_.memory_budget)});
     ServiceProcess process{service, instance, {}};
     process.spec.binary = binaries_ + "/tributary-" + service;
@@ -105,15 +112,22 @@ class JobRun {
     const std::string coordinator = dir_.Endpoint("coordinator.sock");
     view_.Say(fmt::format("starting coordinator, blob-store, {} aggregator{} and {} trainer{} in {}", spec_.aggregators,
                           spec_.aggregators == 1 ? "" : "s", spec_.trainers, spec_.trainers == 1 ? "" : "s", dir_.path()));
-    TRIBUTARY_TRY(supervisor_.Start(Describe("blob-store", "blob-store", {"--listen", store, "--data-dir", dir_.File("blob-store")})));
-    TRIBUTARY_TRY(supervisor_.Start(Describe("coordinator", "coordinator",
-                                             {"--listen", coordinator, "--state-dir", dir_.File("coordinator"), "--blob-store", store})));
+    TRIBUTARY_ASSIGN(const job::Needs needs, job::NeedsOf(spec_.job));
+    TRIBUTARY_TRY(StartService("blob-store", "blob-store",
+                               {"--listen", store, "--data-dir", dir_.File("blob-store"), "--max-message", std::to_string(needs.max_message)}));
+    TRIBUTARY_TRY(StartService("coordinator", "coordinator",
+                               {"--listen", coordinator, "--state-dir", dir_.File("coordinator"), "--blob-store", store}));
     for (std::uint32_t i = 0; i < spec_.aggregators; ++i) {
       const std::string instance = fmt::format("aggregator-{}", i);
-      TRIBUTARY_TRY(supervisor_.Start(Describe("aggregator", instance, {"--coordinator", coordinator, "--instance", instance})));
+      TRIBUTARY_TRY(StartService("aggregator", instance, {"--coordinator", coordinator, "--instance", instance}));
     }
     for (std::uint32_t i = 0; i < spec_.trainers; ++i) TRIBUTARY_TRY(StartTrainer(i, coordinator));
-    return Ok();
+    return spec_.metrics ? WriteJsonFile(dir_.File("metrics.json"), OrderedJson(metrics_)) : Ok();
+  }
+
+  Status StartService(const std::string& service, const std::string& instance, std::vector<std::string> arguments) {
+    TRIBUTARY_ASSIGN(ServiceProcess process, Describe(service, instance, std::move(arguments)));
+    return supervisor_.Start(std::move(process));
   }
 
   Status StartTrainer(std::uint32_t ordinal, const std::string& coordinator) {
@@ -129,7 +143,7 @@ class JobRun {
       arguments.push_back("--data");
       arguments.push_back(name + "=" + path);
     }
-    ServiceProcess process = Describe("trainer", instance, std::move(arguments));
+    TRIBUTARY_ASSIGN(ServiceProcess process, Describe("trainer", instance, std::move(arguments)));
     process.spec.log_path = site_dir + "/log";
     // Without it each trainer's BLAS starts a thread for every core, and sums change with their number.
     const std::string threads = std::to_string(spec_.job.train.threads);
@@ -261,6 +275,7 @@ class JobRun {
     options.endpoint = dir_.Endpoint("blob-store.sock");
     options.instance = "cli";
     options.stop = stop;
+    if (spec_.job.transfer.cut() != tensor::Cut::kChunks) options.max_message = blob_client::MessagesWithin(spec_.memory_budget);
     TRIBUTARY_ASSIGN(auto store, blob_client::ConnectStore(context_, export_pool_, options));
     modeldir::ExportOptions into;
     into.tokenizer = spec_.job.model.tokenizer;
@@ -274,6 +289,7 @@ class JobRun {
   const WorkDir& dir_;
   std::chrono::steady_clock::time_point begun_;
   std::string binaries_;
+  std::map<std::string, std::string> metrics_;  // by instance
   memory::Pool export_pool_{spec_.memory_budget};  // outlives the context, whose threads may hold the last of its buffers
   std::shared_ptr<transport::Context> context_ = std::make_shared<transport::Context>();
   MemoryLog memory_;

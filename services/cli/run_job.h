@@ -21,6 +21,7 @@ struct RunSpec {
   std::string log_level;
   std::map<std::string, std::string> data;
   bool progress = true;
+  bool metrics = false;  // each service serves its metrics on this machine, and metrics.json in the work directory says where
 };
 
 // The exit code: 0 completed, 1 not. What went wrong has been said on stderr.

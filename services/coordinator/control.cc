@@ -8,6 +8,7 @@
 #include "tributary/base/log.h"
 #include "tributary/base/random.h"
 #include "tributary/config/options.h"
+#include "tributary/job/needs.h"
 #include "tributary/wire/codec.h"
 
 namespace tributary::service {
@@ -238,7 +239,7 @@ Status Control::OnHello(const transport::PeerId& peer, std::uint64_t id, const w
     EndSession(std::string(old->second));
   }
   const std::string name = fmt::format("{}.{}", life_, ++session_count_);
-  sessions_[name] = {worker, peer, hello.role == static_cast<std::uint32_t>(wire::Role::kTrainer), now.steady, hello.life, displaced};
+  sessions_[name] = {worker, peer, hello.role == static_cast<std::uint32_t>(wire::Role::kTrainer), now.steady, hello.life, displaced, false, hello.memory_budget};
   session_of_[worker] = name;
   retrievals_.Connect(worker, hello, now.steady);
   wire::Welcome welcome;
@@ -276,6 +277,19 @@ Status Control::OnReport(const transport::PeerId& peer, std::uint64_t id, wire::
   return Ok();
 }
 
+Status Control::CheckBudgets(const wire::Submit& submit) const {
+  const Session* least = nullptr;
+  for (const auto& [name, session] : sessions_) {
+    if (session.gone || session.memory_budget == 0) continue;
+    if (least == nullptr || session.memory_budget < least->memory_budget) least = &session;
+  }
+  if (least == nullptr) return Ok();
+  const auto job = options_.parser(submit.text, submit.name);
+  if (!job.ok()) return Ok();  // the federation tells what is wrong with it
+  const Status enough = job::CheckBudget(*job, least->memory_budget);
+  return enough.ok() ? Ok() : Status(enough.error().Wrap(least->worker));
+}
+
 Status Control::OnSubmit(const transport::PeerId& peer, std::uint64_t id, const wire::Submit& submit) {
   const auto known = federation_.state().jobs.find(submit.name);
   if (submit.resume && known != federation_.state().jobs.end() && Finished(known->second.state)) {
@@ -285,6 +299,7 @@ Status Control::OnSubmit(const transport::PeerId& peer, std::uint64_t id, const 
                        submit.name, federation::JobStateName(row.state));
     }
   }
+  if (known == federation_.state().jobs.end()) TRIBUTARY_TRY(CheckBudgets(submit));
   TRIBUTARY_ASSIGN(const auto submitted, federation_.Submit(submit, Now()));
   if (Commit()) Reply(peer, id, submitted);
   return Ok();

@@ -48,12 +48,15 @@ class Control : public transport::Handler {
     std::string life;
     std::string displaced;  // life of the process that had the name before
     bool gone = false;      // its connection has ended and no other has come
+    std::uint64_t memory_budget = 0;  // 0: not told
   };
 
   Status Dispatch(const transport::PeerId& peer, const wire::FrameView& frame);
   Status CheckRival(const wire::Hello& hello, federation::Time now) const;
   Status OnHello(const transport::PeerId& peer, std::uint64_t id, const wire::Hello& hello);
   Status OnReport(const transport::PeerId& peer, std::uint64_t id, wire::Report report);
+  // kInvalidArgument, naming a worker that is connected and what it needs, for a job whose messages do not fit its memory budget.
+  Status CheckBudgets(const wire::Submit& submit) const;
   Status OnSubmit(const transport::PeerId& peer, std::uint64_t id, const wire::Submit& submit);
   Status OnGetStatus(const transport::PeerId& peer, std::uint64_t id, const wire::GetStatus& request);
   Status OnGetJobText(const transport::PeerId& peer, std::uint64_t id, const wire::GetJobText& request);

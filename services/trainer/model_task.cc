@@ -83,7 +83,7 @@ Result<tensor::Layout> ModelTasks::Fetch(blob::BlobStore& store, const TaskConte
   }
   TRIBUTARY_TRY(Prepare(spec.info));
   TRIBUTARY_TRY(CheckTensors(spec.tensors, *model_, task.base));
-  TRIBUTARY_ASSIGN(auto layout, tensor::Layout::Make(spec.tensors, spec.chunk_bytes));
+  TRIBUTARY_ASSIGN(auto layout, wire::MakeLayout(spec));
   if (!digest_.empty() && digest_ == task.base_digest) return layout;
   digest_.clear();
   TRIBUTARY_TRY(DownloadModel(store, base, layout, *model_, context.progress, bytes, context.stop));
@@ -103,10 +103,11 @@ Result<TaskResult> ModelTasks::Init(blob::BlobStore& store, const TaskContext& c
   spec.kind = wire::ObjectKind::kModel;
   spec.tensors = model_->Parameters();
   spec.chunk_bytes = job.transfer.chunk_bytes;
+  spec.cut = job.transfer.cut();
   spec.info = model_->ConfigJson();
   // The model's own words are what it is made from again.
   config_ = spec.info;
-  TRIBUTARY_ASSIGN(const auto layout, tensor::Layout::Make(spec.tensors, spec.chunk_bytes));
+  TRIBUTARY_ASSIGN(const auto layout, wire::MakeLayout(spec));
   TRIBUTARY_ASSIGN(const auto created, store.Create(output, spec, /*replace=*/true));
   if (!created.sealed) {
     UpdateEncoder native(layout, job::Transfer());
@@ -173,6 +174,7 @@ Result<TaskResult> ModelTasks::Train(blob::BlobStore& store, const TaskContext& 
   update.kind = wire::ObjectKind::kUpdate;
   update.tensors = layout.tensors();
   update.chunk_bytes = layout.chunk_bytes();
+  update.cut = layout.cut();
   update.sample_count = corpus->TrainingWindows();
   update.base_digest = task.base_digest;
   TRIBUTARY_ASSIGN(const auto encoder, UpdateEncoder::Open(layout, context, job, identity_));

@@ -52,12 +52,13 @@ Result<session::TaskResult> TrainSynthetic(blob::BlobStore& store, const session
   TRIBUTARY_ASSIGN(const auto output, ObjectName::Parse(task.output));
   TRIBUTARY_TRY(CheckBase(store, base, task.base_digest));
   TRIBUTARY_ASSIGN(auto spec, store.Spec(base));
-  TRIBUTARY_ASSIGN(const auto layout, tensor::Layout::Make(spec.tensors, spec.chunk_bytes));
+  TRIBUTARY_ASSIGN(const auto layout, wire::MakeLayout(spec));
 
   wire::ObjectSpec update;
   update.kind = wire::ObjectKind::kUpdate;
   update.tensors = std::move(spec.tensors);
   update.chunk_bytes = spec.chunk_bytes;
+  update.cut = spec.cut;
   update.sample_count = task.ordinal + std::uint64_t{1};
   update.base_digest = task.base_digest;
   // Equal chunks stay equal when each gets the same number added.

@@ -1,10 +1,13 @@
 #include "services/trainer/trainer.h"
 
 #include <filesystem>
+#include <utility>
 
 #include "services/trainer/tasks.h"
 #include "tributary/base/log.h"
 #include "tributary/base/names.h"
+#include "tributary/blob/through_file.h"
+#include "tributary/job/job.h"
 #include "tributary/memory/pool.h"
 #include "tributary/memory/process_memory.h"
 #include "tributary/session/metered_runner.h"
@@ -40,13 +43,29 @@ class RelayingRunner final : public session::TaskRunner {
   const bool relay_;
 };
 
+Result<std::shared_ptr<blob::BlobStore>> OpenStoreOf(const session::TaskContext& task, worker::WorkerHost& host, const Identity& identity) {
+  TRIBUTARY_ASSIGN(auto store, host.OpenStore(task));
+  TRIBUTARY_ASSIGN(const auto job, job::ParseJob(task.job_text, "job " + task.spec.job));
+  if (job.transfer.mode != "file") return store;
+  if (identity.work_dir.empty()) {
+    return Error(Code::kInvalidArgument, "transfer.mode file writes files of the model's size: start this trainer with --work-dir");
+  }
+  blob::ThroughFileOptions options;
+  options.directory = identity.work_dir;
+  options.moved = [&progress = task.progress, now = static_cast<const char*>(nullptr)](const char* what, std::uint64_t bytes) mutable {
+    if (std::exchange(now, what) != what) progress.Phase(what, 0, "bytes");
+    progress.Done(bytes);
+  };
+  return blob::ThroughFile(std::move(store), host.pool(), std::move(options));
+}
+
 }  // namespace
 
 struct TrainerService::Impl {
   explicit Impl(const TrainerSpec& spec)
       : host({spec.coordinator, spec.blob_store, spec.instance, spec.memory_budget, spec.metrics_address, spec.model_cache}),
         identity(spec.identity),
-        tasks(identity, [this](const session::TaskContext& task) { return host.OpenStore(task); },
+        tasks(identity, [this](const session::TaskContext& task) { return OpenStoreOf(task, host, identity); },
               spec.load_module ? spec.load_module : LoadModule([] { return train::LoadTrainModule(); })),
         metered(tasks, host.registry(), {wire::TaskKind::kInit, wire::TaskKind::kTrain, wire::TaskKind::kValidate,
                                           wire::TaskKind::kOffer, wire::TaskKind::kRemove}),
@@ -73,6 +92,7 @@ Result<std::unique_ptr<TrainerService>> TrainerService::Start(const TrainerSpec&
   hello.instance = instance.str();
   hello.ordinal = spec.ordinal;
   hello.version = config::Version();
+  hello.memory_budget = spec.memory_budget;
   for (const auto& [name, path] : spec.identity.data) hello.data.push_back(name);
   for (const auto& [name, path] : spec.identity.offers) {
     hello.offers.push_back(name);

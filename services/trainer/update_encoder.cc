@@ -56,7 +56,11 @@ std::uint64_t UpdateEncoder::ChunkBytes(std::uint64_t slot) const {
 std::uint64_t UpdateEncoder::TotalBytes() const {
   std::uint64_t bytes = 0;
   for (const tensor::Section& section : layout_.sections()) {
-    bytes += encoding::EncodedBytes(section.dtype, transfer_.encoding, section.elements);
+    if (section.ends.empty()) {
+      bytes += encoding::EncodedBytes(section.dtype, transfer_.encoding, section.elements);
+      continue;
+    }
+    for (std::uint64_t slot = section.slots.begin; slot < section.slots.end; ++slot) bytes += ChunkBytes(slot);
   }
   return bytes;
 }

@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
+
 #include "tests/e2e/support.h"
 
 namespace tributary::e2e {
@@ -68,6 +70,37 @@ TEST_F(Bench, TransferTellsBothDirectionsAndThePeakOfEachProcess) {
   EXPECT_FALSE(ScratchIsLeft());
 }
 
+TEST_F(Bench, TransferMovesTheSameTensorsInEveryModeAndPlotsThem) {
+  const std::string plot = dir_.File("modes.svg");
+  const Outcome outcome = Run({"transfer", "--bytes", "32MiB", "--tensors", "4", "--repeats", "1", "--memory-budget", "16MiB", "--plot", plot});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const Json json = Result();
+  EXPECT_EQ(json.value("tensors", 0), 4);
+  const std::string svg = ReadFile(plot);
+  EXPECT_TRUE(svg.starts_with("<svg "));
+  EXPECT_THAT(svg, AllOf(HasSubstr("prefers-color-scheme: dark"), HasSubstr(">MiB<"), HasSubstr(">seconds<")));
+  const std::map<std::string, std::uint64_t> largest{{"stream", 1 << 20}, {"file", 1 << 20}, {"container", 8 << 20}, {"regular", 32 << 20}};
+  for (const auto& [mode, message] : largest) {
+    const std::string at = "/modes/" + mode;
+    for (const char* key : {"/put_bytes_per_second", "/get_bytes_per_second", "/seconds", "/peak_rss_bytes/blob-store", "/peak_rss_bytes/client"}) {
+      ExpectPositive(json, at + key);
+    }
+    EXPECT_EQ(json["modes"][mode].value("largest_message_bytes", std::uint64_t{0}), message) << mode;
+    EXPECT_GE(json["modes"][mode].value("memory_budget_bytes", std::uint64_t{0}), 16u << 20) << mode;
+    EXPECT_THAT(outcome.out, HasSubstr(mode));
+    EXPECT_THAT(svg, HasSubstr(">" + mode + "<"));
+  }
+  // All at once is held at once, on both sides.
+  for (const char* process : {"blob-store", "client"}) EXPECT_GE(json["modes"]["regular"]["peak_rss_bytes"].value(process, 0), 32 << 20) << process;
+  EXPECT_FALSE(ScratchIsLeft());
+}
+
+TEST_F(Bench, TransferRefusesAMessageThatIsTooLarge) {
+  const Outcome outcome = Run({"transfer", "--bytes", "1025MiB", "--mode", "regular", "--repeats", "1"});
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_THAT(outcome.LastErrorLine(), AllOf(HasSubstr("regular"), HasSubstr("at most 1073741824")));
+}
+
 TEST_F(Bench, RoundTellsTheJobsTimeItsFloorAndThePeakOfEachService) {
   const Outcome outcome = Run({"round", "--bytes", "4MiB", "--trainers", "2", "--rounds", "2"});
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
@@ -90,6 +123,7 @@ TEST_F(Bench, WrongWordsAreAUsageErrorThatNamesThem) {
       {{"aggregate", "--dtype", "f64"}, "f64"},        {{"aggregate", "--clients", "0"}, "clients"},
       {{"aggregate", "--bytes", "many"}, "many"},      {{"transfer", "--chunk-bytes", "8MiB"}, "chunk-bytes"},
       {{"transfer", "--repeats", "0"}, "repeats"},     {{"transfer", "--color"}, "color"},
+      {{"transfer", "--mode", "bulk"}, "bulk"},
       {{"round", "--trainers", "0"}, "trainers"},      {{"round", "--memory-budget", "1KiB"}, "memory-budget"},
   };
   for (const auto& c : cases) {

@@ -80,7 +80,7 @@ class KnownTrainer final : public session::TaskRunner {
     TRIBUTARY_ASSIGN(const ObjectName base, ObjectName::Parse(task.spec.base));
     TRIBUTARY_ASSIGN(const ObjectName output, ObjectName::Parse(task.spec.output));
     TRIBUTARY_ASSIGN(wire::ObjectSpec spec, store->Spec(base));
-    TRIBUTARY_ASSIGN(const auto layout, tensor::Layout::Make(spec.tensors, spec.chunk_bytes));
+    TRIBUTARY_ASSIGN(const auto layout, wire::MakeLayout(spec));
     spec.kind = wire::ObjectKind::kUpdate;
     spec.sample_count = static_cast<std::uint64_t>(SampleCount(ordinal_));
     spec.base_digest = task.spec.base_digest;
@@ -212,7 +212,7 @@ class FederationTest : public testing::Test {
     ASSERT_TRUE(object.ok()) << status.model;
     const auto spec = (*store)->Spec(*object);
     ASSERT_TRUE(spec.ok()) << spec.error().message();
-    const auto layout = tensor::Layout::Make(spec->tensors, spec->chunk_bytes);
+    const auto layout = wire::MakeLayout(*spec);
     ASSERT_TRUE(layout.ok());
     auto reader = (*store)->Read(blob::SlotsOf(*object, layout->all_slots()), {});
     ASSERT_TRUE(reader.ok());

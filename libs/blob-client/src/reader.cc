@@ -46,14 +46,20 @@ Result<std::uint64_t> RemoteReader::BytesOf(const blob::ChunkRef& ref) {
                          0, "spec of " + ref.object.str()));
     TRIBUTARY_TRY(wire::Expect<wire::SpecBody>(frame.view()).status());
     TRIBUTARY_ASSIGN(const wire::ObjectSpec spec, wire::DecodeObjectSpec(frame.view().payload));
-    TRIBUTARY_ASSIGN(const tensor::Layout layout, tensor::Layout::Make(spec.tensors, spec.chunk_bytes));
+    TRIBUTARY_ASSIGN(const tensor::Layout layout, wire::MakeLayout(spec));
     if (sizes_.size() >= kMaxSizes) sizes_.clear();
     it = sizes_.emplace(ref.object, Sizes{layout.sections(), layout.slot_count(), spec.encoding}).first;
   }
   for (const tensor::Section& section : it->second.sections) {
     if (ref.slot >= section.slots.end) continue;
-    const std::uint64_t first = (ref.slot - section.slots.begin) * section.elements_per_slot;
-    return encoding::EncodedBytes(section.dtype, it->second.encoding, std::min(section.elements_per_slot, section.elements - first));
+    const std::uint64_t bytes = encoding::EncodedBytes(section.dtype, it->second.encoding, section.ElementsOf(ref.slot).count);
+    // libzmq would end the connection, again and again.
+    if (bytes > session_.options().max_message) {
+      return MakeError(Code::kResourceExhausted, "slot {} of object '{}' is a message of {}: this program takes at most {} at a time; "
+                       "raise its --memory-budget", ref.slot,
+                       ref.object.str(), FormatBytes(bytes), FormatBytes(session_.options().max_message));
+    }
+    return bytes;
   }
   return MakeError(Code::kNotFound, "object '{}' has no slot {}: it has {}", ref.object.str(), ref.slot, it->second.slots);
 }

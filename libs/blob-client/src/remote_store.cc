@@ -154,6 +154,11 @@ class Remote final : public RemoteStore {
 
 }  // namespace
 
+std::uint64_t MessagesWithin(std::uint64_t budget) {
+  const std::uint64_t half = budget / 2;
+  return std::clamp<std::uint64_t>(half > memory::kHeadroom ? half - memory::kHeadroom : 0, wire::kMaxPayload, tensor::kMaxMessageBytes);
+}
+
 Result<std::unique_ptr<RemoteStore>> ConnectStore(std::shared_ptr<transport::Context> context, memory::Pool& pool,
                                                   const RemoteOptions& options) {
   TRIBUTARY_ASSIGN(auto session, Session::Make(std::move(context), pool, options));

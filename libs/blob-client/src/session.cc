@@ -25,7 +25,7 @@ Result<std::unique_ptr<Session>> Session::Make(std::shared_ptr<transport::Contex
   std::unique_ptr<Session> session(new Session(pool, options));
   transport::ClientOptions client;
   client.endpoint = options.endpoint;
-  client.max_frame_bytes = wire::kMaxDataFrame;
+  client.max_frame_bytes = options.max_message + wire::kMaxHeaderWithPayload;
   client.curve = options.curve;
   TRIBUTARY_ASSIGN(session->client_, transport::FrameClient::Connect(std::move(context), client));
   return session;

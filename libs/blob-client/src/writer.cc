@@ -33,9 +33,9 @@ Result<memory::BufferPtr> RemoteWriter::Allocate(std::size_t bytes) {
 Status RemoteWriter::Put(const ObjectName& object, std::uint64_t slot, memory::BufferPtr chunk) {
   if (failed_) return *failed_;
   const std::uint64_t bytes = chunk->payload().size();
-  if (bytes == 0 || bytes > wire::kMaxPayload) {
-    return MakeError(Code::kInvalidArgument, "slot {} of object '{}': a chunk of {} bytes cannot be put", slot, object.str(),
-                     bytes);
+  if (bytes == 0 || bytes > session_.options().max_message) {
+    return MakeError(Code::kInvalidArgument, "slot {} of object '{}': a chunk of {} bytes cannot be put, messages have at most {}", slot,
+                     object.str(), bytes, session_.options().max_message);
   }
   // The consumer's own time does not count.
   Renew();

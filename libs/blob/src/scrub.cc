@@ -143,16 +143,24 @@ class Scrub {
     auto found = ReadRecord(slots, slot, directory_ / "slots");
     if (!found.ok()) return Damaged(slot, "slots", slot * kSlotRecordBytes, found.error().message());
     const auto& record = *found;
-    if (!record || record->bytes > tensor::kMaxChunkBytes || (digest != nullptr && record->digest != *digest)) {
+    if (!record || record->bytes > tensor::kMaxMessageBytes || (digest != nullptr && record->digest != *digest)) {
       return Damaged(slot, "slots", slot * kSlotRecordBytes,
                      record ? "its record has another digest than the manifest" : "its record cannot be read");
     }
     if (checked.Has(record->location, record->digest.sha256)) return Ok();
-    const auto read = data.Read(record->location, record->bytes, directory_ / "data");
-    if (!read.ok()) return Damaged(slot, "data", record->location, read.error().message());
-    const std::span<const std::byte> bytes = *read;
-    report_.bytes += bytes.size();
-    if (bytes.size() == record->bytes && digest::ComputeSha256(bytes) == record->digest.sha256) {
+    // In pieces of the largest chunk: a slot that is a whole tensor is no reason to hold one.
+    digest::Sha256Stream sha256;
+    std::uint64_t got = 0;
+    while (got < record->bytes) {
+      const std::uint64_t piece = std::min(tensor::kMaxChunkBytes, record->bytes - got);
+      const auto read = data.Read(record->location + got, piece, directory_ / "data");
+      if (!read.ok()) return Damaged(slot, "data", record->location, read.error().message());
+      sha256.Update(*read);
+      got += read->size();
+      report_.bytes += read->size();
+      if (read->size() < piece) break;
+    }
+    if (got == record->bytes && sha256.Finish() == record->digest.sha256) {
       checked.Add(record->location, record->digest.sha256);
     } else {
       Found(slot, "data", record->location, "its bytes do not match their SHA-256");

@@ -7,14 +7,22 @@
 namespace tributary::blob {
 
 Result<ObjectShape> ObjectShape::Make(const wire::ObjectSpec& spec) {
-  TRIBUTARY_ASSIGN(const tensor::Layout layout, tensor::Layout::Make(spec.tensors, spec.chunk_bytes));
+  TRIBUTARY_ASSIGN(const tensor::Layout layout, wire::MakeLayout(spec));
   ObjectShape shape;
   for (const tensor::Section& section : layout.sections()) {
-    // A slot is of whole blocks, so the section's bytes are those of its slots.
     const auto bytes = [&](std::uint64_t elements) { return encoding::EncodedBytes(section.dtype, spec.encoding, elements); };
-    shape.parts_.push_back({section.slots, shape.bytes_, bytes(section.elements_per_slot), bytes(section.elements),
-                            section.elements_per_slot, section.elements, section.dtype});
-    shape.bytes_ += bytes(section.elements);
+    Part part{section.slots, shape.bytes_, bytes(section.elements_per_slot), section, {}};
+    if (section.ends.empty()) {
+      // A slot is of whole blocks, so the section's bytes are those of its slots.
+      shape.bytes_ += bytes(section.elements);
+    } else {
+      part.offsets.reserve(section.ends.size());
+      for (std::uint64_t slot = section.slots.begin; slot < section.slots.end; ++slot) {
+        part.offsets.push_back(shape.bytes_ - part.offset);
+        shape.bytes_ += bytes(section.ElementsOf(slot).count);
+      }
+    }
+    shape.parts_.push_back(std::move(part));
   }
   shape.slots_ = layout.slot_count();
   shape.encoding_ = spec.encoding;
@@ -28,12 +36,13 @@ const ObjectShape::Part& ObjectShape::PartOf(std::uint64_t slot) const {
 
 std::uint64_t ObjectShape::SlotBytes(std::uint64_t slot) const {
   const Part& part = PartOf(slot);
-  return std::min(part.slot_bytes, part.bytes - (slot - part.slots.begin) * part.slot_bytes);
+  return encoding::EncodedBytes(part.section.dtype, encoding_, part.section.ElementsOf(slot).count);
 }
 
 std::uint64_t ObjectShape::SlotOffset(std::uint64_t slot) const {
   const Part& part = PartOf(slot);
-  return part.offset + (slot - part.slots.begin) * part.slot_bytes;
+  const std::uint64_t index = slot - part.slots.begin;
+  return part.offset + (part.offsets.empty() ? index * part.slot_bytes : part.offsets[index]);
 }
 
 Status ObjectShape::CheckSlot(const ObjectName& name, std::uint64_t slot) const {
@@ -52,8 +61,7 @@ Status ObjectShape::CheckContent(const ObjectName& name, std::uint64_t slot, std
   TRIBUTARY_TRY(CheckChunk(name, slot, bytes.size()));
   if (!update_) return Ok();
   const Part& part = PartOf(slot);
-  const std::uint64_t elements = std::min(part.slot_elements, part.elements - (slot - part.slots.begin) * part.slot_elements);
-  const Status checked = encoding::CheckChunk(part.dtype, encoding_, elements, bytes);
+  const Status checked = encoding::CheckChunk(part.section.dtype, encoding_, part.section.ElementsOf(slot).count, bytes);
   if (checked.ok()) return Ok();
   return MakeError(Code::kInvalidArgument,
                    "slot {} of update '{}' is refused: {}; did its training diverge? Lower the learning rate or clip gradients", slot,

@@ -1,6 +1,7 @@
 // Private: what a store needs of an object's layout for each chunk, without its tensors.
 //
-// A spec may name 65,536 tensors; a store keeps this instead, a few hundred bytes an object. Immutable value.
+// A spec may name 65,536 tensors; a store keeps this instead, a few hundred bytes an object; 16 more for each tensor of one whose slots are
+// its tensors, at most 64 KiB. Immutable value.
 #pragma once
 
 #include <cstdint>
@@ -39,11 +40,9 @@ class ObjectShape {
   struct Part {
     tensor::SlotRange slots;
     std::uint64_t offset;      // of its first slot
-    std::uint64_t slot_bytes;  // but for the last
-    std::uint64_t bytes;       // in all
-    std::uint64_t slot_elements;  // but for the last
-    std::uint64_t elements;       // in all
-    tensor::DType dtype;
+    std::uint64_t slot_bytes;  // but for the last; not where slots are tensors
+    tensor::Section section;
+    std::vector<std::uint64_t> offsets;  // where slots are tensors: of each, from `offset`
   };
   const Part& PartOf(std::uint64_t slot) const;
 

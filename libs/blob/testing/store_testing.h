@@ -31,7 +31,7 @@ inline wire::ObjectSpec OneTensorSpec(std::uint64_t bytes, std::uint64_t chunk_b
   return spec;
 }
 inline tensor::Layout LayoutOf(const wire::ObjectSpec& spec) {
-  return tensor::Layout::Make(spec.tensors, spec.chunk_bytes).value();
+  return wire::MakeLayout(spec).value();
 }
 
 // Bytes that depend on slot and salt alone.

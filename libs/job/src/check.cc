@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "schema_row.h"
+#include "tributary/job/needs.h"
 
 namespace tributary::job {
 namespace {
@@ -95,6 +96,9 @@ Status CheckGpt2(const Job& job, const Given& given) {
 }
 
 Status CheckTransfer(const Job& job, const Given& given) {
+  if (const auto needs = NeedsOf(job); !needs.ok()) {
+    return Impossible(given, "transfer.mode", fmt::format("stream for this model: {}", needs.error().message()));
+  }
   if (job.transfer.encoding != tensor::Encoding::kNative) return Ok();
   for (const auto& [path, set] : {std::pair{"transfer.delta", job.transfer.delta}, {"transfer.error_feedback", job.transfer.error_feedback}}) {
     if (set) return Impossible(given, path, "it only with a transfer.encoding that loses something: fp16, bf16, int8 or nf4");

@@ -96,10 +96,10 @@ Result<std::string> MergeOverrides(const std::string& text, const std::string& f
   return EmitTree(root);
 }
 
-Result<tensor::Layout> SyntheticLayout(const SyntheticModel& model, std::uint64_t chunk_bytes) {
+Result<tensor::Layout> SyntheticLayout(const SyntheticModel& model, std::uint64_t chunk_bytes, tensor::Cut cut) {
   if (!model.shapes.empty()) {
     TRIBUTARY_ASSIGN(auto tensors, ShapesOf(model.shapes, model.dtype));
-    return tensor::Layout::Make(std::move(tensors), chunk_bytes);
+    return tensor::Layout::Make(std::move(tensors), chunk_bytes, cut);
   }
   const std::uint64_t elements = model.bytes / tensor::ElementBytes(model.dtype);
   if (model.tensors == 0 || model.tensors > tensor::kMaxTensors || elements < model.tensors) {
@@ -113,7 +113,7 @@ Result<tensor::Layout> SyntheticLayout(const SyntheticModel& model, std::uint64_
     const bool last = i + 1 == model.tensors;
     tensors.push_back({fmt::format("tensor.{:04}", i), model.dtype, {last ? elements - each * i : each}});
   }
-  return tensor::Layout::Make(std::move(tensors), chunk_bytes);
+  return tensor::Layout::Make(std::move(tensors), chunk_bytes, cut);
 }
 
 }  // namespace tributary::job

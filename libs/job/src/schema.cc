@@ -245,8 +245,9 @@ const Row kRows[] = {
     {"strategy.same_init_model", "true", "true", "every seat starts from the same first model", "false", kEvery,
      ReadOnlyBool<true>},
 
-    {"transfer.mode", "stream", "stream", "how tensors cross the sockets", "container|file|regular", kEvery,
-     READ { return ReadWord(n, j.transfer.mode, "stream"); }},
+    {"transfer.mode", "stream, container, file or regular", "stream",
+     "how tensors cross the sockets: in chunks; for comparison one message a tensor, in chunks through a file, or all in one message", "",
+     kEvery, READ { return ReadWord(n, j.transfer.mode, "stream|container|file|regular"); }},
     {"transfer.chunk_bytes", "a size of 4KiB to 4MiB, as in 1MiB", "1MiB", "of one slot in the model's own dtype", "",
      kEvery,
      READ { return ReadBytes(n, j.transfer.chunk_bytes, tensor::kMinChunkBytes, tensor::kMaxChunkBytes); }},

@@ -68,7 +68,7 @@ Status SyncDirectory(const std::string& path) {
 // Tensors stand in the file in manifest order, whatever their dtypes; a slot's pieces go to their tensors' places.
 Status WriteWeights(blob::BlobStore& store, const ObjectName& object, const wire::ObjectSpec& spec, const std::string& path,
                     const ExportProgress& progress) {
-  TRIBUTARY_ASSIGN(const tensor::Layout layout, tensor::Layout::Make(spec.tensors, spec.chunk_bytes));
+  TRIBUTARY_ASSIGN(const tensor::Layout layout, wire::MakeLayout(spec));
   const std::string header = tensor::MakeSafetensorsHeader(spec.tensors, {{"format", "pt"}});
   TRIBUTARY_ASSIGN(const File file, File::Make(path));
   TRIBUTARY_TRY(file.WriteAt(std::as_bytes(std::span(header)), 0));

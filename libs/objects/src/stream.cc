@@ -118,7 +118,7 @@ Result<Outcome> Put(blob::BlobStore& store, const ObjectName& name, Source& sour
   spec.tensors = source.Entries();
   spec.chunk_bytes = options.chunk_bytes;
   spec.info = source.Info();
-  TRIBUTARY_ASSIGN(const tensor::Layout layout, tensor::Layout::Make(spec.tensors, spec.chunk_bytes));
+  TRIBUTARY_ASSIGN(const tensor::Layout layout, wire::MakeLayout(spec));
   TRIBUTARY_ASSIGN(const blob::CreateOutcome created, Open(store, name, spec, options.replace, options.resume));
 
   std::vector<tensor::SlotRange> ranges{layout.all_slots()};
@@ -185,7 +185,7 @@ Result<Outcome> Get(blob::BlobStore& store, const ObjectName& name, Sink& sink, 
   }
   TRIBUTARY_ASSIGN(Manifest manifest, Manifest::Read(store, name, info.digest));
   const wire::ObjectSpec& spec = manifest.spec();
-  TRIBUTARY_ASSIGN(const tensor::Layout layout, tensor::Layout::Make(spec.tensors, spec.chunk_bytes));
+  TRIBUTARY_ASSIGN(const tensor::Layout layout, wire::MakeLayout(spec));
   if (spec.encoding != tensor::Encoding::kNative) {
     return MakeError(Code::kInvalidArgument, "{} holds encoded tensors: only whoever averages them can read them", name.str());
   }

@@ -16,7 +16,22 @@ Result<std::uint64_t> ElementCount(const std::vector<std::uint64_t>& shape) {
   return count;
 }
 
-Result<Layout> Layout::Make(std::vector<TensorSpec> tensors, std::uint64_t chunk_bytes) {
+Result<Cut> CutFromInt(std::uint64_t number) {
+  if (number <= static_cast<std::uint64_t>(Cut::kSections)) return static_cast<Cut>(number);
+  return MakeError(Code::kProtocol, "slots are cut in a way ({}) that is not known here", number);
+}
+
+Section::Elements Section::ElementsOf(std::uint64_t slot) const {
+  const std::uint64_t index = slot - slots.begin;
+  if (!ends.empty()) {
+    const std::uint64_t first = index == 0 ? 0 : ends[index - 1];
+    return {first, ends[index] - first};
+  }
+  const std::uint64_t first = index * elements_per_slot;
+  return {first, std::min(elements_per_slot, elements - first)};
+}
+
+Result<Layout> Layout::Make(std::vector<TensorSpec> tensors, std::uint64_t chunk_bytes, Cut cut) {
   if (tensors.empty()) return MakeError(Code::kInvalidArgument, "a layout needs at least one tensor");
   if (tensors.size() > kMaxTensors) {
     return MakeError(Code::kInvalidArgument, "{} tensors: at most {}", tensors.size(), kMaxTensors);
@@ -25,8 +40,13 @@ Result<Layout> Layout::Make(std::vector<TensorSpec> tensors, std::uint64_t chunk
     return MakeError(Code::kInvalidArgument, "chunk_bytes {}: expected {} to {}", chunk_bytes,
                      kMinChunkBytes, kMaxChunkBytes);
   }
+  if (cut == Cut::kTensors && tensors.size() > kMaxEntries) {
+    return MakeError(Code::kInvalidArgument, "{} tensors, each a message of its own: at most {}; stream them in chunks", tensors.size(),
+                     kMaxEntries);
+  }
   Layout layout;
   layout.chunk_bytes_ = chunk_bytes;
+  layout.cut_ = cut;
   std::unordered_set<std::string_view> names;
   for (const TensorSpec& tensor : tensors) {
     if (tensor.name.empty() || tensor.name.size() > 255) {
@@ -48,7 +68,7 @@ Result<Layout> Layout::Make(std::vector<TensorSpec> tensors, std::uint64_t chunk
     if (section == layout.sections_.size()) {
       const std::uint64_t per_slot =
           std::max<std::uint64_t>(64, chunk_bytes / ElementBytes(tensor.dtype) / 64 * 64);
-      layout.sections_.push_back({tensor.dtype, 0, per_slot, {}});
+      layout.sections_.push_back({tensor.dtype, 0, per_slot, {}, {}});
       layout.section_tensors_.emplace_back();
     }
     Section& place = layout.sections_[section];
@@ -56,9 +76,18 @@ Result<Layout> Layout::Make(std::vector<TensorSpec> tensors, std::uint64_t chunk
     layout.places_.push_back({section, place.elements, *elements});
     place.elements += *elements;
     if (place.elements > (1ULL << 56)) return MakeError(Code::kInvalidArgument, "the model is too large");
+    if (cut == Cut::kTensors) place.ends.push_back(place.elements);
+    const std::uint64_t message = cut == Cut::kTensors ? *elements : place.elements;
+    if (cut != Cut::kChunks && message * ElementBytes(tensor.dtype) > kMaxMessageBytes) {
+      return MakeError(Code::kInvalidArgument, "{} has {} bytes, and a message at most {}: stream it in chunks",
+                       cut == Cut::kTensors ? "tensor '" + tensor.name + "'" : fmt::format("all of {}", DTypeName(tensor.dtype)),
+                       message * ElementBytes(tensor.dtype), kMaxMessageBytes);
+    }
   }
   for (Section& section : layout.sections_) {
-    const std::uint64_t count = (section.elements + section.elements_per_slot - 1) / section.elements_per_slot;
+    if (cut == Cut::kSections) section.elements_per_slot = section.elements;
+    const std::uint64_t count =
+        cut == Cut::kTensors ? section.ends.size() : (section.elements + section.elements_per_slot - 1) / section.elements_per_slot;
     section.slots = {layout.slot_count_, layout.slot_count_ + count};
     layout.slot_count_ += count;
     layout.total_bytes_ += section.elements * ElementBytes(section.dtype);
@@ -71,8 +100,8 @@ SlotPlace Layout::Place(std::uint64_t slot) const {
   std::uint32_t index = 0;
   while (slot >= sections_[index].slots.end) ++index;
   const Section& section = sections_[index];
-  const std::uint64_t first = (slot - section.slots.begin) * section.elements_per_slot;
-  return {index, section.dtype, first, std::min(section.elements_per_slot, section.elements - first)};
+  const auto [first, count] = section.ElementsOf(slot);
+  return {index, section.dtype, first, count};
 }
 
 std::vector<SlotPiece> Layout::Pieces(std::uint64_t slot) const {
@@ -94,6 +123,19 @@ std::vector<SlotPiece> Layout::Pieces(std::uint64_t slot) const {
                       (stop - begin) * width});
   }
   return pieces;
+}
+
+std::uint64_t LargestSlotBytes(const Layout& layout) {
+  std::uint64_t largest = 0;
+  for (const Section& section : layout.sections()) {
+    std::uint64_t elements = std::min(section.elements_per_slot, section.elements);
+    if (!section.ends.empty()) {
+      elements = 0;
+      for (std::uint64_t slot = section.slots.begin; slot < section.slots.end; ++slot) elements = std::max(elements, section.ElementsOf(slot).count);
+    }
+    largest = std::max(largest, elements * ElementBytes(section.dtype));
+  }
+  return largest;
 }
 
 }  // namespace tributary::tensor

@@ -135,5 +135,58 @@ TEST(Layout, PiecesCoverEveryByteOnceForRandomShapes) {
   }
 }
 
+const std::vector<TensorSpec>& Mixed() {
+  static const std::vector<TensorSpec> tensors{
+      {"a", DType::kF32, {1000}}, {"b", DType::kBF16, {3}}, {"c", DType::kF32, {100, 11}}, {"d", DType::kF32, {7}}};
+  return tensors;
+}
+
+TEST(Layout, CutAtTensorsEachIsASlotOfItsSection) {
+  const auto layout = Layout::Make(Mixed(), 4096, Cut::kTensors);
+  ASSERT_TRUE(layout.ok()) << layout.error().message();
+  ASSERT_EQ(layout->slot_count(), 4u);
+  const std::vector<std::pair<std::uint64_t, std::uint64_t>> places{{0, 1000}, {1000, 1100}, {2100, 7}, {0, 3}};
+  const std::vector<std::uint32_t> tensors{0, 2, 3, 1};
+  for (std::uint64_t slot = 0; slot < 4; ++slot) {
+    const SlotPlace place = layout->Place(slot);
+    EXPECT_EQ(place.first_element, places[slot].first) << slot;
+    EXPECT_EQ(place.elements, places[slot].second) << slot;
+    const auto pieces = layout->Pieces(slot);
+    ASSERT_EQ(pieces.size(), 1u) << slot;
+    EXPECT_EQ(pieces[0].tensor, tensors[slot]);
+    EXPECT_EQ(pieces[0].bytes, layout->SlotBytes(slot));
+  }
+  EXPECT_EQ(LargestSlotBytes(*layout), 4400u);
+  EXPECT_EQ(layout->total_bytes(), 2107u * 4 + 6);
+}
+
+TEST(Layout, CutAtSectionsEachIsOneSlot) {
+  const auto layout = Layout::Make(Mixed(), 4096, Cut::kSections);
+  ASSERT_TRUE(layout.ok()) << layout.error().message();
+  ASSERT_EQ(layout->slot_count(), 2u);
+  EXPECT_EQ(layout->SlotBytes(0), 2107u * 4);
+  EXPECT_EQ(layout->SlotBytes(1), 6u);
+  EXPECT_EQ(layout->Pieces(0).size(), 3u);
+  EXPECT_EQ(LargestSlotBytes(*layout), 2107u * 4);
+  EXPECT_FALSE(*layout == *Layout::Make(Mixed(), 4096));
+}
+
+TEST(Layout, MessagesAreBounded) {
+  const auto refused = [](std::vector<TensorSpec> tensors, Cut cut) {
+    const auto layout = Layout::Make(std::move(tensors), 4096, cut);
+    return layout.ok() ? std::string() : layout.error().message();
+  };
+  const std::uint64_t most = kMaxMessageBytes / 4;
+  EXPECT_EQ(refused({{"a", DType::kF32, {most}}}, Cut::kTensors), "");
+  EXPECT_THAT(refused({{"a", DType::kF32, {most + 1}}}, Cut::kTensors), HasSubstr("tensor 'a'"));
+  EXPECT_EQ(refused({{"a", DType::kF32, {most}}, {"b", DType::kF32, {1}}}, Cut::kTensors), "");
+  EXPECT_THAT(refused({{"a", DType::kF32, {most}}, {"b", DType::kF32, {1}}}, Cut::kSections), HasSubstr("all of F32"));
+  std::vector<TensorSpec> many;
+  for (std::uint64_t i = 0; i <= kMaxEntries; ++i) many.push_back({std::to_string(i), DType::kF32, {1}});
+  EXPECT_THAT(refused(many, Cut::kTensors), HasSubstr("4097 tensors"));
+  EXPECT_EQ(refused(many, Cut::kSections), "");
+  EXPECT_FALSE(CutFromInt(3).ok());
+}
+
 }  // namespace
 }  // namespace tributary::tensor

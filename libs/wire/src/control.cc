@@ -32,6 +32,7 @@ void Fields(V& v, Hello& m) {
   v("encodings", m.encodings);
   v("life", m.life);
   v("offers", m.offers);
+  v("memory_budget", m.memory_budget);
 }
 template <class V>
 void Fields(V& v, Welcome& m) {

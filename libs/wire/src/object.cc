@@ -28,6 +28,7 @@ struct SpecRow {
   std::string info;
   bool repetitive = false;
   bool delta = false;
+  std::uint32_t cut = 0;
 };
 struct RootRow {
   static constexpr Type kType = Type::kRoot;
@@ -59,6 +60,7 @@ void Fields(V& v, SpecRow& m) {
   if (m.repetitive || std::is_same_v<V, Unpack>) v("repetitive", m.repetitive);
   // Left out where it is false: the bytes of all other specs, and with them digests, are those of programs that know no delta.
   if (std::is_same_v<V, Unpack> || m.delta) v("delta", m.delta);
+  if (std::is_same_v<V, Unpack> || m.cut != 0) v("cut", m.cut);
 }
 template <class V>
 void Fields(V& v, RootRow& m) {
@@ -82,6 +84,7 @@ SpecRow ToRow(const ObjectSpec& spec) {
   row.info = spec.info;
   row.repetitive = spec.repetitive;
   row.delta = spec.delta;
+  row.cut = static_cast<std::uint32_t>(spec.cut);
   return row;
 }
 
@@ -104,11 +107,14 @@ Result<ObjectSpec> FromRow(SpecRow row) {
   spec.repetitive = row.repetitive;
   spec.delta = row.delta;
   if (spec.delta && spec.kind != ObjectKind::kUpdate) return Error(Code::kProtocol, "only an update can hold differences");
-  TRIBUTARY_TRY(tensor::Layout::Make(spec.tensors, spec.chunk_bytes).status());
+  TRIBUTARY_ASSIGN(spec.cut, tensor::CutFromInt(row.cut));
+  TRIBUTARY_TRY(MakeLayout(spec).status());
   return spec;
 }
 
 }  // namespace
+
+Result<tensor::Layout> MakeLayout(const ObjectSpec& spec) { return tensor::Layout::Make(spec.tensors, spec.chunk_bytes, spec.cut); }
 
 std::string EncodeObjectSpec(const ObjectSpec& spec) { return EncodeBody(ToRow(spec)); }
 
@@ -135,7 +141,7 @@ Result<ManifestRoot> DecodeManifestRoot(std::span<const std::byte> bytes) {
   root.bytes = row.bytes;
   root.pages = std::move(row.pages);
   TRIBUTARY_ASSIGN(root.spec, FromRow(std::move(row.spec)));
-  TRIBUTARY_ASSIGN(const tensor::Layout layout, tensor::Layout::Make(root.spec.tensors, root.spec.chunk_bytes));
+  TRIBUTARY_ASSIGN(const tensor::Layout layout, MakeLayout(root.spec));
   if (root.slots != layout.slot_count() || root.pages.size() != (root.slots + kPageDigests - 1) / kPageDigests) {
     return MakeError(Code::kProtocol, "manifest root: {} slots in {} pages do not fit its layout", root.slots,
                      root.pages.size());

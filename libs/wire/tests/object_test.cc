@@ -48,6 +48,18 @@ TEST(ObjectSpec, HowItIsKeptTravelsAndIsNoPartOfTheManifest) {
   EXPECT_EQ(EncodeManifestRoot(root), repetitive);
 }
 
+TEST(ObjectSpec, SaysHowItIsCutOnlyWhereItIsNotInChunks) {
+  ObjectSpec spec = Spec();
+  EXPECT_EQ(EncodeObjectSpec(spec).find("cut"), std::string::npos) << "digests of what is streamed stay what they were";
+  spec.cut = tensor::Cut::kTensors;
+  const auto decoded = DecodeObjectSpec(AsBytes(EncodeObjectSpec(spec)));
+  ASSERT_TRUE(decoded.ok()) << decoded.error().message();
+  EXPECT_EQ(decoded->cut, tensor::Cut::kTensors);
+  EXPECT_EQ(MakeLayout(*decoded)->slot_count(), 2u);
+  spec.cut = static_cast<tensor::Cut>(3);
+  EXPECT_THAT(SpecError(spec), HasSubstr("not known here"));
+}
+
 TEST(ObjectSpec, SaysDeltaOnlyWhereItIsOne) {
   ObjectSpec spec = Spec();
   spec.kind = ObjectKind::kUpdate;

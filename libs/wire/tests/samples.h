@@ -35,7 +35,7 @@ void ForEachSample(F&& f) {
   f(ErrorBody{3, "no such job"});
   f(Ping{});
   f(Pong{"coordinator", "0.1.0"});
-  f(Hello{1, "site", "trainer-0", 2, "0.1.0", {"imdb"}, {0, 2}, "00c0ffee", {"scans"}});
+  f(Hello{1, "site", "trainer-0", 2, "0.1.0", {"imdb"}, {0, 2}, "00c0ffee", {"scans"}, 64u << 20});
   f(Welcome{"s-1", 500, {"tcp://store:7710"}, 2});
   f(Report{"s-1", {SampleTaskReport()}, {{"rss", 1e6}}, true});
   f(Assignment{"site/1", {SampleTaskSpec()}});

@@ -48,7 +48,7 @@ metrics::Registry& WorkerHost::registry() { return impl_->registry; }
 
 Result<std::shared_ptr<blob::BlobStore>> WorkerHost::OpenStore(const session::TaskContext& task) {
   const auto connect = [&](const std::string& endpoint) -> Result<std::shared_ptr<blob::BlobStore>> {
-    TRIBUTARY_ASSIGN(auto options, StoreOptions(impl_->spec.instance, endpoint, task));
+    TRIBUTARY_ASSIGN(auto options, StoreOptions(impl_->spec.instance, endpoint, impl_->spec.memory_budget, task));
     options.role = impl_->role;
     TRIBUTARY_ASSIGN(auto remote, blob_client::ConnectStore(impl_->context, impl_->pool, options));
     return std::shared_ptr<blob::BlobStore>(remote.release(), [this](blob::BlobStore* store) {

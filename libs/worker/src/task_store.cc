@@ -1,11 +1,12 @@
 #include "task_store.h"
 
 #include "tributary/job/job.h"
+#include "tributary/job/needs.h"
 
 namespace tributary::worker {
 
 Result<blob_client::RemoteOptions> StoreOptions(const std::string& instance, const std::string& endpoint,
-                                                const session::TaskContext& task) {
+                                                std::uint64_t budget, const session::TaskContext& task) {
   blob_client::RemoteOptions options;
   options.instance = instance;
   options.stop = task.stop;
@@ -24,6 +25,12 @@ Result<blob_client::RemoteOptions> StoreOptions(const std::string& instance, con
     options.read_timeout = job.transfer.streaming_read_timeout;
     options.write_timeout = job.transfer.tensor_send_timeout;
     options.ack_timeout = job.transfer.streaming_ack_wait;
+    if (job.transfer.cut() != tensor::Cut::kChunks) {
+      // What a worker cannot do it may still seal and remove.
+      const auto kind = static_cast<wire::TaskKind>(task.spec.kind);
+      if (kind != wire::TaskKind::kSeal && kind != wire::TaskKind::kRemove) TRIBUTARY_TRY(job::CheckBudget(job, budget));
+      options.max_message = blob_client::MessagesWithin(budget);
+    }
   }
   return options;
 }

@@ -9,8 +9,8 @@
 
 namespace tributary::worker {
 
-// `endpoint`: as seen from this worker; empty: where the coordinator says.
+// `endpoint`: as seen from this worker; empty: where the coordinator says. `budget` bounds messages of jobs that send no chunks.
 Result<blob_client::RemoteOptions> StoreOptions(const std::string& instance, const std::string& endpoint,
-                                                const session::TaskContext& task);
+                                                std::uint64_t budget, const session::TaskContext& task);
 
 }  // namespace tributary::worker

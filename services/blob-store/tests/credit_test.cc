@@ -19,7 +19,7 @@ class CreditTest : public ::testing::Test {
   memory::Pool pool_{16_MiB};
   HeldBook book_;
   std::map<transport::PeerId, std::uint64_t> granted_;
-  CreditLedger ledger_{pool_, [this](const transport::PeerId& peer, std::uint64_t, std::uint64_t bytes) { granted_[peer] += bytes; }};
+  CreditLedger ledger_{pool_, wire::kMaxPayload, [this](const transport::PeerId& peer, std::uint64_t, std::uint64_t bytes) { granted_[peer] += bytes; }};
   CreditLedger::TimePoint now_;
   const transport::PeerId a_{"a"};
   const transport::PeerId b_{"b"};
@@ -58,6 +58,20 @@ TEST_F(CreditTest, AskingForMoreDoesNotKeepCreditThatIsNotUsed) {
   EXPECT_EQ(ledger_.Idle(now_, Duration(10'000)), std::vector<transport::PeerId>{a_});
   EXPECT_TRUE(ledger_.Spend(a_, 1_MiB, now_).has_value());
   EXPECT_TRUE(ledger_.Idle(now_, Duration(10'000)).empty());
+}
+
+TEST(CreditOfLargeMessages, LiesUnusedAsMuchLonger) {
+  memory::Pool pool(64_MiB);
+  CreditLedger ledger(pool, 32_MiB, [](const transport::PeerId&, std::uint64_t, std::uint64_t) {});
+  const transport::PeerId peer{"p"};
+  HeldBook book;
+  const CreditLedger::TimePoint now{};
+  ASSERT_TRUE(ledger.Request(peer, book.Of(peer), 1, {16_MiB, 16_MiB, 0}, now).ok());
+  ledger.Grant(now);
+  ASSERT_EQ(ledger.Unspent(peer), 16_MiB);
+  EXPECT_TRUE(ledger.Idle(now + Duration(39'000), Duration(10'000)).empty());
+  EXPECT_FALSE(ledger.Idle(now + Duration(40'000), Duration(10'000)).empty());
+  EXPECT_EQ(ledger.Request(peer, book.Of(peer), 2, {33_MiB, 33_MiB, 0}, now).error().code(), Code::kResourceExhausted);
 }
 
 TEST_F(CreditTest, WhatIsBeingStagedCountsInTheNextSessionToo) {

@@ -34,7 +34,7 @@ class ReadsTest : public ::testing::Test {
   memory::Pool pool_{16_MiB};
   HeldBook book_;
   std::vector<std::pair<std::string, std::optional<ReadGrant>>> started_;  // in order
-  ReadScheduler scheduler_{pool_, 64,
+  ReadScheduler scheduler_{pool_, wire::kMaxPayload, 64,
                            [this](ReadPtr read, ReadGrant grant) { started_.emplace_back(read->peer.str(), std::move(grant)); },
                            [](const Read&, const Error& error) { ADD_FAILURE() << error.message(); }};
 };

@@ -2,10 +2,14 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <tuple>
+
 #include "libs/base/testing/temp_directory.h"
+#include "services/cli/bench/chart.h"
 #include "services/cli/bench/forked.h"
 #include "services/cli/bench/pair.h"
 #include "services/cli/bench/rates.h"
+#include "services/cli/bench/transfer_client.h"
 
 namespace tributary::cli {
 namespace {
@@ -87,6 +91,32 @@ TEST(Floor, IsTheSlowerOfProcessorsAndDisk) {
   EXPECT_DOUBLE_EQ(FloorOf(bytes, rates).seconds(), (100 + 20 + 60 + 120) / 2.0);
   rates.sync_wall = 1000;
   EXPECT_DOUBLE_EQ(FloorOf(bytes, rates).seconds(), 5000);
+}
+
+TEST(TransferMode, TheBudgetHoldsTheLargestMessageTwice) {
+  TransferPlan plan;
+  plan.bytes = 96_MiB;
+  plan.tensors = 3;
+  plan.chunk_bytes = 1_MiB;
+  plan.memory_budget = 64_MiB;
+  for (const auto& [name, message, budget] : {std::tuple{"stream", 1_MiB, 64_MiB}, {"file", 1_MiB, 64_MiB}, {"container", 32_MiB, 65_MiB},
+                                              {"regular", 96_MiB, 193_MiB}}) {
+    const auto mode = ModeOf(name, plan);
+    ASSERT_TRUE(mode.ok()) << name;
+    EXPECT_EQ(mode->largest_message, message) << name;
+    EXPECT_EQ(mode->memory_budget, budget) << name;
+  }
+  plan.bytes = 3_GiB;
+  EXPECT_TRUE(ModeOf("container", plan).ok());
+  EXPECT_THAT(ModeOf("regular", plan).error().message(), HasSubstr("at most 1073741824"));
+}
+
+TEST(Chart, IsOneDocumentWithEveryLabelAndUnit) {
+  const std::string svg = BarChart("Title & <more>", {{"Panel", "MiB", {"one", "two"}, {{"a", {1, 2}}, {"b", {0, 1500}}}, false},
+                                                      {"Stacked", "seconds", {"three"}, {{"c", {0}}, {"d", {0}}}, true}});
+  for (const char* text : {"Title &amp; &lt;more&gt;", ">MiB<", ">seconds<", ">one<", ">three<", ">b<", ">1500<"}) EXPECT_THAT(svg, HasSubstr(text));
+  EXPECT_EQ(svg.find("nan"), std::string::npos);
+  EXPECT_EQ(svg.find("inf"), std::string::npos);
 }
 
 TEST(Scratch, IsGoneAfterwards) {

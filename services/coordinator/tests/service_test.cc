@@ -74,8 +74,9 @@ class Peer {
     }
   }
 
-  Status Hello(wire::Role role, const std::string& instance, const std::string& life = {}) {
+  Status Hello(wire::Role role, const std::string& instance, const std::string& life = {}, std::uint64_t memory_budget = 0) {
     wire::Hello hello;
+    hello.memory_budget = memory_budget;
     hello.role = static_cast<std::uint32_t>(role);
     hello.site = "site";
     hello.instance = instance;
@@ -141,6 +142,11 @@ class CoordinatorTest : public ::testing::Test {
       job.participants.min = job.participants.quorum = job.data.count = seats;
       job.model.family = "synthetic";
       job.validate = true;
+      // "regular N": a model of N MiB in one message.
+      if (text.rfind("regular ", 0) == 0) {
+        job.transfer.mode = "regular";
+        job.model.synthetic.bytes = std::stoul(text.substr(8)) << 20;
+      }
       return job;
     };
     return spec;
@@ -423,6 +429,17 @@ TEST_F(CoordinatorTest, ABadJobIsRefusedWithTheParsersWords) {
   ASSERT_FALSE(answer.ok());
   EXPECT_EQ(answer.error().message(), "job: line 1: what is this");
   EXPECT_EQ(JobStatus(client).error().code(), Code::kNotFound);
+}
+
+TEST_F(CoordinatorTest, AJobWhoseMessagesDoNotFitAWorkersBudgetIsRefusedWithTheBudgetThatItNeeds) {
+  Peer worker(service->endpoint());
+  ASSERT_TRUE(worker.Hello(wire::Role::kAggregator, "agg", {}, 64_MiB).ok());
+  Peer client(service->endpoint());
+  const auto answer = client.Ask<wire::Submitted>(wire::Submit{"job", "regular 32", false});
+  ASSERT_FALSE(answer.ok());
+  EXPECT_THAT(answer.error().message(), AllOf(HasSubstr("agg"), HasSubstr("--memory-budget"), HasSubstr("65MiB")));
+  EXPECT_EQ(JobStatus(client).error().code(), Code::kNotFound);
+  EXPECT_TRUE(client.Ask<wire::Submitted>(wire::Submit{"job", "regular 31", false}).ok());
 }
 
 TEST_F(CoordinatorTest, SubmitAgainAttachesToTheSameTextAlsoWhenFinished) {

@@ -20,6 +20,7 @@
 #include "tributary/transport/context.h"
 #include "tributary/transport/curve.h"
 #include "tributary/wire/control.h"
+#include "tributary/wire/frame.h"
 
 namespace tributary::blob_client {
 
@@ -33,8 +34,14 @@ struct RemoteOptions {
   Duration read_timeout{300'000};       // of a reader without a wait of its own: no chunk for this long is kDeadline
   Duration write_timeout{120'000};      // of a writer without a timeout of its own: no credit, no acknowledgement
   Duration ack_timeout{120'000};        // the same once everything is sent
+  // Largest payload that comes or goes, 4 MiB to 1 GiB. A frame beyond it ends the connection. More than 4 MiB is for objects that are
+  // not cut into chunks, and for a store that takes them (--max-message).
+  std::uint64_t max_message = wire::kMaxPayload;
   std::stop_token stop;                 // ends every wait with kCancelled
 };
+
+// What max_message may be with this budget: a half of it holds one.
+std::uint64_t MessagesWithin(std::uint64_t budget);
 
 struct TransferCounters {
   std::uint64_t bytes_read = 0;      // payload

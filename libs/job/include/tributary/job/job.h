@@ -94,7 +94,7 @@ struct Strategy {
 };
 
 struct Transfer {
-  std::string mode = "stream";
+  std::string mode = "stream";    // or "container", "regular", "file"
   std::uint64_t chunk_bytes = tensor::kDefaultChunkBytes;
   tensor::Encoding encoding = tensor::Encoding::kNative;
   bool delta = false;             // encoded sections carry the difference to the round's model
@@ -105,6 +105,11 @@ struct Transfer {
   Duration communication_timeout{300'000};
   Duration streaming_ack_wait{300'000};
   Duration wait_send_task_data_all_clients_timeout{0};  // 0: none
+
+  // How the mode cuts a model into messages; file streams chunks, through a file at the trainer.
+  tensor::Cut cut() const {
+    return mode == "container" ? tensor::Cut::kTensors : mode == "regular" ? tensor::Cut::kSections : tensor::Cut::kChunks;
+  }
 };
 
 struct Checkpoint {
@@ -149,7 +154,7 @@ Result<std::string> MergeOverrides(const std::string& text, const std::string& f
                                    const std::vector<Override>& overrides);
 
 // Tensors of a synthetic model: those of `shapes`, or "tensor.0000" ... of equal size; the last takes the remainder.
-Result<tensor::Layout> SyntheticLayout(const SyntheticModel& model, std::uint64_t chunk_bytes);
+Result<tensor::Layout> SyntheticLayout(const SyntheticModel& model, std::uint64_t chunk_bytes, tensor::Cut cut = tensor::Cut::kChunks);
 
 // How many of `seats` a round selects: fraction x seats rounded up, at least 1.
 std::uint32_t SelectedSeats(const Participants& participants, std::uint32_t seats);

@@ -4,7 +4,8 @@
 // *slots*, ranges of elements: chunk_bytes / element size, rounded down to a multiple of 64 (at least
 // 64); the last slot of a section may be shorter. Slots are numbered over the sections in order of the
 // dtype's first appearance. A slot may split a tensor or hold several, and is the same range of elements
-// in every encoding. Layout is immutable after Make, holds no tensor bytes, and may be shared by threads.
+// in every encoding. That is Cut::kChunks, what Tributary streams; the other cuts make the messages that other systems send, to compare
+// with them. Layout is immutable after Make, holds no tensor bytes, and may be shared by threads.
 #pragma once
 
 #include <cstdint>
@@ -21,6 +22,13 @@ constexpr std::uint64_t kMaxChunkBytes = 4u << 20;
 constexpr std::uint64_t kMinChunkBytes = 4096;
 constexpr std::uint64_t kMaxTensors = 65536;
 constexpr std::uint32_t kMaxRank = 8;
+// Of the cuts that are no chunks: bytes of a slot, and slots by tensor.
+constexpr std::uint64_t kMaxMessageBytes = 1u << 30;
+constexpr std::uint64_t kMaxEntries = 4096;
+
+// Where slots end. kTensors: at each tensor. kSections: a section is one slot.
+enum class Cut : std::uint8_t { kChunks = 0, kTensors = 1, kSections = 2 };
+Result<Cut> CutFromInt(std::uint64_t number);
 
 struct TensorSpec {
   std::string name;
@@ -41,8 +49,16 @@ struct SlotRange {
 struct Section {
   DType dtype;
   std::uint64_t elements;           // in all
-  std::uint64_t elements_per_slot;  // but for the last
+  std::uint64_t elements_per_slot;  // but for the last; not of kTensors
   SlotRange slots;
+  std::vector<std::uint64_t> ends;  // of kTensors alone: the element after each slot's last
+
+  struct Elements {
+    std::uint64_t first;
+    std::uint64_t count;
+  };
+  // REQUIRES slots.begin <= slot < slots.end
+  Elements ElementsOf(std::uint64_t slot) const;
 };
 
 // A slot's place: a range of elements of a section.
@@ -73,12 +89,14 @@ struct SlotPiece {
 class Layout {
  public:
   // Refuses: no tensors, empty or doubled names, names over 255 bytes, rank over kMaxRank, tensors without
-  // elements, sizes that overflow, chunk_bytes outside [kMinChunkBytes, kMaxChunkBytes].
-  static Result<Layout> Make(std::vector<TensorSpec> tensors, std::uint64_t chunk_bytes);
+  // elements, sizes that overflow, chunk_bytes outside [kMinChunkBytes, kMaxChunkBytes]; of cuts that are no chunks, slots over
+  // kMaxMessageBytes and more than kMaxEntries tensors.
+  static Result<Layout> Make(std::vector<TensorSpec> tensors, std::uint64_t chunk_bytes, Cut cut = Cut::kChunks);
 
   const std::vector<TensorSpec>& tensors() const { return tensors_; }
   const std::vector<Section>& sections() const { return sections_; }
   std::uint64_t chunk_bytes() const { return chunk_bytes_; }
+  Cut cut() const { return cut_; }
   std::uint64_t slot_count() const { return slot_count_; }
   std::uint64_t total_bytes() const { return total_bytes_; }  // native
   SlotRange all_slots() const { return {0, slot_count_}; }
@@ -92,7 +110,7 @@ class Layout {
   const TensorPlace& PlaceOfTensor(std::uint32_t index) const { return places_[index]; }
 
   bool operator==(const Layout& other) const {
-    return chunk_bytes_ == other.chunk_bytes_ && tensors_ == other.tensors_;
+    return chunk_bytes_ == other.chunk_bytes_ && cut_ == other.cut_ && tensors_ == other.tensors_;
   }
 
  private:
@@ -104,10 +122,13 @@ class Layout {
   // For each section, tensor indices in order of first_element: the search tree of Pieces.
   std::vector<std::vector<std::uint32_t>> section_tensors_;
   std::uint64_t chunk_bytes_ = 0;
+  Cut cut_ = Cut::kChunks;
   std::uint64_t slot_count_ = 0;
   std::uint64_t total_bytes_ = 0;
 };
 
+// Native bytes of the longest slot.
+std::uint64_t LargestSlotBytes(const Layout& layout);
 // Elements of a shape; error when the product overflows or a dimension is zero.
 Result<std::uint64_t> ElementCount(const std::vector<std::uint64_t>& shape);
 

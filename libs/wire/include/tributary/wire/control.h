@@ -42,6 +42,7 @@ struct Hello {
   std::vector<std::uint32_t> encodings; // tensor::Encoding numbers it can send
   std::string life;                     // of the process, new with each start; empty: not told
   std::vector<std::string> offers;      // names of what a trainer gives out on request
+  std::uint64_t memory_budget = 0;      // bytes; 0: not told
 };
 struct Welcome {
   static constexpr Type kType = Type::kWelcome;

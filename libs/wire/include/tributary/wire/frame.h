@@ -23,6 +23,7 @@ constexpr std::uint32_t kProtocol = 1;
 constexpr std::size_t kMaxControlFrame = 64u << 10;
 // A header that goes in front of a payload must fit the sender's headroom (memory::kHeadroom).
 constexpr std::size_t kMaxHeaderWithPayload = 512;
+// Unless a store is told to take larger messages, for jobs that send tensors or models whole.
 constexpr std::size_t kMaxPayload = 4u << 20;
 constexpr std::size_t kMaxDataFrame = kMaxPayload + kMaxHeaderWithPayload;
 

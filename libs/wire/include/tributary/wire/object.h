@@ -22,6 +22,7 @@ struct ObjectSpec {
   ObjectKind kind = ObjectKind::kModel;
   std::vector<tensor::TensorSpec> tensors;
   std::uint64_t chunk_bytes = tensor::kDefaultChunkBytes;
+  tensor::Cut cut = tensor::Cut::kChunks;
   tensor::Encoding encoding = tensor::Encoding::kNative;
   std::uint64_t sample_count = 0;   // updates: what FedAvg weights by
   std::string base_digest;          // hex; updates: the model it was trained from
@@ -33,6 +34,8 @@ struct ObjectSpec {
 
   bool operator==(const ObjectSpec&) const = default;
 };
+
+Result<tensor::Layout> MakeLayout(const ObjectSpec& spec);
 
 std::string EncodeObjectSpec(const ObjectSpec& spec);
 // Checks everything that Layout::Make checks, too.
