@@ -18,5 +18,6 @@ int GenerateCommand(int argc, char** argv);
 int BenchAggregateCommand(int argc, char** argv);
 int BenchTransferCommand(int argc, char** argv);
 int BenchRoundCommand(int argc, char** argv);
+int BenchMemoryCommand(int argc, char** argv);
 
 }  // namespace tributary::cli

@@ -101,6 +101,48 @@ TEST_F(Bench, TransferRefusesAMessageThatIsTooLarge) {
   EXPECT_THAT(outcome.LastErrorLine(), AllOf(HasSubstr("regular"), HasSubstr("at most 1073741824")));
 }
 
+TEST_F(Bench, MemoryTellsEachProcessByOwnerWithAndWithoutStreaming) {
+  const std::string plot = dir_.File("memory.svg");
+  const Outcome outcome = Run({"memory", "--bytes", "48MiB", "--real-model=false", "--plot", plot});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const Json json = Result();
+  for (const char* mode : {"stream", "regular"}) {
+    for (const char* process : {"coordinator", "blob-store", "aggregator-0", "trainer-0", "trainer-1"}) {
+      const std::string at = std::string("/modes/") + mode + "/processes/" + process;
+      ExpectPositive(json, at + "/peak_rss_bytes");
+      ExpectPositive(json, at + "/base_rss_bytes");
+      ExpectPositive(json, at + "/ceiling_bytes");
+      EXPECT_EQ(json.at(Json::json_pointer(at + "/torch_bytes")), 0) << at;
+    }
+  }
+  // A whole model in one message is held in a buffer to be sent, and in a frame to be read.
+  const Json& trainer = json["modes"]["regular"]["processes"]["trainer-0"];
+  EXPECT_GE(trainer.value("pool_bytes", 0), 48 << 20);
+  EXPECT_GE(trainer.value("zeromq_bytes", 0), 48 << 20);
+  EXPECT_THAT(ReadFile(plot), AllOf(HasSubstr("ZeroMQ"), HasSubstr("trainer-0")));
+  EXPECT_FALSE(ScratchIsLeft());
+}
+
+TEST_F(Bench, MemoryNamesACeilingThatWasExceeded) {
+  const Outcome outcome = Run({"memory", "--bytes", "4MiB", "--real-model=false", "--ceiling", "1MiB"});
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("coordinator held"), HasSubstr("its ceiling is 1.0 MiB")));
+  EXPECT_FALSE(Result()["exceeded"].empty());
+}
+
+TEST_F(Bench, AGridTellsWhetherPeaksFollowModelOrTrainers) {
+  const Outcome outcome = Run({"memory", "--grid", "0.0625x1,0.0625x1"});
+  const Json json = Result();
+  // On a busy machine even the same job differs: what counts here is that the verdict is told.
+  EXPECT_EQ(outcome.exit_code, json.at("exceeded").empty() ? 0 : 1) << outcome.err;
+  ASSERT_EQ(json["grid"].size(), 2u);
+  for (const char* service : {"coordinator", "blob-store", "aggregator", "trainer"}) {
+    ExpectPositive(json["grid"][1], std::string("/peak_rss_bytes/") + service);
+    const Json& spread = json["spread"][service];
+    EXPECT_EQ(spread.value("flat", false), spread.value("bytes", 0) <= spread.value("allowed_bytes", 0)) << service;
+  }
+}
+
 TEST_F(Bench, RoundTellsTheJobsTimeItsFloorAndThePeakOfEachService) {
   const Outcome outcome = Run({"round", "--bytes", "4MiB", "--trainers", "2", "--rounds", "2"});
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
@@ -123,7 +165,7 @@ TEST_F(Bench, WrongWordsAreAUsageErrorThatNamesThem) {
       {{"aggregate", "--dtype", "f64"}, "f64"},        {{"aggregate", "--clients", "0"}, "clients"},
       {{"aggregate", "--bytes", "many"}, "many"},      {{"transfer", "--chunk-bytes", "8MiB"}, "chunk-bytes"},
       {{"transfer", "--repeats", "0"}, "repeats"},     {{"transfer", "--color"}, "color"},
-      {{"transfer", "--mode", "bulk"}, "bulk"},
+      {{"transfer", "--mode", "bulk"}, "bulk"},        {{"memory", "--grid", "2by4"}, "2by4"},
       {{"round", "--trainers", "0"}, "trainers"},      {{"round", "--memory-budget", "1KiB"}, "memory-budget"},
   };
   for (const auto& c : cases) {

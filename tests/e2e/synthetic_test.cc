@@ -4,6 +4,9 @@
 
 #include <filesystem>
 #include <fstream>
+#include <map>
+#include <set>
+#include <sstream>
 
 #include "libs/base/testing/sanitized.h"
 #include "tests/e2e/support.h"
@@ -15,6 +18,20 @@ namespace {
 using std::chrono::seconds;
 
 constexpr std::uint64_t kModelBytes = kSanitized ? 64u << 20 : 2ull << 30;
+
+// Instances by the moment of their row.
+std::map<std::string, std::set<std::string>> RowsOf(const std::string& csv) {
+  std::map<std::string, std::set<std::string>> rows;
+  std::istringstream lines(ReadFile(csv));
+  std::string line;
+  std::getline(lines, line);  // the names of the columns
+  while (std::getline(lines, line)) {
+    const auto first = line.find(',');
+    const auto second = line.find(',', first + 1);
+    rows[line.substr(0, first)].insert(line.substr(first + 1, second - first - 1));
+  }
+  return rows;
+}
 
 // The goal of the project in one assertion: 2 GiB pass through processes of at most 96 MiB each.
 TEST(Synthetic, TwoGibibytesThroughServicesOfNinetySixMebibytes) {
@@ -38,6 +55,14 @@ TEST(Synthetic, TwoGibibytesThroughServicesOfNinetySixMebibytes) {
     EXPECT_GE(round.value("bytes_down", std::uint64_t{0}), 2 * kModelBytes);
   }
   for (const Json& service : summary["services"]) EXPECT_EQ(service.value("restarts", -1), 0) << service.dump();
+  // Each row of the logs has every process, and there are about as many rows as the job had seconds.
+  for (const char* csv : {"/memory.csv", "/cpu.csv"}) {
+    const auto rows = RowsOf(work + csv);
+    EXPECT_GE(static_cast<double>(rows.size()), summary.value("seconds", 0.0) / 2) << csv;
+    for (const auto& [at, instances] : rows) {
+      EXPECT_EQ(instances, (std::set<std::string>{"aggregator-0", "blob-store", "coordinator", "trainer-0", "trainer-1"})) << csv << " at " << at;
+    }
+  }
 }
 
 // A constant model: every element begins as c and after R rounds is c + R · (w0·1 + w1·2) up to fp32.

@@ -6,6 +6,8 @@
 #include <cstdlib>
 #include <iterator>
 
+#include "tributary/memory/owners.h"
+
 namespace tributary::memory {
 namespace {
 
@@ -18,7 +20,9 @@ std::byte* MapPages(std::size_t size) {
   return static_cast<std::byte*>(std::aligned_alloc(kAlignment, size));  // so that the sanitizer sees use after free
 #else
   void* base = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  return base == MAP_FAILED ? nullptr : static_cast<std::byte*>(base);
+  if (base == MAP_FAILED) return nullptr;
+  Gained(Owner::kPool, size);
+  return static_cast<std::byte*>(base);
 #endif
 }
 void UnmapPages(std::byte* base, [[maybe_unused]] std::size_t size) {
@@ -26,6 +30,7 @@ void UnmapPages(std::byte* base, [[maybe_unused]] std::size_t size) {
   std::free(base);
 #else
   munmap(base, size);
+  Lost(Owner::kPool, size);
 #endif
 }
 

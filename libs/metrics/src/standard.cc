@@ -11,6 +11,7 @@
 #include <sstream>
 #include <string>
 
+#include "tributary/memory/owners.h"
 #include "tributary/memory/process_memory.h"
 
 namespace tributary::metrics {
@@ -101,6 +102,10 @@ std::vector<Reading> ReadMemory(std::uint64_t budget, const memory::Pool* pool) 
   }
   all.Add("tributary_memory_budget_bytes", "The pool's size, --memory-budget", static_cast<double>(budget));
   std::vector<Reading> readings = all.Take();
+  for (const memory::Owner owner : memory::kOwners) {
+    readings.push_back({"tributary_memory_owner_peak_bytes", "Most bytes at once of the pool's buffers, of received frames, of libtorch", false,
+                        {{"owner", std::string(memory::OwnerName(owner))}}, static_cast<double>(memory::UseOf(owner).peak)});
+  }
   if (pool == nullptr) return readings;
   const memory::PoolUse use = pool->Use();
   const auto side = [&](memory::Side s) { return use.used[static_cast<std::size_t>(s)]; };

@@ -6,6 +6,8 @@
 #include <filesystem>
 #include <mutex>
 
+#include "tributary/memory/owners.h"
+#include "tributary/memory/process_memory.h"
 #include "tributary/train/module.h"
 
 namespace tributary::train {
@@ -30,6 +32,7 @@ Result<Module*> LoadTrainModule(const std::string& path) {
   const std::lock_guard lock(mutex);
   if (loaded != nullptr) return loaded;
   TRIBUTARY_ASSIGN(const std::string file, ModulePath(path));
+  const auto before = memory::ReadProcessMemory();
   // Never closed: libtorch registers state that does not survive dlclose.
   void* handle = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (handle == nullptr) {
@@ -44,6 +47,9 @@ Result<Module*> LoadTrainModule(const std::string& path) {
     return MakeError(Code::kProtocol, "{} is a training module of another version; build both together", file);
   }
   loaded = module;
+  if (const auto after = memory::ReadProcessMemory(); before.ok() && after.ok() && after->rss > before->rss) {
+    memory::Gained(memory::Owner::kTorch, after->rss - before->rss);
+  }
   return module;
 }
 

@@ -27,7 +27,9 @@ Context::~Context() {
 void* Context::native() const { return &impl_->context; }
 
 InFrame::InFrame() = default;
-InFrame::InFrame(std::unique_ptr<Message> message, wire::FrameView view) : message_(std::move(message)), view_(view) {}
+InFrame::InFrame(std::unique_ptr<Message> message, wire::FrameView view) : message_(std::move(message)), view_(view) {
+  if (message_) message_->Count();
+}
 InFrame::InFrame(InFrame&&) noexcept = default;
 // The message goes before the reservation that covers it.
 InFrame& InFrame::operator=(InFrame&& other) noexcept {

@@ -6,6 +6,7 @@
 
 #include <zmq.hpp>
 
+#include "tributary/memory/owners.h"
 #include "tributary/transport/context.h"
 #include "tributary/transport/frame.h"
 
@@ -27,6 +28,9 @@ inline void TakenFromZmq() {}
 
 struct InFrame::Message {
   zmq::message_t message;
+  std::size_t counted = 0;  // as held by this process, in frames
+  void Count() { memory::Gained(memory::Owner::kZeroMq, counted = message.size()); }
+  ~Message() { memory::Lost(memory::Owner::kZeroMq, counted); }
 };
 
 // A zmq message for the frame: header alone is copied, header and payload leave the buffer without a copy.

@@ -9,6 +9,7 @@
 #include "services/cli/bench/forked.h"
 #include "services/cli/bench/pair.h"
 #include "services/cli/bench/rates.h"
+#include "services/cli/bench/scrape.h"
 #include "services/cli/bench/transfer_client.h"
 
 namespace tributary::cli {
@@ -109,6 +110,14 @@ TEST(TransferMode, TheBudgetHoldsTheLargestMessageTwice) {
   plan.bytes = 3_GiB;
   EXPECT_TRUE(ModeOf("container", plan).ok());
   EXPECT_THAT(ModeOf("regular", plan).error().message(), HasSubstr("at most 1073741824"));
+}
+
+TEST(Scrape, TakesNumbersByNameAndLabels) {
+  const Samples samples = ParseMetrics("# HELP a b\na 1\nb{x=\"y z\"} 2.5e3\nnonsense\nc NaNsense x\n");
+  EXPECT_EQ(samples.size(), 2u);
+  EXPECT_EQ(samples.at("a"), 1);
+  EXPECT_EQ(samples.at("b{x=\"y z\"}"), 2500);
+  EXPECT_EQ(ScrapeMetrics("nowhere").error().code(), Code::kInvalidArgument);
 }
 
 TEST(Chart, IsOneDocumentWithEveryLabelAndUnit) {
