@@ -21,6 +21,7 @@ THIRD_PARTY = [
     (r'prometheus/|civetweb|CivetServer', 'metrics'),
     (r'openssl/|xxh', 'digest'),
     (r'pcre2', 'text'),
+    (r'curl/', 's3'),
     (r'nlohmann/', 'json'),
     (r'spdlog/', 'base'),
 ]
