@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "tributary/base/log.h"
+
 namespace tributary::blob {
 
 std::uint64_t DiskObject::BytesToMake(const ObjectShape& shape, const wire::ObjectSpec& spec) {
@@ -30,6 +32,7 @@ Result<std::shared_ptr<DiskObject>> DiskObject::Load(ObjectName name, std::files
   object->repetitive_ = spec->repetitive;
   TRIBUTARY_ASSIGN(const bool sealed, Exists(object->directory_ / "root"));
   if (sealed) TRIBUTARY_TRY(object->LoadRoot(*spec));
+  if (sealed) TRIBUTARY_TRY(object->LoadBucketMark());
   if (sealed || !object->OfAnotherBoot()) object->verified_ = object->shape_.slots();
   TRIBUTARY_TRY(object->CountSlots());
   return object;
@@ -133,11 +136,19 @@ Result<SlotMeta> DiskObject::Get(std::uint64_t slot, std::span<std::byte> out) {
     TRIBUTARY_ASSIGN(meta, ReadRecord(files->slots, slot, table));
     if (!meta && sealed_) return Lost(slot, "its record in the slot table cannot be read");
     if (!meta) return SlotAbsent(name_, slot, 0);
-    TRIBUTARY_ASSIGN(const std::size_t got, ReadAt(files->data, out, meta->location, directory_ / "data"));
-    // Checked under the lock of the slot: no writer of ours is between its data and its record.
-    if (got == out.size() && meta->bytes == out.size() && digest::ComputeXxh128(out) == meta->digest.xxh128) {
-      return *meta;
+    if (files->data.get() >= 0) {
+      TRIBUTARY_ASSIGN(const std::size_t got, ReadAt(files->data, out, meta->location, directory_ / "data"));
+      // Checked under the lock of the slot: no writer of ours is between its data and its record.
+      if (got == out.size() && meta->bytes == out.size() && digest::ComputeXxh128(out) == meta->digest.xxh128) {
+        if (in_bucket_) Touch();
+        return *meta;
+      }
     }
+  }
+  if (in_bucket_) {
+    if (files->data.get() >= 0) log::LogError("{}", Lost(slot, "its bytes do not match; they are read from the bucket").message());
+    TRIBUTARY_TRY(ReadFromBucket(*meta, out));
+    return *meta;
   }
   // An open object asks for the slot again (Missing), and shall not get the same place again; a sealed one stays as it is for whoever
   // repairs it.
@@ -169,7 +180,13 @@ Result<std::shared_ptr<OpenFiles>> DiskObject::Files() {
     // Its path may be another object's by now.
     if (retired_) return NoSuchObject(name_);
     auto files = std::make_shared<OpenFiles>();
-    TRIBUTARY_ASSIGN(files->data, OpenFile(directory_ / "data", O_RDWR));
+    auto data = OpenFile(directory_ / "data", O_RDWR);
+    if (data.ok()) {
+      files->data = *std::move(data);
+    } else if (!in_bucket_ || data.error().code() != Code::kNotFound) {
+      return data.error();
+    }
+    local_ = files->data.get() >= 0;
     TRIBUTARY_ASSIGN(files->slots, OpenFile(directory_ / "slots", O_RDWR));
     files_ = std::move(files);
   }

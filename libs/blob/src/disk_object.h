@@ -15,8 +15,10 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <shared_mutex>
 
+#include "bucket_object.h"
 #include "files.h"
 #include "recent_chunks.h"
 #include "shape.h"
@@ -27,15 +29,52 @@
 namespace tributary::blob {
 
 struct OpenFiles {
-  Fd data;
+  Fd data;  // none of an object that lies in the bucket alone
   Fd slots;
 };
 
+// Ids of uploads that have not ended: their parts have no commit yet and are nobody's leftovers. Thread-safe.
+class Uploads {
+ public:
+  class Entry {
+   public:
+    Entry(Uploads& uploads, const std::string& id) : uploads_(uploads), id_(id) {
+      const std::lock_guard lock(uploads_.mutex_);
+      uploads_.ids_.insert(id_);
+    }
+    ~Entry() {
+      const std::lock_guard lock(uploads_.mutex_);
+      uploads_.ids_.erase(id_);
+    }
+    Entry(const Entry&) = delete;
+    Entry& operator=(const Entry&) = delete;
+
+   private:
+    Uploads& uploads_;
+    const std::string id_;
+  };
+  bool Has(const std::string& id) const {
+    const std::lock_guard lock(mutex_);
+    return ids_.contains(id);
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::set<std::string> ids_;  // protected by mutex_
+};
+
+// Of an object that lies in the bucket: the header of its commit. The file's time is that of the last read.
+constexpr const char* kBucketMark = "bucket";
+
 // What the objects of one store have in common; outlives them.
 struct DiskShared {
-  explicit DiskShared(std::uint64_t quota) : space(quota) {}
+  explicit DiskShared(const DiskOptions& options)
+      : space(options.quota), bucket(options.bucket), part_bytes(options.bucket_part_bytes) {}
   Space space;
   RecentChunks recent;
+  Bucket* const bucket;  // may be null
+  const std::uint64_t part_bytes;
+  Uploads uploads;
   std::atomic<std::uint64_t> loaded{0};  // gives each DiskObject a number of its own
 };
 
@@ -74,6 +113,13 @@ class DiskObject {
 
   void CloseFiles();
 
+  // Whether reads find the chunks on the disk.
+  bool local() const { return local_; }
+  // Puts a sealed object into the bucket if it belongs there and is not yet. Takes as long as that takes.
+  Status UploadSealed();
+  // Removes the chunks from the disk if they lie in the bucket and nobody seals; gives the bytes that this made free.
+  Result<std::uint64_t> Evict();
+
  private:
   DiskObject(ObjectName name, std::filesystem::path directory, DiskShared& shared)
       : name_(std::move(name)), directory_(std::move(directory)), shared_(shared), number_(++shared.loaded) {}
@@ -108,6 +154,17 @@ class DiskObject {
   Status CheckComplete(const OpenFiles& files, std::uint64_t generation);
   void Count(const SlotMeta* before, const SlotMeta* after);
   Status WriteManifest(const OpenFiles& files, bool durable);
+
+  // The bucket (disk_bucket.cc).
+  bool GoesToBucket() const { return shared_.bucket != nullptr && kind_ != wire::ObjectKind::kUpdate; }
+  Status LoadBucketMark();
+  // Everything, and the mark. REQUIRES seal_, and that no put is under way.
+  Status Upload(const OpenFiles& files, const std::string& root, const std::string& digest);
+  Status UploadAgain(const OpenFiles& files);
+  Status ReadFromBucket(const SlotRecord& record, std::span<std::byte> out);
+  // It was read.
+  void Touch();
+
   // Distrusts what could not be synced.
   Status SyncAll(const OpenFiles& files);
   Error Lost(std::uint64_t slot, const char* why) const;
@@ -121,6 +178,9 @@ class DiskObject {
   wire::ObjectKind kind_ = wire::ObjectKind::kModel;
   std::uint64_t sample_count_ = 0;
   std::atomic<bool> sealed_{false};
+  std::atomic<bool> in_bucket_{false};
+  std::atomic<bool> local_{true};
+  std::atomic<std::int64_t> touched_{0};  // seconds
 
   // Order of locks: seal_, verify_, life_, a stripe, grow_ or state_.
   std::mutex seal_;    // one Seal or Retire at a time
@@ -142,6 +202,7 @@ class DiskObject {
   std::uint64_t bytes_present_ = 0;
   std::uint64_t newest_generation_ = 0;
   std::string digest_;  // hex, of a sealed one
+  BucketObject place_;  // of one in the bucket
 };
 
 }  // namespace tributary::blob

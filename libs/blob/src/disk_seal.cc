@@ -47,7 +47,10 @@ Result<std::string> DiskObject::Seal(std::uint64_t generation, bool durable) {
     sealing_ = true;
   }
   if (!was_sealed) TRIBUTARY_TRY(WriteManifest(*files, durable));
-  if (was_sealed && durable) TRIBUTARY_TRY(SyncAll(*files));
+  if (was_sealed && durable) {
+    TRIBUTARY_TRY(SyncAll(*files));
+    if (GoesToBucket() && !in_bucket_) TRIBUTARY_TRY(UploadAgain(*files));
+  }
   if (durable) {
     TRIBUTARY_TRY(SyncDirectory(directory_));
     TRIBUTARY_TRY(SyncDirectory(directory_.parent_path()));
@@ -58,7 +61,7 @@ Result<std::string> DiskObject::Seal(std::uint64_t generation, bool durable) {
 
 Status DiskObject::SyncAll(const OpenFiles& files) {
   for (const auto& [fd, name] : {std::pair(files.data.get(), "data"), std::pair(files.slots.get(), "slots")}) {
-    if (fdatasync(fd) == 0) continue;
+    if (fd < 0 || fdatasync(fd) == 0) continue;
     const int error = errno;
     // The system may have dropped what it could not write, and says so only once.
     Distrust(files);
@@ -95,6 +98,7 @@ Status DiskObject::WriteManifest(const OpenFiles& files, bool durable) {
     TRIBUTARY_TRY(SyncAll(files));
     TRIBUTARY_TRY(SyncDirectory(directory_));
   }
+  if (durable && GoesToBucket()) TRIBUTARY_TRY(Upload(files, manifest.root, manifest.digest));
   // Always synced: an empty root would tell of a sealed object.
   TRIBUTARY_TRY(WriteWholeFile(directory_ / "root.tmp", std::as_bytes(std::span(manifest.root)), true));
   TRIBUTARY_TRY(RenamePath(directory_ / "root.tmp", directory_ / "root"));

@@ -3,6 +3,7 @@
 #include <set>
 #include <unordered_map>
 
+#include "bucket_keeper.h"
 #include "directory.h"
 #include "disk_object.h"
 #include "local_store.h"
@@ -18,6 +19,9 @@ namespace fs = std::filesystem;
 constexpr std::size_t kMaxOpenObjects = 128;
 // Of one pass; the next one finds the others.
 constexpr std::size_t kMaxAbandoned = 1000;
+// The same, of sealed objects that the bucket lacks.
+constexpr std::size_t kMaxUploads = 10'000;
+
 void RemoveTree(const fs::path& path) {
   std::error_code error;
   fs::remove_all(path, error);
@@ -31,10 +35,17 @@ class DirectoryStore final : public LocalStore, public DiskStore {
         objects_(ObjectsIn(options.directory)),
         tmp_(TemporaryIn(options.directory)),
         lock_(std::move(lock)),
-        shared_(options.quota) {}
+        cache_bytes_(options.cache_bytes),
+        bucket_grace_(options.bucket_grace),
+        shared_(options) {
+    if (options.bucket == nullptr) return;
+    keeper_.emplace(*options.bucket, objects_, tmp_, shared_);
+    shared_.space.OnFull([this](std::uint64_t bytes) { Reclaim(bytes); });
+  }
 
-  // Counts what an earlier process left.
+  // Counts what an earlier process left, and finds what the bucket holds.
   Status Begin() {
+    if (keeper_) TRIBUTARY_TRY(keeper_->Begin());
     return ForEachObject(objects_, [&](const ObjectName&, const fs::path& directory) {
       shared_.space.TakeAnyway(TakenBytesOf(directory));
       return Ok();
@@ -63,7 +74,9 @@ class DirectoryStore final : public LocalStore, public DiskStore {
   }
   Result<std::string> Seal(const ObjectName& name, std::uint64_t generation, bool durable) override {
     TRIBUTARY_ASSIGN(const auto object, Find(name));
-    return object->Seal(generation, durable);
+    auto sealed = object->Seal(generation, durable);
+    if (sealed.ok() && durable) TrimCache();
+    return sealed;
   }
   Result<wire::ManifestRoot> Root(const ObjectName& name) override {
     TRIBUTARY_ASSIGN(const auto object, Find(name));
@@ -77,13 +90,25 @@ class DirectoryStore final : public LocalStore, public DiskStore {
   Status Remove(const ObjectName& name) override {
     TRIBUTARY_TRY(CheckPath(name.str(), "object name"));
     std::optional<Trash> trash;
+    std::string parts;
+    Status removed;
     {
-      const std::lock_guard admin(admin_);
-      TRIBUTARY_TRY(TakeAway(name, trash));
+      std::unique_lock<std::mutex> alone;
+      if (keeper_) alone = std::unique_lock(keeper_->LockOf(name));
+      {
+        const std::lock_guard admin(admin_);
+        TRIBUTARY_TRY(TakeAway(name, trash));
+      }
+      if (keeper_ && trash) {
+        auto uncommitted = keeper_->Uncommit(name, trash->path);
+        removed = uncommitted.status();
+        if (uncommitted.ok()) parts = *std::move(uncommitted);
+      }
     }
     Changed();
     if (trash) Discard(*trash);
-    return Ok();
+    if (!parts.empty()) keeper_->RemoveParts(name, parts);
+    return removed;
   }
 
   Result<std::vector<ObjectName>> List(const std::string& prefix, const std::string& after,
@@ -141,7 +166,42 @@ class DirectoryStore final : public LocalStore, public DiskStore {
     return object->ReadDocument(document, page, out);
   }
 
-  StoreUse Use() const override { return {shared_.space.used(), shared_.space.quota()}; }
+  bool Waits(const ObjectName& name) override {
+    if (!keeper_) return false;
+    {
+      const std::lock_guard lock(cache_);
+      if (const auto it = known_.find(name); it != known_.end()) return !it->second.object->local();
+    }
+    const auto stub = BucketKeeper::IsStub(objects_ / FileNameOf(name));
+    return stub.ok() && *stub;
+  }
+
+  StoreUse Use() const override { return {shared_.space.used(), shared_.space.quota(), evictions_}; }
+
+  Status TendBucket(std::stop_token stop) override {
+    if (!keeper_) return Ok();
+    Status first;
+    // What was stopped says so; else the first error, after everything was tried.
+    const auto note = [&](const Status& status) {
+      if (!status.ok() && first.ok()) first = status;
+      return status.ok() || status.error().code() != Code::kCancelled;
+    };
+    std::vector<ObjectName> here;
+    TRIBUTARY_TRY(ForEachObject(objects_, [&](const ObjectName& name, const fs::path& directory) {
+      const auto sealed = Exists(directory / "root");
+      const auto marked = Exists(directory / kBucketMark);
+      if (sealed.ok() && *sealed && marked.ok() && !*marked && here.size() < kMaxUploads) here.push_back(name);
+      return Ok();
+    }));
+    for (const ObjectName& name : here) {
+      if (stop.stop_requested()) return Error(Code::kCancelled, "stopped");
+      const auto object = Find(name);
+      if (!note(object.ok() ? (*object)->UploadSealed() : object.status())) return first;
+    }
+    TrimCache();
+    note(keeper_->Sweep(bucket_grace_, stop));
+    return first;
+  }
 
   Result<ScrubReport> Scrub(const ScrubOptions& options) override { return ScrubObjects(objects_, options); }
 
@@ -182,6 +242,12 @@ class DirectoryStore final : public LocalStore, public DiskStore {
   Result<CreateOutcome> Make(const ObjectName& name, const wire::ObjectSpec& spec, bool replace, std::optional<Trash>& trash) {
     TRIBUTARY_TRY(CheckPath(name.str(), "object name"));
     TRIBUTARY_ASSIGN(const ObjectShape shape, ObjectShape::Make(spec));
+    std::unique_lock<std::mutex> alone;
+    if (keeper_) {
+      alone = std::unique_lock(keeper_->LockOf(name));
+      // What this has to fetch, it fetches while others go on.
+      static_cast<void>(Find(name));
+    }
     const std::lock_guard admin(admin_);
     const auto found = Find(name);
     bool there = found.ok();
@@ -206,6 +272,11 @@ class DirectoryStore final : public LocalStore, public DiskStore {
     const fs::path made = tmp_ / std::to_string(++tmp_count_);
     Status status = MakeDirectory(made);
     if (status.ok()) status = DiskObject::Make(made, spec);
+    if (!status.ok() && status.error().code() == Code::kResourceExhausted && keeper_ && Reclaim(room) > 0) {
+      RemoveTree(made);
+      status = MakeDirectory(made);
+      if (status.ok()) status = DiskObject::Make(made, spec);
+    }
     if (status.ok() && there) status = TakeAway(name, trash);
     if (status.ok()) status = RenamePath(made, objects_ / FileNameOf(name));
     if (!status.ok()) {
@@ -218,6 +289,26 @@ class DirectoryStore final : public LocalStore, public DiskStore {
   }
 
   Result<std::shared_ptr<DiskObject>> Find(const ObjectName& name) {
+    for (bool again = true;; again = false) {
+      auto found = FindHere(name);
+      if (found.ok() || !keeper_ || !again) return found;
+      const fs::path directory = objects_ / FileNameOf(name);
+      if (found.error().code() == Code::kDataLoss) {
+        // The bucket has it, too.
+        const auto marked = Exists(directory / kBucketMark);
+        if (!marked.ok() || !*marked) return found;
+        log::LogError("fetched again from the bucket: {}", found.error().message());
+        const std::lock_guard lock(cache_);
+        if (!known_.contains(name)) TRIBUTARY_TRY(keeper_->Forget(directory));
+      } else if (found.error().code() != Code::kUnavailable) {
+        return found;
+      }
+      TRIBUTARY_TRY(keeper_->Fetch(name, directory));
+    }
+  }
+
+  // kUnavailable for one that has to be fetched.
+  Result<std::shared_ptr<DiskObject>> FindHere(const ObjectName& name) {
     const std::lock_guard lock(cache_);
     auto it = known_.find(name);
     if (it == known_.end()) {
@@ -225,6 +316,10 @@ class DirectoryStore final : public LocalStore, public DiskStore {
       const fs::path directory = objects_ / FileNameOf(name);
       TRIBUTARY_ASSIGN(const bool there, Exists(directory));
       if (!there) return NoSuchObject(name);
+      if (keeper_) {
+        TRIBUTARY_ASSIGN(const bool stub, BucketKeeper::IsStub(directory));
+        if (stub) return MakeError(Code::kUnavailable, "object '{}' lies in the bucket alone", name.str());
+      }
       TRIBUTARY_ASSIGN(auto object, DiskObject::Load(name, directory, shared_));
       it = known_.emplace(name, Entry{std::move(object), recent_.end()}).first;
     }
@@ -242,6 +337,32 @@ class DirectoryStore final : public LocalStore, public DiskStore {
       recent_.pop_back();
     }
     return entry.object;
+  }
+
+  // Evicts what was not read for longest, until so many bytes are free or nothing is left. Gives what it freed.
+  std::uint64_t Reclaim(std::uint64_t bytes) {
+    const std::lock_guard one(reclaim_);
+    std::uint64_t freed = 0;
+    for (bool more = true; more && freed < bytes;) {
+      more = false;
+      const auto cache = keeper_->FindCached();
+      if (!cache.ok()) break;
+      for (const BucketKeeper::Cached& cached : cache->oldest) {
+        if (freed >= bytes) break;
+        const auto object = FindHere(cached.name);
+        const auto evicted = object.ok() ? (*object)->Evict() : Result<std::uint64_t>(object.error());
+        if (!evicted.ok() || *evicted == 0) continue;
+        freed += *evicted;
+        ++evictions_;
+        more = true;
+      }
+    }
+    return freed;
+  }
+  void TrimCache() {
+    if (!keeper_ || cache_bytes_ == 0) return;
+    const auto cache = keeper_->FindCached();
+    if (cache.ok() && cache->bytes > cache_bytes_) Reclaim(cache->bytes - cache_bytes_);
   }
 
   // As the spec of an object that cannot be loaded tells.
@@ -287,7 +408,12 @@ class DirectoryStore final : public LocalStore, public DiskStore {
   const fs::path objects_;
   const fs::path tmp_;
   const Fd lock_;
+  const std::uint64_t cache_bytes_;
+  const Duration bucket_grace_;
   DiskShared shared_;
+  std::optional<BucketKeeper> keeper_;  // with a bucket
+  std::mutex reclaim_;  // one at a time
+  std::atomic<std::uint64_t> evictions_{0};
   std::mutex admin_;  // one Create or Remove at a time, but for what Remove unlinks
   std::uint64_t tmp_count_ = 0;  // protected by admin_
 

@@ -12,6 +12,7 @@
 
 #include "checked_places.h"
 #include "directory.h"
+#include "disk_object.h"
 #include "files.h"
 #include "manifest.h"
 #include "slot_table.h"
@@ -70,6 +71,10 @@ class Scrub {
   Status Object(const ObjectName& name, const fs::path& directory) {
     TRIBUTARY_ASSIGN(const bool sealed, Exists(directory / "root"));
     if (!sealed) return Ok();
+    // The bucket's service looks after what lies there alone.
+    TRIBUTARY_ASSIGN(const bool in_bucket, Exists(directory / kBucketMark));
+    TRIBUTARY_ASSIGN(const bool here, Exists(directory / "data"));
+    if (in_bucket && !here) return Ok();
     name_ = name;
     directory_ = directory;
     const std::uint64_t damaged = report_.damaged;

@@ -9,6 +9,16 @@
 namespace tributary::blob {
 
 Status Space::Take(const ObjectName& object, std::uint64_t bytes, std::uint64_t soon) {
+  auto full = TryTake(object, bytes, soon);
+  if (full && reclaim_ && bytes <= quota_) {
+    const std::uint64_t used = used_ - std::min<std::uint64_t>(used_, soon);
+    reclaim_(used + bytes - std::min(used + bytes, quota_));
+    full = TryTake(object, bytes, soon);
+  }
+  return full ? Status(*full) : Ok();
+}
+
+std::optional<Error> Space::TryTake(const ObjectName& object, std::uint64_t bytes, std::uint64_t soon) {
   std::uint64_t used = used_;
   do {
     const std::uint64_t kept = used - std::min(used, soon);
@@ -19,7 +29,7 @@ Status Space::Take(const ObjectName& object, std::uint64_t bytes, std::uint64_t 
                        object.str(), FormatBytes(bytes), FormatBytes(kept), FormatBytes(quota_));
     }
   } while (!used_.compare_exchange_weak(used, used + bytes));
-  return Ok();
+  return std::nullopt;
 }
 
 void Space::Give(std::uint64_t bytes) {

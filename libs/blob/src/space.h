@@ -6,7 +6,10 @@
 #include <atomic>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
+#include <optional>
 #include <string>
+#include <utility>
 
 #include "tributary/base/names.h"
 #include "tributary/base/result.h"
@@ -23,6 +26,8 @@ class Space {
   // kResourceExhausted, with nothing taken, when the quota has no room; the text names object, need, use and quota. `soon`: what the caller
   // gives back at once.
   Status Take(const ObjectName& object, std::uint64_t bytes, std::uint64_t soon = 0);
+  // Called, without locks of this class, when there is no room for so many bytes: it may Give. Set before other threads use the object.
+  void OnFull(std::function<void(std::uint64_t bytes)> reclaim) { reclaim_ = std::move(reclaim); }
   // Whatever the quota says: what lies on the disk already.
   void TakeAnyway(std::uint64_t bytes) { used_ += bytes; }
   void Give(std::uint64_t bytes);
@@ -31,7 +36,10 @@ class Space {
   std::uint64_t quota() const { return quota_; }  // 0: none
 
  private:
+  std::optional<Error> TryTake(const ObjectName& object, std::uint64_t bytes, std::uint64_t soon);
+
   const std::uint64_t quota_;
+  std::function<void(std::uint64_t)> reclaim_;
   std::atomic<std::uint64_t> used_{0};
 };
 

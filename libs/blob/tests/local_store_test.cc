@@ -1,14 +1,22 @@
 #include "libs/blob/testing/conformance.h"
 #include "libs/base/testing/temp_directory.h"
+#include "libs/blob/testing/fake_bucket.h"
 
 namespace tributary::blob::testing {
 namespace {
 
 class LocalHarness final : public Harness {
  public:
-  explicit LocalHarness(bool disk) {
+  explicit LocalHarness(bool disk, bool bucket = false) {
     if (disk) {
-      auto store = OpenDiskStore({directory_.path() / "store"}, pool_);
+      DiskOptions options;
+      options.directory = directory_.path() / "store";
+      if (bucket) {
+        options.bucket = &bucket_;
+        options.bucket_part_bytes = 5000;  // chunks lie across the border of parts
+        options.cache_bytes = 1;           // what is sealed durably is read from the bucket
+      }
+      auto store = OpenDiskStore(options, pool_);
       if (!store.ok()) throw std::runtime_error(store.error().message());
       store_ = *std::move(store);
     } else {
@@ -20,6 +28,7 @@ class LocalHarness final : public Harness {
 
  private:
   TempDirectory directory_;
+  FakeBucket bucket_;
   memory::Pool pool_{1_MiB};
   std::unique_ptr<SlotStore> store_;
 };
@@ -28,7 +37,9 @@ INSTANTIATE_TEST_SUITE_P(
     Local, BlobStoreConformance,
     ::testing::Values(Implementation{"memory", [] { return std::make_unique<LocalHarness>(false); }},
                       Implementation{"disk", [] { return std::make_unique<LocalHarness>(true); }},
-                      Implementation{"disk_repetitive", [] { return std::make_unique<LocalHarness>(true); }, true}),
+                      Implementation{"disk_repetitive", [] { return std::make_unique<LocalHarness>(true); }, true},
+                      Implementation{"bucket", [] { return std::make_unique<LocalHarness>(true, true); }},
+                      Implementation{"bucket_repetitive", [] { return std::make_unique<LocalHarness>(true, true); }, true}),
     NameOf);
 
 TEST(LocalReader, SaysWhatBudgetIsNeededWhenTheConsumerKeepsItsChunks) {

@@ -10,6 +10,7 @@
 #include <stop_token>
 #include <string>
 
+#include "tributary/blob/bucket.h"
 #include "tributary/blob/store.h"
 
 namespace tributary::blob {
@@ -37,6 +38,8 @@ class SlotStore : public BlobStore {
   virtual Result<std::uint64_t> DocumentBytes(const ObjectName& name, Document document, std::uint64_t page) = 0;
   // Fills `out` (REQUIRES out.size() == DocumentBytes); kUnavailable when the object was replaced in between.
   virtual Status ReadDocument(const ObjectName& name, Document document, std::uint64_t page, std::span<std::byte> out) = 0;
+  // Whether calls about the object may wait for a network now, and so should not hold up others. Quick.
+  virtual bool Waits(const ObjectName&) { return false; }
 };
 
 // `pool` bounds the chunks of its readers and writers, and must outlive the store.
@@ -45,11 +48,17 @@ std::unique_ptr<SlotStore> MakeMemoryStore(memory::Pool& pool);
 struct DiskOptions {
   std::filesystem::path directory;  // made if absent
   std::uint64_t quota = 0;          // bytes that objects may take on disk; 0: no limit
+  // Where what is sealed durably goes, updates excepted; must outlive the store. Null: it stays on the disk.
+  Bucket* bucket = nullptr;
+  std::uint64_t bucket_part_bytes = 32_MiB;
+  Duration bucket_grace = std::chrono::hours(1);  // parts in the bucket that belong to nobody stay so long
+  std::uint64_t cache_bytes = 0;  // of chunks on the disk that lie in the bucket, too; 0: as many as the quota has room for
 };
 
 struct StoreUse {
   std::uint64_t bytes = 0;  // that objects take, with what is reserved for open ones
   std::uint64_t quota = 0;
+  std::uint64_t evictions = 0;  // objects whose chunks lie in the bucket alone since
 };
 
 // A place on the disk that does not hold what it should.
@@ -82,6 +91,9 @@ class DiskStore : public virtual SlotStore {
   // Removes open objects to which nothing was written for `age`, and sealed ones under `offers/`, which nobody fetched meanwhile: whoever
   // needs one makes it again. Gives their number.
   virtual Result<std::uint64_t> RemoveAbandoned(Duration age) = 0;
+  // Puts sealed objects into the bucket that it lacks, and removes from it what belongs to no object. Nothing without a bucket.
+  // kCancelled when stopped; the first error of an object otherwise, after all were tried.
+  virtual Status TendBucket(std::stop_token stop) = 0;
 };
 
 // Finds what an earlier process left: open objects go on, half-made ones are removed.
