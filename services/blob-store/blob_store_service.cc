@@ -14,12 +14,19 @@
 #include "tributary/transport/frame_server.h"
 
 namespace tributary::service {
+namespace {
+
+// Requests to the bucket at a time, besides uploads: each has a chunk of the read side, and waits for the network most of the time.
+constexpr std::size_t kBucketThreads = 8;
+
+}  // namespace
 
 // Destroyed from the last to the first: everything that may still hold pool bytes goes before the pool.
 struct BlobStoreService::State {
   explicit State(std::uint64_t budget) : pool(budget) {}
 
   memory::Pool pool;
+  std::unique_ptr<s3::Client> bucket;  // may be null
   std::unique_ptr<blob::DiskStore> store;
   std::unique_ptr<Maintenance> maintenance;
   std::unique_ptr<UpstreamCache> cache;
@@ -36,6 +43,7 @@ struct BlobStoreService::State {
   bool stopped = false;   // protected by mutex
 
   void Register();
+  void RegisterBucket();
 };
 
 void BlobStoreService::State::Register() {
@@ -79,6 +87,27 @@ void BlobStoreService::State::Register() {
   });
 }
 
+void BlobStoreService::State::RegisterBucket() {
+  registry.AddCollector([this] {
+    std::vector<metrics::Reading> readings;
+    const s3::Counters& c = bucket->counters();
+    const auto add = [&](std::string name, std::string help, metrics::Labels labels, std::uint64_t value) {
+      readings.push_back({"tributary_blob_store_s3_" + name, std::move(help), true, std::move(labels), static_cast<double>(value)});
+    };
+    for (std::size_t o = 0; o < s3::kOperationNames.size(); ++o) {
+      for (std::size_t r = 0; r < s3::kOutcomeNames.size(); ++r) {
+        add("requests_total", "Requests to the S3 service, each attempt.", {{"operation", s3::kOperationNames[o]}, {"outcome", s3::kOutcomeNames[r]}},
+            c.requests[o][r]);
+      }
+    }
+    const std::string bytes = "Bytes of values that were read from the bucket and stored in it.";
+    add("bytes_total", bytes, {{"direction", "in"}}, c.bytes_in);
+    add("bytes_total", bytes, {{"direction", "out"}}, c.bytes_out);
+    add("evictions_total", "Objects whose chunks were removed from the disk and lie in the bucket alone.", {}, store->Use().evictions);
+    return readings;
+  });
+}
+
 BlobStoreService::BlobStoreService() = default;
 
 Result<std::unique_ptr<BlobStoreService>> BlobStoreService::Start(Spec spec) {
@@ -88,11 +117,20 @@ Result<std::unique_ptr<BlobStoreService>> BlobStoreService::Start(Spec spec) {
   const std::uint64_t for_fetching = caches ? spec.memory_budget / 2 : 0;
   service->state_ = std::make_unique<State>(spec.memory_budget - for_fetching);
   State& state = *service->state_;
-  auto store = blob::OpenDiskStore({spec.directory, spec.quota}, state.pool);
-  if (!store.ok()) return store.error().Wrap("--data-dir");
+  blob::DiskOptions disk;
+  disk.directory = spec.directory;
+  disk.quota = spec.quota;
+  if (spec.s3) {
+    TRIBUTARY_ASSIGN(state.bucket, s3::MakeClient(*spec.s3));
+    disk.bucket = state.bucket.get();
+    disk.bucket_part_bytes = spec.s3_part_bytes;
+    disk.cache_bytes = spec.s3_cache_bytes;
+  }
+  auto store = blob::OpenDiskStore(disk, state.pool);
+  if (!store.ok()) return store.error().Wrap(spec.s3 ? "--data-dir or --s3-endpoint" : "--data-dir");
   state.store = *std::move(store);
   state.maintenance = std::make_unique<Maintenance>(
-      *state.store, MaintenanceOptions{spec.scrub_interval, spec.scrub_bytes_per_second, spec.abandoned_after});
+      *state.store, MaintenanceOptions{spec.scrub_interval, spec.scrub_bytes_per_second, spec.abandoned_after, spec.s3.has_value()});
   if (caches) {
     UpstreamOptions upstream;
     upstream.endpoint = spec.upstream;
@@ -103,7 +141,7 @@ Result<std::unique_ptr<BlobStoreService>> BlobStoreService::Start(Spec spec) {
     upstream.revalidate = spec.cache_revalidate;
     state.cache = std::make_unique<UpstreamCache>(std::move(upstream), *state.store);
   }
-  ReactorOptions reacting{spec.shard, spec.shards, spec.worker_threads, spec.credit_idle, spec.unread_limit, spec.stalled_limit};
+  ReactorOptions reacting{spec.shard, spec.shards, spec.worker_threads, spec.s3 ? kBucketThreads : 0, spec.credit_idle, spec.unread_limit, spec.stalled_limit};
   reacting.max_message = spec.max_message;
   reacting.cache = state.cache.get();
   blob::SlotStore& served = caches ? static_cast<blob::SlotStore&>(*state.cache) : *state.store;
@@ -122,6 +160,7 @@ Result<std::unique_ptr<BlobStoreService>> BlobStoreService::Start(Spec spec) {
   state.reactor->Attach(*state.server);
   state.endpoint = state.server->endpoint();
   state.Register();
+  if (state.bucket) state.RegisterBucket();
   metrics::ServerSpec metrics;
   metrics.address = spec.metrics_address;
   metrics.registry = &state.registry;
@@ -144,6 +183,7 @@ void BlobStoreService::Stop() {
     }
   }
   state.metrics_server.reset();
+  if (state.bucket) state.bucket->Cancel();
   if (state.server) {
     state.server->Stop();
     state.reactor->Detach();
@@ -185,6 +225,7 @@ BlobStoreService::Stats BlobStoreService::stats() const {
   stats.no_room = c.no_room;
   stats.damaged_reads = c.damaged_reads;
   stats.scrubs = state_->maintenance->passes();
+  stats.evictions = state_->store->Use().evictions;
   stats.scrub_damages = state_->maintenance->damaged();
   if (state_->cache) {
     const UpstreamCounters& u = state_->cache->counters();

@@ -13,6 +13,7 @@
 #include "tributary/base/result.h"
 #include "tributary/base/units.h"
 #include "tributary/memory/pool.h"
+#include "tributary/s3/client.h"
 #include "tributary/transport/curve.h"
 
 namespace tributary::service {
@@ -34,6 +35,9 @@ class BlobStoreService {
     Duration upstream_answer{5'000};  // no answer of it for so long: it is away
     Duration cache_in_use{10'000};    // what was read this lately does not go to make room
     Duration cache_revalidate{5'000};  // how old the knowledge may be that an object is still the one upstream
+    std::optional<s3::ClientOptions> s3 = {};  // where sealed objects go; none: they stay on the disk
+    std::uint64_t s3_cache_bytes = 0;  // of objects in the bucket that are kept on the disk, too; 0: the quota alone bounds them
+    std::uint64_t s3_part_bytes = 32_MiB;
     Duration scrub_interval{0};  // 0: no scrub
     std::uint64_t scrub_bytes_per_second = 0;
     Duration abandoned_after{0};  // open objects without a put for so long are removed; 0: they stay
@@ -58,6 +62,7 @@ class BlobStoreService {
     std::uint64_t fetched_bytes = 0;
     std::uint64_t evicted = 0;         // objects
     bool upstream_away = false;
+    std::uint64_t evictions = 0;
     memory::PoolUse pool;
   };
 

@@ -7,6 +7,7 @@
 #include "tributary/config/serve.h"
 #include "tributary/config/service.h"
 #include "tributary/memory/malloc.h"
+#include "tributary/s3/client.h"
 #include "tributary/tensor/layout.h"
 #include "tributary/wire/frame.h"
 
@@ -23,6 +24,37 @@ int ScrubNow(const std::string& directory) {
   }
   fmt::print("{} sealed objects, {} slots, {} read: {} damaged\n", report->objects, report->slots, FormatBytes(report->bytes), report->damaged);
   return report->damaged == 0 ? config::kExitDone : config::kExitFailed;
+}
+
+void AddBucketOptions(config::Options& options) {
+  const auto optional = [](Status (*check)(const std::string&)) {
+    return [check](const std::string& value) { return value.empty() ? Ok() : check(value); };
+  };
+  options.Group("S3 (the access key from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or a file)");
+  options.AddString("s3-endpoint", "", "URL of an S3 service to whose bucket sealed objects go", optional(s3::CheckEndpoint));
+  options.AddString("s3-bucket", "", "the bucket", optional(s3::CheckBucket));
+  options.AddString("s3-prefix", "", "of all keys; each store needs one of its own", optional(s3::CheckPrefix));
+  options.AddString("s3-region", "us-east-1", "the region that requests are signed for", config::CheckName);
+  options.AddBool("s3-path-style", false, "the bucket in the path of URLs and not in the host's name");
+  options.AddString("s3-credentials-file", "", "as the AWS tools write it; must be readable by its owner alone");
+  options.AddBytes("s3-cache-bytes", 0, "of objects in the bucket that the disk keeps, too; 0: as many as --quota and the disk have room for");
+}
+
+// Nothing without --s3-endpoint.
+Result<std::optional<s3::ClientOptions>> GetBucketOptions(const config::Options& options) {
+  s3::ClientOptions s3;
+  s3.endpoint = options.String("s3-endpoint");
+  s3.bucket = options.String("s3-bucket");
+  if (s3.endpoint.empty() != s3.bucket.empty()) {
+    return Error(Code::kInvalidArgument, "--s3-endpoint and --s3-bucket are given together or not at all");
+  }
+  if (s3.endpoint.empty()) return std::optional<s3::ClientOptions>();
+  s3.prefix = options.String("s3-prefix");
+  s3.region = options.String("s3-region");
+  s3.path_style = options.Flag("s3-path-style");
+  const std::string& file = options.String("s3-credentials-file");
+  TRIBUTARY_ASSIGN(s3.credentials, file.empty() ? s3::CredentialsFromEnvironment() : s3::CredentialsFromFile(file));
+  return std::optional(std::move(s3));
 }
 
 int Main(int argc, char** argv) {
@@ -49,6 +81,7 @@ int Main(int argc, char** argv) {
   options.AddUint("shard", 0, "number of this shard, from 0", 0, 1023);
   options.AddUint("shards", 1, "number of shards", 1, 1024);
   options.AddUint("worker-threads", 2, "threads that hash and write", 1, 64);
+  AddBucketOptions(options);
   config::AddServiceOptions(options, "127.0.0.1:9472");
   if (const auto code = options.ParseOrExitCode(argc, argv, environ)) return *code;
   if (options.Uint("shard") >= options.Uint("shards")) {
@@ -56,6 +89,11 @@ int Main(int argc, char** argv) {
     return config::kExitUsage;
   }
   if (options.Flag("scrub")) return ScrubNow(options.String("data-dir"));
+  auto bucket = GetBucketOptions(options);
+  if (!bucket.ok()) {
+    fmt::print(stderr, "tributary-blob-store: {}\n", bucket.error().message());
+    return config::kExitUsage;
+  }
   const auto settings = config::GetServiceSettings(options);
   memory::TuneMalloc(settings.memory_budget);
   log::InitLog("blob-store", settings.log_level, settings.log_format);
@@ -79,6 +117,8 @@ int Main(int argc, char** argv) {
   spec.worker_threads = options.Uint("worker-threads");
   spec.quota = options.Bytes("quota");
   spec.upstream = options.String("upstream");
+  spec.s3 = *std::move(bucket);
+  spec.s3_cache_bytes = options.Bytes("s3-cache-bytes");
   spec.scrub_interval = options.Time("scrub-interval");
   spec.scrub_bytes_per_second = options.Bytes("scrub-rate");
   spec.abandoned_after = options.Time("abandoned-after");

@@ -17,11 +17,13 @@ using Clock = std::chrono::steady_clock;
 
 // How much later than `abandoned_after` an object may go.
 constexpr Duration kLongestSweep = std::chrono::hours(1);
+constexpr Duration kTendBucket = std::chrono::hours(1);
+constexpr Duration kTendBucketAgain = std::chrono::minutes(1);  // after a failure
 
 }  // namespace
 
 Maintenance::Maintenance(blob::DiskStore& store, const MaintenanceOptions& options) : store_(store), options_(options) {
-  if (options_.scrub_interval.count() == 0 && options_.abandoned_after.count() == 0) return;
+  if (options_.scrub_interval.count() == 0 && options_.abandoned_after.count() == 0 && !options_.bucket) return;
   thread_ = std::jthread([this](std::stop_token stop) { Run(stop); });
 }
 
@@ -34,18 +36,20 @@ void Maintenance::Run(std::stop_token stop) {
   const auto never = Clock::time_point::max();
   auto next_scrub = options_.scrub_interval.count() > 0 ? Clock::now() + options_.scrub_interval : never;
   auto next_sweep = options_.abandoned_after.count() > 0 ? Clock::now() + sweep : never;
+  auto next_bucket = options_.bucket ? Clock::now() : never;
   std::mutex mutex;
   std::condition_variable_any woken;
   for (;;) {
     {
       std::unique_lock lock(mutex);
-      woken.wait_until(lock, stop, std::min(next_scrub, next_sweep), [] { return false; });
+      woken.wait_until(lock, stop, std::min({next_scrub, next_sweep, next_bucket}), [] { return false; });
     }
     if (stop.stop_requested()) return;
     if (Clock::now() >= next_sweep) {
       Sweep();
       next_sweep = Clock::now() + sweep;
     }
+    if (Clock::now() >= next_bucket) next_bucket = Clock::now() + TendBucket(stop);
     if (Clock::now() >= next_scrub) {
       Scrub(stop);
       next_scrub = Clock::now() + options_.scrub_interval;
@@ -69,6 +73,13 @@ void Maintenance::Scrub(std::stop_token stop) {
   ++passes_;
   log::Info("scrub: {} sealed objects, {} slots, {} read, {} damaged", report->objects, report->slots, FormatBytes(report->bytes),
             report->damaged);
+}
+
+Duration Maintenance::TendBucket(std::stop_token stop) {
+  const Status tended = store_.TendBucket(stop);
+  if (tended.ok() || tended.error().code() == Code::kCancelled) return kTendBucket;
+  log::LogError("looking after the bucket, again in {}: {}", FormatDuration(kTendBucketAgain), tended.error().message());
+  return kTendBucketAgain;
 }
 
 void Maintenance::Sweep() {

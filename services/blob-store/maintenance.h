@@ -1,4 +1,4 @@
-// What a blob-store does for its disk while nobody asks: scrub, and the removal of open objects that nobody goes on with.
+// What a blob-store does while nobody asks: scrub, the removal of open objects that nobody goes on with, and order in its bucket.
 //
 // One thread of low priority, which paces its reads. Ends when destroyed, in the middle of a pass too. Counters are thread-safe.
 #pragma once
@@ -16,6 +16,7 @@ struct MaintenanceOptions {
   Duration scrub_interval{0};  // between the passes, and before the first; 0: none
   std::uint64_t scrub_bytes_per_second = 0;
   Duration abandoned_after{0};  // 0: open objects stay
+  bool bucket = false;          // look after it at once, and from time to time
 };
 
 class Maintenance {
@@ -32,6 +33,7 @@ class Maintenance {
   void Run(std::stop_token stop);
   void Scrub(std::stop_token stop);
   void Sweep();
+  Duration TendBucket(std::stop_token stop);  // until the next time
 
   blob::DiskStore& store_;
   const MaintenanceOptions options_;

@@ -38,17 +38,18 @@ Reactor::Reactor(blob::SlotStore& store, memory::Pool& pool, const ReactorOption
             const ReadRequest& request = read->request;
             const bool slow = request.type == wire::Type::kList;
             const std::uint64_t key = Workers::KeyOf(request.object, request.slot);
+            const ObjectName object = request.object;
             auto job = [this, read = std::move(read), held = std::make_shared<ReadGrant>(std::move(grant))] {
               RunRead(read, std::move(*held));
             };
             if (slow) {
               workers_.PostSlow(std::move(job));
             } else {
-              workers_.Post(key, std::move(job));
+              PostFor(object, key, std::move(job));
             }
           },
           [this](const Read& read, const Error& error) { SendError(read.peer, read.request.id, error); }),
-      workers_(options.worker_threads),
+      workers_(options.worker_threads, options.bucket_threads),
       staging_(store, workers_, [this](Staging::Put put, Result<blob::SlotMeta> staged) { Staged(std::move(put), std::move(staged)); }) {
   pool_.OnRelease([this] { Kick(); });
 }

@@ -30,6 +30,7 @@ struct ReactorOptions {
   std::uint32_t shard = 0;
   std::uint32_t shards = 1;
   std::size_t worker_threads = 2;
+  std::size_t bucket_threads = 0;  // 0: the store has no bucket
   Duration credit_idle{10'000};
   Duration unread_limit{60'000};
   Duration stalled_limit{10'000};
@@ -98,8 +99,11 @@ class Reactor final : public transport::Handler {
   void Dispatch(const PeerId& id, Peer& peer, transport::InFrame frame);
   template <class M>
   void Get(const PeerId& id, Peer& peer, const wire::FrameView& frame);
-  // Which thread does it: the object's, the one for what is slow, or the one for removals.
-  enum class On { kOwn, kSlow, kRemoval };
+  // Which thread does it: the object's, the one for what is slow, for removals, or for seals that upload.
+  enum class On { kOwn, kSlow, kRemoval, kUpload };
+  static On SealLane(const wire::FrameView& frame);
+  // On the object's thread for `key`, or aside if that may take as long as a network likes.
+  void PostFor(const ObjectName& name, std::uint64_t key, Workers::Job job);
   // Decodes M, runs `work(message)` on a worker and sends the frame it gives, or its error.
   template <class M, class Work>
   void Ask(const PeerId& id, Peer& peer, const wire::FrameView& frame, On lane, Work work);

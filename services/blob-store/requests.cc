@@ -76,6 +76,12 @@ bool Reactor::Refuse(const PeerId& id, Peer& peer, const wire::FrameView& view) 
   return true;
 }
 
+// What must not wait behind an upload does not.
+Reactor::On Reactor::SealLane(const wire::FrameView& view) {
+  const auto seal = wire::Expect<wire::Seal>(view);
+  return seal.ok() && seal->durable ? On::kUpload : On::kSlow;
+}
+
 template <class M, class Work>
 void Reactor::Ask(const PeerId& id, Peer& peer, const wire::FrameView& view, On lane, Work work) {
   auto message = wire::Expect<M>(view);
@@ -94,6 +100,7 @@ void Reactor::Ask(const PeerId& id, Peer& peer, const wire::FrameView& view, On 
                                             kMaxRequestsOfAll));
   }
   const std::uint64_t key = Workers::KeyOf(name, 0);
+  const ObjectName asked = name;
   struct Place {
     Hold own;
     Hold of_all;
@@ -107,10 +114,17 @@ void Reactor::Ask(const PeerId& id, Peer& peer, const wire::FrameView& view, On 
       server_->Send(id, {std::move(frame), nullptr});
     });
   };
-  if (lane == On::kSlow) {
-    workers_.PostSlow(std::move(job));
-  } else if (lane == On::kRemoval) {
-    workers_.PostRemoval(std::move(job));
+  switch (lane) {
+    case On::kOwn: return PostFor(asked, key, std::move(job));
+    case On::kSlow: return workers_.PostSlow(std::move(job));
+    case On::kRemoval: return workers_.PostRemoval(std::move(job));
+    case On::kUpload: return workers_.PostUpload(std::move(job));
+  }
+}
+
+void Reactor::PostFor(const ObjectName& name, std::uint64_t key, Workers::Job job) {
+  if (workers_.remote() && !name.empty() && store_.Waits(name)) {
+    workers_.PostRemote(std::move(job));
   } else {
     workers_.Post(key, std::move(job));
   }
@@ -159,7 +173,7 @@ void Reactor::Dispatch(const PeerId& id, Peer& peer, transport::InFrame frame) {
     case wire::Type::kGetMissing: return Get<wire::GetMissing>(id, peer, view);
     case wire::Type::kList: return Get<wire::List>(id, peer, view);
     case wire::Type::kSeal:
-      return Ask<wire::Seal>(id, peer, view, On::kSlow, [this](const ObjectName& name, const wire::Seal& m) -> Result<wire::Sealed> {
+      return Ask<wire::Seal>(id, peer, view, SealLane(view), [this](const ObjectName& name, const wire::Seal& m) -> Result<wire::Sealed> {
         TRIBUTARY_ASSIGN(const std::string digest, store_.Seal(name, m.generation, m.durable));
         TRIBUTARY_ASSIGN(const blob::ObjectInfo info, store_.Stat(name));
         return wire::Sealed{name.str(), digest, info.slots};

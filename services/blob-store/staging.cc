@@ -1,5 +1,6 @@
 #include "services/blob-store/staging.h"
 
+#include <memory>
 #include <utility>
 
 #include "tributary/digest/digest.h"
@@ -9,7 +10,16 @@ namespace tributary::service {
 Staging::Staging(blob::SlotStore& store, Workers& workers, Done done)
     : store_(store), workers_(workers), done_(std::move(done)), queues_(workers.own_lanes()) {}
 
-void Staging::Add(Put put) {
+void Staging::Add(Put put, bool aside) {
+  if (aside) {
+    auto held = std::make_shared<Put>(std::move(put));
+    workers_.PostRemote([this, held] {
+      std::vector<Put> one;
+      one.push_back(std::move(*held));
+      Stage(std::move(one));
+    });
+    return;
+  }
   const std::uint64_t key = Workers::KeyOf(put.object, put.message.slot);
   Queue& queue = queues_[workers_.LaneOf(key)];
   {
@@ -36,6 +46,10 @@ void Staging::Stage(Queue& queue) {
       queue.puts.pop_front();
     }
   }
+  Stage(std::move(puts));
+}
+
+void Staging::Stage(std::vector<Put> puts) {
   std::vector<digest::Sha256> digests;
   if (puts.size() == 2) {
     const auto pair = digest::ComputeSha256Pair(puts[0].frame.view().payload, puts[1].frame.view().payload);

@@ -31,7 +31,8 @@ class Staging {
 
   Staging(blob::SlotStore& store, Workers& workers, Done done);
 
-  void Add(Put put);
+  // `aside`: its object waits for a bucket, and it must not hold up those that wait for the disk.
+  void Add(Put put, bool aside);
   // Drops what waits. Call when the workers have stopped.
   void Clear();
 
@@ -42,6 +43,7 @@ class Staging {
   };
   // Of one lane: what waits, at most two.
   void Stage(Queue& queue);
+  void Stage(std::vector<Put> puts);
 
   blob::SlotStore& store_;
   Workers& workers_;

@@ -4,11 +4,15 @@
 
 namespace tributary::service {
 
-Workers::Workers(std::size_t threads) {
-  for (std::size_t i = 0; i < std::max<std::size_t>(threads, 1) + kOtherLanes; ++i) {
+Workers::Workers(std::size_t threads, std::size_t remote) : remote_(remote > 0) {
+  const auto threads_of = [&](std::size_t lane) -> std::size_t {
+    if (lane == kRemote) return remote;
+    return lane != kUpload || remote > 0 ? 1 : 0;
+  };
+  for (std::size_t i = 0; i < std::max<std::size_t>(threads, 1) + kOwnLanes; ++i) {
     lanes_.push_back(std::make_unique<Lane>());
     Lane& lane = *lanes_.back();
-    lane.thread = std::thread([&lane] { Run(lane); });
+    for (std::size_t n = 0; n < threads_of(i); ++n) lane.threads.emplace_back([&lane] { Run(lane); });
   }
 }
 
@@ -47,7 +51,9 @@ void Workers::Stop() {
     lane->wake.notify_all();
   }
   for (const auto& lane : lanes_) {
-    if (lane->thread.joinable()) lane->thread.join();
+    for (std::thread& thread : lane->threads) {
+      if (thread.joinable()) thread.join();
+    }
   }
 }
 

@@ -72,7 +72,8 @@ void Reactor::Put(const PeerId& id, Peer& peer, transport::InFrame frame) {
   if (put->encoding != static_cast<std::uint32_t>(tensor::Encoding::kNative)) {
     return refuse(MakeError(Code::kInvalidArgument, "a chunk is as its object's spec says: put-chunk with encoding {} is refused, send 0", put->encoding));
   }
-  staging_.Add({id, *std::move(name), *put, *std::move(spent), std::move(frame)});
+  const bool aside = workers_.remote() && store_.Waits(*name);
+  staging_.Add({id, *std::move(name), *put, *std::move(spent), std::move(frame)}, aside);
 }
 
 void Reactor::Staged(Staging::Put put, Result<blob::SlotMeta> staged) {
@@ -133,7 +134,7 @@ void Reactor::Create(const PeerId& id, Peer& peer, transport::InFrame frame) {
     credit_.Staged(id, Clock::now());
     return SendError(id, request, name.error());
   }
-  workers_.PostSlow([this, id, job, name = *name, replace = create->replace] {
+  auto work = [this, id, job, name = *name, replace = create->replace] {
     const std::uint64_t request = job->frame.view().id;
     const auto outcome = [&]() -> Result<blob::CreateOutcome> {
       const std::uint64_t bytes = job->frame.view().payload.size();
@@ -156,7 +157,12 @@ void Reactor::Create(const PeerId& id, Peer& peer, transport::InFrame frame) {
       server_->Send(id, {std::move(reply), nullptr});
       reads_.ObjectChanged(name);
     });
-  });
+  };
+  if (store_.Waits(*name)) {
+    workers_.PostRemote(std::move(work));
+  } else {
+    workers_.PostSlow(std::move(work));
+  }
 }
 
 }  // namespace tributary::service

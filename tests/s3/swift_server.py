@@ -50,13 +50,15 @@ pipeline = catch_errors cache listing_formats bulk s3api tempauth copy slo versi
 [app:proxy-server]
 use = egg:swift#proxy
 account_autocreate = true
+# The proxy is asked while the others still start: it shall not give them up for a minute.
+error_suppression_limit = 1000000
 
 [filter:catch_errors]
 use = egg:swift#catch_errors
 
 [filter:cache]
 use = egg:swift#memcache
-memcache_servers = 127.0.0.1:{memcached}
+memcache_servers = 127.0.0.1:1
 
 [filter:listing_formats]
 use = egg:swift#listing_formats
@@ -119,7 +121,7 @@ def prepare(root, ports):
         builder.rebalance()
         builder.get_ring().save(str(etc / f'{kind}.ring.gz'))
         (etc / f'{kind}.conf').write_text((COMMON + BACKEND).format(port=ports[kind], root=root, user=user, kind=kind))
-    (etc / 'proxy.conf').write_text((COMMON + PROXY).format(port=ports['proxy'], root=root, user=user, memcached=ports['memcached']))
+    (etc / 'proxy.conf').write_text((COMMON + PROXY).format(port=ports['proxy'], root=root, user=user))
 
 
 def start(root, kind):
@@ -130,19 +132,27 @@ def start(root, kind):
                             preexec_fn=die_with_parent)
 
 
+def fail(root, why):
+    print(f'swift_server: {why}', file=sys.stderr)
+    for log in sorted(root.glob('*.log')):
+        print(f'--- {log.name}:', *log.read_text(errors='replace').splitlines()[-8:], sep='\n', file=sys.stderr)
+    sys.exit(1)
+
+
 def await_server(url, processes, root):
     deadline = time.monotonic() + 60
+    answer = 'nothing'
     while time.monotonic() < deadline:
         dead = [kind for kind, process in processes.items() if process.poll() is not None]
         if dead:
-            sys.exit(f'swift_server: the {dead[0]} server ended at once: see {root}/{dead[0]}.log')
+            fail(root, f'the {dead[0]} server ended at once')
         try:
             if make_bucket(url):
                 return
-        except (urllib.error.URLError, OSError):
-            pass
+        except (urllib.error.URLError, OSError) as error:
+            answer = error
         time.sleep(0.1)
-    sys.exit(f'swift_server: no answer at {url} within 60 s: see {root}/*.log')
+    fail(root, f'no answer at {url} within 60 s: {answer}')
 
 
 def make_bucket(url):
@@ -168,7 +178,9 @@ def make_bucket(url):
         with urllib.request.urlopen(request, timeout=10) as reply:
             return reply.status == 200
     except urllib.error.HTTPError as error:
-        return error.code == 409  # there already
+        if error.code == 409:  # there already
+            return True
+        raise
 
 
 def main():
@@ -183,12 +195,12 @@ def main():
         sys.exit(SKIPPED)
     root = options.directory.resolve()
     root.mkdir(parents=True, exist_ok=True)
-    names = ('account', 'container', 'object', 'proxy', 'memcached')
+    names = ('account', 'container', 'object', 'proxy')
     ports = dict(zip(names, free_ports(len(names))))
     ports['proxy'] = options.port or ports['proxy']
     prepare(root, ports)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    processes = {kind: start(root, kind) for kind in names[:4]}
+    processes = {kind: start(root, kind) for kind in names}
     try:
         url = f"http://127.0.0.1:{ports['proxy']}"
         await_server(url, processes, root)

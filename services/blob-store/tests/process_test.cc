@@ -260,5 +260,24 @@ TEST_F(BlobStoreProcess, ACacheThatWasKilledGoesOnWithoutFetchingAgainWhatItHas)
   EXPECT_LE(upstream->stats().chunks_out, kSlots + 2 * 48);
 }
 
+TEST_F(BlobStoreProcess, WhatIsWrongWithTheBucketIsSaidAtStart) {
+  setenv("AWS_ACCESS_KEY_ID", "key", 1);
+  unsetenv("AWS_SECRET_ACCESS_KEY");
+  const auto with = [&](std::vector<std::string> more) {
+    auto args = Args();
+    args.insert(args.end(), more.begin(), more.end());
+    return Process(args, log_).Wait();
+  };
+  EXPECT_EQ(with({"--s3-endpoint", "http://127.0.0.1:1"}), 2);
+  EXPECT_THAT(Log(), ::testing::HasSubstr("--s3-bucket"));
+  EXPECT_EQ(with({"--s3-endpoint", "127.0.0.1:1", "--s3-bucket", "bucket"}), 2);
+  EXPECT_EQ(with({"--s3-endpoint", "http://127.0.0.1:1", "--s3-bucket", "bucket"}), 2);
+  EXPECT_THAT(Log(), ::testing::HasSubstr("AWS_SECRET_ACCESS_KEY"));
+  const std::string file = temp_.Write("credentials", "aws_access_key_id = a\naws_secret_access_key = topsecret\n");
+  std::filesystem::permissions(file, std::filesystem::perms(0644));
+  EXPECT_EQ(with({"--s3-endpoint", "http://127.0.0.1:1", "--s3-bucket", "bucket", "--s3-credentials-file", file}), 2);
+  EXPECT_THAT(Log(), ::testing::AllOf(::testing::HasSubstr("chmod 600"), ::testing::Not(::testing::HasSubstr("topsecret"))));
+}
+
 }  // namespace
 }  // namespace tributary::service::testing
