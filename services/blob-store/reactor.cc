@@ -52,6 +52,7 @@ Reactor::Reactor(blob::SlotStore& store, memory::Pool& pool, const ReactorOption
       workers_(options.worker_threads, options.bucket_threads),
       staging_(store, workers_, [this](Staging::Put put, Result<blob::SlotMeta> staged) { Staged(std::move(put), std::move(staged)); }) {
   pool_.OnRelease([this] { Kick(); });
+  if (workers_.remote()) reads_.OnWaits([this](const ObjectName& name) { return store_.Waits(name); });
 }
 
 Reactor::~Reactor() { Detach(); }

@@ -118,6 +118,13 @@ ReadScheduler::Turn ReadScheduler::TakeTurn(ReadClass kind, std::uint64_t share)
       ++blocked;
       continue;
     }
+    const bool waits = waits_ && !read->request.object.empty() && waits_(read->request.object);
+    const std::uint64_t waiting = remote_->reply_bytes;
+    if (waits && waiting > 0 && waiting + bytes > pool_.budget() / 4) {
+      turns.push_back(id);
+      ++blocked;
+      continue;
+    }
     auto reservation = pool_.TryReserve(memory::Side::kRead, bytes);
     if (!reservation) {
       // The next release comes back here; the peer keeps its turn.
@@ -133,7 +140,8 @@ ReadScheduler::Turn ReadScheduler::TakeTurn(ReadClass kind, std::uint64_t share)
     }
     short_ = false;
     read->state = Read::State::kRunning;
-    ReadGrant grant{*std::move(reservation), Hold(peer.held, &Held::reply_bytes, bytes)};
+    ReadGrant grant{*std::move(reservation), Hold(peer.held, &Held::reply_bytes, bytes),
+                    waits ? Hold(remote_, &Held::reply_bytes, bytes) : Hold()};
     start_(std::move(read), std::move(grant));
     return Turn::kStarted;
   }

@@ -60,6 +60,7 @@ using ReadPtr = std::shared_ptr<Read>;
 struct ReadGrant {
   memory::Reservation reservation;
   Hold bytes;
+  Hold remote;  // until the bytes are here: of one that waits for a network
 };
 
 class ReadScheduler {
@@ -71,6 +72,10 @@ class ReadScheduler {
   // `start` hands a read to a worker, `fail` answers it with an error.
   ReadScheduler(memory::Pool& pool, std::uint64_t max_message, std::uint32_t max_outstanding, Start start, Fail fail)
       : pool_(pool), max_message_(max_message), max_outstanding_(max_outstanding), start_(std::move(start)), fail_(std::move(fail)) {}
+
+  // Tells reads that may wait for a network. All of them together have at most half of the read side while they do, so that the others
+  // find room. Before the first read.
+  void OnWaits(std::function<bool(const ObjectName&)> waits) { waits_ = std::move(waits); }
 
   void Add(const transport::PeerId& peer, ReadClass kind, const std::shared_ptr<Held>& held, ReadRequest request);
   // Starts what fits the pool now.
@@ -133,6 +138,8 @@ class ReadScheduler {
   const std::uint32_t max_outstanding_;
   Start start_;
   Fail fail_;
+  std::function<bool(const ObjectName&)> waits_;
+  std::shared_ptr<Held> remote_ = std::make_shared<Held>();
   std::map<transport::PeerId, Peer> peers_;
   std::uint64_t sessions_ = 0;
   std::array<std::list<transport::PeerId>, kReadClasses> turns_;  // of each class: peers with a queue, next first

@@ -123,6 +123,8 @@ Result<transport::OutFrame> Reactor::ChunkReply(const ReadPtr& read, ReadGrant& 
 void Reactor::RunRead(const ReadPtr& read, ReadGrant grant) {
   std::uint64_t needs = 0;
   auto reply = std::make_shared<Result<transport::OutFrame>>(ReplyTo(read, grant, &needs));
+  // The store stops, and its peer shall ask the next one.
+  if (!reply->ok() && reply->error().code() == Code::kCancelled) return;
   // What was not used is free before the scheduler looks again.
   { const ReadGrant done = std::move(grant); }
   Post([this, read, reply, needs] {

@@ -108,6 +108,8 @@ void Reactor::Ask(const PeerId& id, Peer& peer, const wire::FrameView& view, On 
   auto place = std::make_shared<Place>(Place{Hold(peer.held, &Held::requests, 1), Hold(all_, &Held::requests, 1)});
   auto job = [this, id, place = std::move(place), request = view.id, name = std::move(name), message = *std::move(message), work] {
     auto reply = work(name, message);
+    // The store stops, and its peer shall ask the next one.
+    if (!reply.ok() && reply.error().code() == Code::kCancelled) return;
     std::string frame = reply.ok() ? wire::EncodeFrame(request, *reply) : wire::EncodeError(request, reply.error());
     Post([this, id, place, frame = std::move(frame)]() mutable {
       place.reset();

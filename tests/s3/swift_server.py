@@ -140,7 +140,7 @@ def fail(root, why):
 
 
 def await_server(url, processes, root):
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     answer = 'nothing'
     while time.monotonic() < deadline:
         dead = [kind for kind, process in processes.items() if process.poll() is not None]
@@ -152,7 +152,7 @@ def await_server(url, processes, root):
         except (urllib.error.URLError, OSError) as error:
             answer = error
         time.sleep(0.1)
-    fail(root, f'no answer at {url} within 60 s: {answer}')
+    fail(root, f'no answer at {url} within 120 s: {answer}')
 
 
 def make_bucket(url):

@@ -35,6 +35,12 @@ fs::path BucketKeeper::DirectoryOf(const ObjectName& name) const { return object
 
 Result<bool> BucketKeeper::IsStub(const fs::path& directory) { return Exists(directory / kStub); }
 
+bool BucketKeeper::IsInBucket(const fs::path& directory) {
+  const auto stub = IsStub(directory);
+  const auto marked = Exists(directory / kBucketMark);
+  return (stub.ok() && *stub) || (marked.ok() && *marked);
+}
+
 Status BucketKeeper::CheckFormat() {
   const std::string key(kFormatKey);
   std::string text(kBucketFormat.size(), '\0');
@@ -123,7 +129,7 @@ Result<BucketObject> BucketKeeper::ReadHeader(const ObjectName& name) {
 }
 
 Status BucketKeeper::Fetch(const ObjectName& name, const fs::path& directory) {
-  const std::lock_guard one(fetches_[IndexOf(name)]);
+  const std::lock_guard one(FetchLockOf(name));
   TRIBUTARY_ASSIGN(const bool stub, IsStub(directory));
   if (!stub) return Ok();
   const Status fetched = FetchFiles(name, directory);
@@ -133,7 +139,9 @@ Status BucketKeeper::Fetch(const ObjectName& name, const fs::path& directory) {
     if (still.ok() && *still) Unlink(directory);
     return NoSuchObject(name);
   }
-  return Permanent(fetched.error()).Wrap(fmt::format("object '{}' could not be fetched from the bucket", name.str()));
+  const bool damaged = fetched.error().code() == Code::kDataLoss;
+  return Permanent(fetched.error())
+      .Wrap(fmt::format("object '{}' could not be fetched from the bucket{}", name.str(), damaged ? "; remove it and put it again" : ""));
 }
 
 Status BucketKeeper::FetchFiles(const ObjectName& name, const fs::path& directory) {

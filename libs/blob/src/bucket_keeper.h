@@ -30,6 +30,8 @@ class BucketKeeper {
 
   // An entry of which nothing was fetched yet.
   static Result<bool> IsStub(const std::filesystem::path& directory);
+  // Whether it is of an object in the bucket, fetched or not.
+  static bool IsInBucket(const std::filesystem::path& directory);
   // Everything but the chunks. Done already is fine. kNotFound, with the entry removed, when the bucket has it no more.
   Status Fetch(const ObjectName& name, const std::filesystem::path& directory);
   // Whatever lies in `directory` of an object in the bucket, but for the fact that it does, is no good.
@@ -58,6 +60,8 @@ class BucketKeeper {
 
   // Held while a name is removed, or made anew: the one must not overtake the other.
   std::mutex& LockOf(const ObjectName& name) { return names_[IndexOf(name)]; }
+  // Held while its files are fetched, or moved away. After LockOf, if both.
+  std::mutex& FetchLockOf(const ObjectName& name) { return fetches_[IndexOf(name)]; }
 
  private:
   static std::size_t IndexOf(const ObjectName& name) { return std::hash<ObjectName>()(name) % kStripes; }

@@ -1,12 +1,11 @@
 #include <algorithm>
-#include <list>
 #include <set>
-#include <unordered_map>
 
 #include "bucket_keeper.h"
 #include "directory.h"
 #include "disk_object.h"
 #include "local_store.h"
+#include "object_table.h"
 #include "scrub.h"
 #include "tributary/base/log.h"
 
@@ -15,8 +14,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Two descriptors each.
-constexpr std::size_t kMaxOpenObjects = 128;
 // Of one pass; the next one finds the others.
 constexpr std::size_t kMaxAbandoned = 1000;
 // The same, of sealed objects that the bucket lacks.
@@ -40,6 +37,7 @@ class DirectoryStore final : public LocalStore, public DiskStore {
         shared_(options) {
     if (options.bucket == nullptr) return;
     keeper_.emplace(*options.bucket, objects_, tmp_, shared_);
+    table_.FetchWith(*keeper_);
     shared_.space.OnFull([this](std::uint64_t bytes) { Reclaim(bytes); });
   }
 
@@ -94,7 +92,11 @@ class DirectoryStore final : public LocalStore, public DiskStore {
     Status removed;
     {
       std::unique_lock<std::mutex> alone;
-      if (keeper_) alone = std::unique_lock(keeper_->LockOf(name));
+      std::unique_lock<std::mutex> fetch;
+      if (keeper_) {
+        alone = std::unique_lock(keeper_->LockOf(name));
+        fetch = std::unique_lock(keeper_->FetchLockOf(name));
+      }
       {
         const std::lock_guard admin(admin_);
         TRIBUTARY_TRY(TakeAway(name, trash));
@@ -166,15 +168,7 @@ class DirectoryStore final : public LocalStore, public DiskStore {
     return object->ReadDocument(document, page, out);
   }
 
-  bool Waits(const ObjectName& name) override {
-    if (!keeper_) return false;
-    {
-      const std::lock_guard lock(cache_);
-      if (const auto it = known_.find(name); it != known_.end()) return !it->second.object->local();
-    }
-    const auto stub = BucketKeeper::IsStub(objects_ / FileNameOf(name));
-    return stub.ok() && *stub;
-  }
+  bool Waits(const ObjectName& name) override { return keeper_ && table_.Waits(name); }
 
   StoreUse Use() const override { return {shared_.space.used(), shared_.space.quota(), evictions_}; }
 
@@ -229,11 +223,6 @@ class DirectoryStore final : public LocalStore, public DiskStore {
   }
 
  private:
-  struct Entry {
-    std::shared_ptr<DiskObject> object;
-    std::list<ObjectName>::iterator recent;  // recent_.end() when its files are closed
-  };
-
   struct Trash {
     fs::path path;
     std::uint64_t room = 0;
@@ -246,7 +235,8 @@ class DirectoryStore final : public LocalStore, public DiskStore {
     if (keeper_) {
       alone = std::unique_lock(keeper_->LockOf(name));
       // What this has to fetch, it fetches while others go on.
-      static_cast<void>(Find(name));
+      const auto fetched = Find(name);
+      if (!fetched.ok() && fetched.error().code() != Code::kNotFound && fetched.error().code() != Code::kDataLoss) return fetched.error();
     }
     const std::lock_guard admin(admin_);
     const auto found = Find(name);
@@ -258,6 +248,7 @@ class DirectoryStore final : public LocalStore, public DiskStore {
       TRIBUTARY_ASSIGN(const ObjectInfo info, (*found)->Stat());
       if (info.kind == wire::ObjectKind::kUpdate && info.slots_present > 0) return UpdateInUse(name);
     } else if (found.error().code() == Code::kDataLoss) {
+      if (keeper_ && keeper_->IsInBucket(objects_ / FileNameOf(name))) return found.error();
       // An open object that power loss left unreadable holds nothing. A sealed one is thrown away only if that was asked for and it is
       // known to be no model: updates are put again.
       TRIBUTARY_ASSIGN(const bool sealed, Exists(objects_ / FileNameOf(name) / "root"));
@@ -288,56 +279,7 @@ class DirectoryStore final : public LocalStore, public DiskStore {
     return CreateOutcome{};
   }
 
-  Result<std::shared_ptr<DiskObject>> Find(const ObjectName& name) {
-    for (bool again = true;; again = false) {
-      auto found = FindHere(name);
-      if (found.ok() || !keeper_ || !again) return found;
-      const fs::path directory = objects_ / FileNameOf(name);
-      if (found.error().code() == Code::kDataLoss) {
-        // The bucket has it, too.
-        const auto marked = Exists(directory / kBucketMark);
-        if (!marked.ok() || !*marked) return found;
-        log::LogError("fetched again from the bucket: {}", found.error().message());
-        const std::lock_guard lock(cache_);
-        if (!known_.contains(name)) TRIBUTARY_TRY(keeper_->Forget(directory));
-      } else if (found.error().code() != Code::kUnavailable) {
-        return found;
-      }
-      TRIBUTARY_TRY(keeper_->Fetch(name, directory));
-    }
-  }
-
-  // kUnavailable for one that has to be fetched.
-  Result<std::shared_ptr<DiskObject>> FindHere(const ObjectName& name) {
-    const std::lock_guard lock(cache_);
-    auto it = known_.find(name);
-    if (it == known_.end()) {
-      TRIBUTARY_TRY(CheckPath(name.str(), "object name"));
-      const fs::path directory = objects_ / FileNameOf(name);
-      TRIBUTARY_ASSIGN(const bool there, Exists(directory));
-      if (!there) return NoSuchObject(name);
-      if (keeper_) {
-        TRIBUTARY_ASSIGN(const bool stub, BucketKeeper::IsStub(directory));
-        if (stub) return MakeError(Code::kUnavailable, "object '{}' lies in the bucket alone", name.str());
-      }
-      TRIBUTARY_ASSIGN(auto object, DiskObject::Load(name, directory, shared_));
-      it = known_.emplace(name, Entry{std::move(object), recent_.end()}).first;
-    }
-    Entry& entry = it->second;
-    if (entry.recent == recent_.end()) {
-      recent_.push_front(name);
-    } else {
-      recent_.splice(recent_.begin(), recent_, entry.recent);
-    }
-    entry.recent = recent_.begin();
-    if (recent_.size() > kMaxOpenObjects) {
-      Entry& oldest = known_.at(recent_.back());
-      oldest.object->CloseFiles();
-      oldest.recent = recent_.end();
-      recent_.pop_back();
-    }
-    return entry.object;
-  }
+  Result<std::shared_ptr<DiskObject>> Find(const ObjectName& name) { return table_.Find(name); }
 
   // Evicts what was not read for longest, until so many bytes are free or nothing is left. Gives what it freed.
   std::uint64_t Reclaim(std::uint64_t bytes) {
@@ -349,7 +291,7 @@ class DirectoryStore final : public LocalStore, public DiskStore {
       if (!cache.ok()) break;
       for (const BucketKeeper::Cached& cached : cache->oldest) {
         if (freed >= bytes) break;
-        const auto object = FindHere(cached.name);
+        const auto object = table_.FindHere(cached.name);
         const auto evicted = object.ok() ? (*object)->Evict() : Result<std::uint64_t>(object.error());
         if (!evicted.ok() || *evicted == 0) continue;
         freed += *evicted;
@@ -377,25 +319,8 @@ class DirectoryStore final : public LocalStore, public DiskStore {
   // REQUIRES admin_.
   Status TakeAway(const ObjectName& name, std::optional<Trash>& trash) {
     const fs::path away = tmp_ / std::to_string(++tmp_count_);
-    {
-      std::shared_ptr<DiskObject> object;
-      {
-        const std::lock_guard lock(cache_);
-        if (const auto it = known_.find(name); it != known_.end()) object = it->second.object;
-      }
-      // Waits for puts and a seal under way; new ones find it retired.
-      if (object) object->Retire();
-      const std::lock_guard lock(cache_);
-      if (const auto it = known_.find(name); it != known_.end()) {
-        if (it->second.object != object) it->second.object->Retire();
-        if (it->second.recent != recent_.end()) recent_.erase(it->second.recent);
-        known_.erase(it);
-      }
-      const fs::path directory = objects_ / FileNameOf(name);
-      TRIBUTARY_ASSIGN(const bool there, Exists(directory));
-      if (!there) return Ok();
-      TRIBUTARY_TRY(RenamePath(directory, away));
-    }
+    TRIBUTARY_ASSIGN(const bool moved, table_.TakeAway(name, away));
+    if (!moved) return Ok();
     trash = Trash{away, TakenBytesOf(away)};
     return Ok();
   }
@@ -412,15 +337,11 @@ class DirectoryStore final : public LocalStore, public DiskStore {
   const Duration bucket_grace_;
   DiskShared shared_;
   std::optional<BucketKeeper> keeper_;  // with a bucket
+  ObjectTable table_{objects_, shared_};
   std::mutex reclaim_;  // one at a time
   std::atomic<std::uint64_t> evictions_{0};
   std::mutex admin_;  // one Create or Remove at a time, but for what Remove unlinks
   std::uint64_t tmp_count_ = 0;  // protected by admin_
-
-  std::mutex cache_;
-  // Protected by cache_. A few hundred bytes for each object that was asked for; most recently used first.
-  std::unordered_map<ObjectName, Entry> known_;
-  std::list<ObjectName> recent_;
 };
 
 }  // namespace

@@ -436,12 +436,19 @@ TEST_F(BucketStore, HostileCommitsAreDataLossAndHarmNothingElse) {
     bucket_.SetValue(key, bad);
     OpenElsewhere();
     EXPECT_EQ(CodeOf(store_->Stat(a_)), "data loss");
+    EXPECT_EQ(CodeOf(store_->Create(a_, spec_, true)), "data loss");
     ExpectChunks(Object("b"), spec_);
     TRIBUTARY_ASSERT_OK(store_->TendBucket({}));
   }
   bucket_.SetValue(key, good);
   OpenElsewhere();
   ExpectChunks(a_, spec_);
+  bucket_.SetValue(key, flipped);
+  OpenElsewhere();
+  TRIBUTARY_ASSERT_OK(store_->Remove(a_));
+  EXPECT_EQ(Sealed(a_, spec_, 9).size(), 64u);
+  OpenElsewhere();
+  ExpectChunks(a_, spec_, 9);
 }
 
 TEST_F(BucketStore, MetadataThatIsDamagedOnTheDiskIsFetchedAgain) {

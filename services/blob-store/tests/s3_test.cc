@@ -124,8 +124,10 @@ TEST_F(StoreWithBucket, SealedObjectsAreServedFromTheBucketAndByAnEmptyDirectory
 
 TEST_F(StoreWithBucket, ABucketThatHangsDoesNotHoldUpTheDisk) {
   Start();
-  Sealed(Object("far"));
-  Sealed(Object("near"));
+  const auto large = OneTensorSpec(8_MiB, 512_KiB);
+  TRIBUTARY_ASSERT_OK(client()->Create(Object("far"), large, false));
+  TRIBUTARY_ASSERT_OK(PutAll(*client(), Object("far"), LayoutOf(large)));
+  TRIBUTARY_ASSERT_OK(client()->Seal(Object("far"), 0, true));
   server_.Kill();
   server_.spec().s3_cache_bytes = 0;
   Start();
@@ -141,11 +143,18 @@ TEST_F(StoreWithBucket, ABucketThatHangsDoesNotHoldUpTheDisk) {
     }
     return std::nullopt;
   });
-  std::thread far([&] {
-    Client another(server_.endpoint());
-    const auto chunk = GetOne(*another, Object("far"), 3);
-    EXPECT_TRUE(chunk.ok()) << chunk.error().message();
-  });
+  // Of four peers, together as much as the read side has room for.
+  std::vector<std::thread> far;
+  for (int i = 0; i < 4; ++i) {
+    far.emplace_back([&] {
+      Client another(server_.endpoint());
+      auto reader = another->Read(blob::SlotsOf(Object("far"), LayoutOf(large).all_slots()), {});
+      for (std::uint64_t slot = 0; slot < 16; ++slot) {
+        const auto chunk = (*reader)->Next();
+        ASSERT_TRUE(chunk.ok()) << chunk.error().message();
+      }
+    });
+  }
   asked.wait();
   ExpectChunks(Object("near-2"));
   TRIBUTARY_ASSERT_OK(client()->Create(Object("new"), spec_, false));
@@ -153,7 +162,7 @@ TEST_F(StoreWithBucket, ABucketThatHangsDoesNotHoldUpTheDisk) {
   TRIBUTARY_ASSERT_OK(client()->Seal(Object("new"), 0, false));
   ExpectChunks(Object("new"));
   open.count_down();
-  far.join();
+  for (std::thread& thread : far) thread.join();
 }
 
 TEST_F(StoreWithBucket, ADeniedSealIsToldAndTheSameSealSucceedsLater) {
