@@ -20,7 +20,7 @@ blob::BucketObject Sample() {
 
 std::vector<std::string> tributary::fuzz::Seeds() {
   return {"x<?xml version=\"1.0\"?><ListBucketResult><Name>b</Name><Contents><Key>a/&amp;b</Key><Size>1</Size></Contents></ListBucketResult>",
-          "x<Error><Code>SlowDown</Code><Message>wait</Message><Empty/></Error>", "h" + blob::EncodeHeader(Sample()), "ksealed/a/b/-root",
+          "x<Error><Code>SlowDown</Code><Message>wait</Message><Empty/></Error>", "h" + blob::EncodeHeader(Sample()), "ksealed/a/b/-0123456789abcdef",
           "kparts/a/b/-0123456789abcdef/data-000001"};
 }
 
@@ -47,9 +47,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const auto again = blob::DecodeHeader(blob::EncodeHeader(*header));
     fuzz::Promise(again.ok() && blob::EncodeHeader(*again) == blob::EncodeHeader(*header), "what was decoded encodes to the same header");
   } else {
-    if (const auto name = blob::NameOfCommit(text)) fuzz::Promise(blob::CommitKey(*name) == text, "a commit's name gives its key");
-    if (const auto owner = blob::OwnerOfPart(text)) {
-      fuzz::Promise(text.starts_with(blob::PartsPrefix(owner->name, owner->id)), "a part lies below its owner's prefix");
+    if (const auto upload = blob::UploadOfCommit(text)) fuzz::Promise(blob::CommitKey(*upload) == text, "a commit's upload gives its key");
+    if (const auto upload = blob::UploadOfPart(text)) {
+      fuzz::Promise(text.starts_with(blob::PartsPrefix(*upload)), "a part lies below its upload's prefix");
     }
   }
   return 0;

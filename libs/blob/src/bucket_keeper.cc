@@ -61,40 +61,74 @@ Status BucketKeeper::Begin() {
   TRIBUTARY_TRY(CheckFormat());
   // Hashes: eight bytes for each object, while this runs.
   std::vector<std::size_t> seen;
+  std::vector<UploadRef> commits;  // of one name; its keys stand together
+  const auto adopt = [&]() -> Status {
+    if (commits.empty()) return Ok();
+    seen.push_back(std::hash<ObjectName>()(commits.front().name));
+    const Status adopted = Adopt(commits);
+    commits.clear();
+    return adopted;
+  };
   for (std::string after;;) {
     TRIBUTARY_ASSIGN(const auto keys, bucket_.List(std::string(kCommits), after));
     if (keys.empty()) break;
     after = keys.back();
     for (const std::string& key : keys) {
-      const auto name = NameOfCommit(key);
-      if (!name) {
+      auto commit = UploadOfCommit(key);
+      if (!commit) {
         log::Warning("{}: key '{}' is no object's and stays as it is", bucket_.Place(), key);
         continue;
       }
-      seen.push_back(std::hash<ObjectName>()(*name));
-      TRIBUTARY_TRY(AddStub(*name));
+      if (!commits.empty() && commits.front().name != commit->name) TRIBUTARY_TRY(adopt());
+      commits.push_back(*std::move(commit));
     }
   }
+  TRIBUTARY_TRY(adopt());
   log::Info("{} holds {} sealed objects", bucket_.Place(), seen.size());
   return CompareWith(std::move(seen));
 }
 
-Status BucketKeeper::AddStub(const ObjectName& name) {
-  const fs::path directory = DirectoryOf(name);
+Result<std::string> BucketKeeper::UploadIn(const fs::path& directory) {
+  TRIBUTARY_ASSIGN(const bool stub, IsStub(directory));
+  if (stub) {
+    TRIBUTARY_ASSIGN(const std::string id, ReadWholeFile(directory / kStub, kCommitHeaderBytes));
+    if (IsUploadId(id)) return id;
+    return MakeError(Code::kDataLoss, "{} is damaged: begin the service again", (directory / kStub).string());
+  }
+  TRIBUTARY_ASSIGN(const bool marked, Exists(directory / kBucketMark));
+  if (!marked) return std::string();
+  TRIBUTARY_ASSIGN(const std::string text, ReadWholeFile(directory / kBucketMark, kCommitHeaderBytes));
+  TRIBUTARY_ASSIGN(const BucketObject place, DecodeHeader(text));
+  return place.id;
+}
+
+Status BucketKeeper::WriteStub(const UploadRef& upload) {
+  const fs::path directory = DirectoryOf(upload.name);
+  TRIBUTARY_TRY(MakeDirectory(directory));
+  return WriteWholeFile(directory / kStub, std::as_bytes(std::span(upload.id)), false);
+}
+
+Status BucketKeeper::Adopt(const std::vector<UploadRef>& commits) {
+  const fs::path directory = DirectoryOf(commits.front().name);
+  const auto here = UploadIn(directory);
+  const auto known = std::ranges::find_if(commits, [&](const UploadRef& commit) { return here.ok() && commit.id == *here; });
+  const UploadRef& kept = known != commits.end() ? *known : commits.back();
+  for (const UploadRef& commit : commits) {
+    // Of a seal that did not end well and was repeated: both are whole, and nobody was told of one.
+    if (commit != kept) TRIBUTARY_TRY(bucket_.Delete(CommitKey(commit)));
+  }
   TRIBUTARY_ASSIGN(const bool there, Exists(directory));
   if (there) {
     TRIBUTARY_ASSIGN(const bool stub, IsStub(directory));
-    TRIBUTARY_ASSIGN(const bool marked, Exists(directory / kBucketMark));
     TRIBUTARY_ASSIGN(const bool sealed, Exists(directory / "root"));
-    if (stub || (marked && sealed)) return Ok();
+    if (known != commits.end() && (stub || sealed)) return Ok();
     // Killed between the commit and the end of the seal, or sealed by a store that had another directory.
-    log::Warning("object '{}' lies sealed in the bucket: what {} holds under its name gives way", name.str(), directory.string());
+    log::Warning("object '{}' lies sealed in the bucket: what {} holds under its name gives way", kept.name.str(), directory.string());
     const fs::path away = tmp_ / fmt::format("bucket-{}", ++moved_);
     TRIBUTARY_TRY(RenamePath(directory, away));
     Unlink(away);
   }
-  TRIBUTARY_TRY(MakeDirectory(directory));
-  return WriteWholeFile(directory / kStub, {}, false);
+  return WriteStub(kept);
 }
 
 Status BucketKeeper::CompareWith(std::vector<std::size_t> seen) {
@@ -122,10 +156,12 @@ Status BucketKeeper::CompareWith(std::vector<std::size_t> seen) {
   return Ok();
 }
 
-Result<BucketObject> BucketKeeper::ReadHeader(const ObjectName& name) {
+Result<BucketObject> BucketKeeper::ReadHeader(const UploadRef& upload) {
   std::string text(kCommitHeaderBytes, '\0');
-  TRIBUTARY_TRY(bucket_.Get(CommitKey(name), 0, std::as_writable_bytes(std::span(text))));
-  return DecodeHeader(text);
+  TRIBUTARY_TRY(bucket_.Get(CommitKey(upload), 0, std::as_writable_bytes(std::span(text))));
+  TRIBUTARY_ASSIGN(BucketObject object, DecodeHeader(text));
+  if (object.id == upload.id) return object;
+  return MakeError(Code::kDataLoss, "its commit tells the id of another");
 }
 
 Status BucketKeeper::Fetch(const ObjectName& name, const fs::path& directory) {
@@ -145,10 +181,12 @@ Status BucketKeeper::Fetch(const ObjectName& name, const fs::path& directory) {
 }
 
 Status BucketKeeper::FetchFiles(const ObjectName& name, const fs::path& directory) {
-  TRIBUTARY_ASSIGN(const BucketObject place, ReadHeader(name));
+  UploadRef upload{name, {}};
+  TRIBUTARY_ASSIGN(upload.id, UploadIn(directory));
+  TRIBUTARY_ASSIGN(const BucketObject place, ReadHeader(upload));
   if (place.root > kMaxRootBytes || place.spec > DiskObject::kMaxSpecBytes) return MakeError(Code::kDataLoss, "its commit tells sizes that no object has");
   std::string root(place.root, '\0');
-  TRIBUTARY_TRY(bucket_.Get(CommitKey(name), kCommitHeaderBytes, std::as_writable_bytes(std::span(root))));
+  TRIBUTARY_TRY(bucket_.Get(CommitKey(upload), kCommitHeaderBytes, std::as_writable_bytes(std::span(root))));
   if (digest::Hex(digest::ComputeSha256(std::as_bytes(std::span(root)))) != place.digest) {
     return MakeError(Code::kDataLoss, "its commit does not match the digest in its header");
   }
@@ -156,7 +194,7 @@ Status BucketKeeper::FetchFiles(const ObjectName& name, const fs::path& director
   if (place.slots != manifest.slots * kSlotRecordBytes || place.pages != manifest.slots * wire::kSlotDigestBytes) {
     return MakeError(Code::kDataLoss, "its commit tells sizes that do not fit its manifest");
   }
-  const std::string prefix = PartsPrefix(name, place.id);
+  const std::string prefix = PartsPrefix(upload);
   TRIBUTARY_TRY(FetchFile(prefix + "spec", place.spec, directory / "spec"));
   TRIBUTARY_TRY(FetchFile(prefix + "slots", place.slots, directory / "slots"));
   TRIBUTARY_TRY(FetchFile(prefix + "pages", place.pages, directory / "pages"));
@@ -185,37 +223,32 @@ Status BucketKeeper::FetchFile(const std::string& key, std::uint64_t bytes, cons
   return SyncData(path);
 }
 
-Status BucketKeeper::Forget(const fs::path& directory) {
-  TRIBUTARY_TRY(WriteWholeFile(directory / kStub, {}, true));
-  TRIBUTARY_TRY(SyncDirectory(directory));
+Status BucketKeeper::Forget(const ObjectName& name, const fs::path& directory) {
+  TRIBUTARY_ASSIGN(const std::string id, UploadIn(directory));
   shared_.space.Give(TakenBytesOf(directory));
+  TRIBUTARY_TRY(WriteStub({name, id}));
   for (const char* file : {"root", kBucketMark, "data", "slots", "pages", "spec"}) Unlink(directory / file);
   return Ok();
 }
 
 Result<std::string> BucketKeeper::Uncommit(const ObjectName& name, const fs::path& away) {
-  TRIBUTARY_ASSIGN(const bool stub, IsStub(away));
-  TRIBUTARY_ASSIGN(const bool marked, Exists(away / kBucketMark));
-  if (!stub && !marked) return std::string();
-  std::string id;
-  Status deleted;
-  if (marked) {
-    const auto text = ReadWholeFile(away / kBucketMark, kCommitHeaderBytes);
-    const auto place = text.ok() ? DecodeHeader(*text) : Result<BucketObject>(text.error());
-    if (place.ok()) id = place->id;
-  } else if (const auto place = ReadHeader(name); place.ok()) {
-    id = place->id;
-  }
-  deleted = bucket_.Delete(CommitKey(name));
-  if (deleted.ok()) return id;
-  const fs::path directory = DirectoryOf(name);
-  TRIBUTARY_TRY(MakeDirectory(directory));
-  TRIBUTARY_TRY(WriteWholeFile(directory / kStub, {}, false));
-  return Permanent(deleted.error()).Wrap(fmt::format("object '{}' could not be removed from the bucket and is still there", name.str()));
+  if (!IsInBucket(away)) return std::string();
+  const auto known = UploadIn(away);
+  const std::string id = known.ok() ? *known : std::string();
+  const auto remove = [&]() -> Status {
+    if (!id.empty()) return bucket_.Delete(CommitKey({name, id}));
+    TRIBUTARY_ASSIGN(const auto keys, bucket_.List(CommitsPrefix(name), ""));
+    for (const std::string& key : keys) TRIBUTARY_TRY(bucket_.Delete(key));
+    return Ok();
+  };
+  const Status removed = remove();
+  if (removed.ok()) return id;
+  TRIBUTARY_TRY(WriteStub({name, id}));
+  return Permanent(removed.error()).Wrap(fmt::format("object '{}' could not be removed from the bucket and is still there", name.str()));
 }
 
-void BucketKeeper::RemoveParts(const ObjectName& name, const std::string& id) {
-  const std::string prefix = PartsPrefix(name, id);
+void BucketKeeper::RemoveParts(const UploadRef& upload) {
+  const std::string prefix = PartsPrefix(upload);
   const auto remove = [&]() -> Status {
     for (std::string after;;) {
       TRIBUTARY_ASSIGN(const auto keys, bucket_.List(prefix, after));
@@ -225,24 +258,20 @@ void BucketKeeper::RemoveParts(const ObjectName& name, const std::string& id) {
     }
   };
   const Status removed = remove();
-  if (!removed.ok()) log::Warning("parts of object '{}', which is removed, stay in the bucket until the next sweep: {}", name.str(), removed.error().message());
+  if (removed.ok()) return;
+  log::Warning("parts of object '{}', which is removed, stay in the bucket until the next sweep: {}", upload.name.str(), removed.error().message());
 }
 
-Result<bool> BucketKeeper::IsLive(const PartOwner& owner) {
+Result<bool> BucketKeeper::IsLive(const UploadRef& upload) {
   // In this order: an upload that ends in between leaves the mark before it is forgotten.
-  if (shared_.uploads.Has(owner.id)) return true;
-  const fs::path directory = DirectoryOf(owner.name);
-  TRIBUTARY_ASSIGN(const bool marked, Exists(directory / kBucketMark));
-  if (marked) {
-    const auto text = ReadWholeFile(directory / kBucketMark, kCommitHeaderBytes);
-    const auto place = text.ok() ? DecodeHeader(*text) : Result<BucketObject>(text.error());
-    // What cannot be read tells nothing against the parts.
-    if (!place.ok() || place->id == owner.id) return true;
-  }
-  const auto committed = ReadHeader(owner.name);
-  if (committed.ok()) return committed->id == owner.id;
+  if (shared_.uploads.Has(upload.id)) return true;
+  const auto here = UploadIn(DirectoryOf(upload.name));
+  // What cannot be read tells nothing against the parts.
+  if (!here.ok() || *here == upload.id) return true;
+  // Another store, against all advice.
+  const auto committed = bucket_.Size(CommitKey(upload));
+  if (committed.ok()) return true;
   if (committed.error().code() == Code::kNotFound) return false;
-  if (committed.error().code() == Code::kDataLoss) return true;
   return committed.error();
 }
 
@@ -259,10 +288,10 @@ Status BucketKeeper::Sweep(Duration grace, std::stop_token stop) {
     after = keys.back();
     for (const std::string& key : keys) {
       if (stop.stop_requested()) return Error(Code::kCancelled, "the sweep of the bucket was stopped");
-      const auto owner = OwnerOfPart(key);
-      if (!owner) continue;
-      if (std::string prefix = PartsPrefix(owner->name, owner->id); prefix != group) {
-        TRIBUTARY_ASSIGN(live, IsLive(*owner));
+      const auto upload = UploadOfPart(key);
+      if (!upload) continue;
+      if (std::string prefix = PartsPrefix(*upload); prefix != group) {
+        TRIBUTARY_ASSIGN(live, IsLive(*upload));
         group = std::move(prefix);
         if (!live && leftovers_.size() >= kMaxLeftovers) live = true;
         if (!live) {

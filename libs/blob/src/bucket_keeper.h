@@ -35,12 +35,12 @@ class BucketKeeper {
   // Everything but the chunks. Done already is fine. kNotFound, with the entry removed, when the bucket has it no more.
   Status Fetch(const ObjectName& name, const std::filesystem::path& directory);
   // Whatever lies in `directory` of an object in the bucket, but for the fact that it does, is no good.
-  Status Forget(const std::filesystem::path& directory);
+  Status Forget(const ObjectName& name, const std::filesystem::path& directory);
 
   // `away` is the object's directory, moved out of its place. If it lies in the bucket: its commit is deleted, or else the object is put
   // back as an entry. Gives the id of the parts that are to be removed, empty if there are none.
   Result<std::string> Uncommit(const ObjectName& name, const std::filesystem::path& away);
-  void RemoveParts(const ObjectName& name, const std::string& id);
+  void RemoveParts(const UploadRef& upload);
 
   // Removes parts that no commit names and no upload is making, once that was so for `grace`: the store before this one may still be
   // at its last upload.
@@ -66,13 +66,17 @@ class BucketKeeper {
  private:
   static std::size_t IndexOf(const ObjectName& name) { return std::hash<ObjectName>()(name) % kStripes; }
   Status CheckFormat();
-  Status AddStub(const ObjectName& name);
+  // Of all commits of a name, of which there is one but after a rare failure, one is kept.
+  Status Adopt(const std::vector<UploadRef>& commits);
+  Status WriteStub(const UploadRef& upload);
+  // Which upload the directory tells of, by its mark or as a stub; empty if of none. kDataLoss when that cannot be read.
+  static Result<std::string> UploadIn(const std::filesystem::path& directory);
   Status CompareWith(std::vector<std::size_t> seen);
-  Result<BucketObject> ReadHeader(const ObjectName& name);
+  Result<BucketObject> ReadHeader(const UploadRef& upload);
   Status FetchFiles(const ObjectName& name, const std::filesystem::path& directory);
   Status FetchFile(const std::string& key, std::uint64_t bytes, const std::filesystem::path& path);
   // Whether the parts with this id belong to a sealed object, or will.
-  Result<bool> IsLive(const PartOwner& owner);
+  Result<bool> IsLive(const UploadRef& upload);
   std::filesystem::path DirectoryOf(const ObjectName& name) const;
 
   static constexpr std::size_t kStripes = 64;

@@ -9,7 +9,6 @@ namespace tributary::blob {
 namespace {
 
 constexpr std::string_view kFirstLine = "tributary object 1";
-constexpr std::string_view kCommit = "/-root";
 constexpr std::uint64_t kMaxPartBytes = 5ull << 30;  // S3 takes no more in one put
 constexpr std::uint64_t kMaxBytes = 1ull << 60;
 
@@ -51,7 +50,7 @@ Result<BucketObject> DecodeHeader(std::string_view text) {
   if (line() != kFirstLine) return BadHeader("another format");
   object.id = value("id");
   object.digest = value("digest");
-  if (!IsHex(object.id, 16) || !IsHex(object.digest, 64)) return BadHeader("its id or digest");
+  if (!IsUploadId(object.id) || !IsHex(object.digest, 64)) return BadHeader("its id or digest");
   for (const auto& [key, number] : numbers) {
     const std::string_view digits = value(key);
     const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), *number);
@@ -61,32 +60,35 @@ Result<BucketObject> DecodeHeader(std::string_view text) {
   return object;
 }
 
-std::string CommitKey(const ObjectName& name) { return std::string(kCommits) + name.str() + std::string(kCommit); }
+bool IsUploadId(std::string_view text) { return IsHex(text, 16); }
 
-std::optional<ObjectName> NameOfCommit(std::string_view key) {
-  if (!key.starts_with(kCommits) || !key.ends_with(kCommit) || key.size() <= kCommits.size() + kCommit.size()) return std::nullopt;
-  key.remove_prefix(kCommits.size());
-  key.remove_suffix(kCommit.size());
-  auto name = ObjectName::Parse(key);
-  return name.ok() ? std::optional(*std::move(name)) : std::nullopt;
+std::string CommitsPrefix(const ObjectName& name) { return fmt::format("{}{}/-", kCommits, name.str()); }
+std::string CommitKey(const UploadRef& upload) { return CommitsPrefix(upload.name) + upload.id; }
+std::string PartsPrefix(const UploadRef& upload) { return fmt::format("{}{}/-{}/", kParts, upload.name.str(), upload.id); }
+std::string PartKey(const UploadRef& upload, std::uint64_t part) { return fmt::format("{}data-{:06}", PartsPrefix(upload), part); }
+
+namespace {
+
+// "NAME/-ID"
+std::optional<UploadRef> Parse(std::string_view text) {
+  const std::size_t mark = text.find("/-");
+  if (mark == std::string_view::npos || !IsUploadId(text.substr(mark + 2))) return std::nullopt;
+  auto name = ObjectName::Parse(text.substr(0, mark));
+  if (!name.ok()) return std::nullopt;
+  return UploadRef{*std::move(name), std::string(text.substr(mark + 2))};
 }
 
-std::string PartsPrefix(const ObjectName& name, const std::string& id) { return fmt::format("{}{}/-{}/", kParts, name.str(), id); }
+}  // namespace
 
-std::string PartKey(const ObjectName& name, const std::string& id, std::uint64_t part) {
-  return fmt::format("{}data-{:06}", PartsPrefix(name, id), part);
+std::optional<UploadRef> UploadOfCommit(std::string_view key) {
+  if (!key.starts_with(kCommits)) return std::nullopt;
+  return Parse(key.substr(kCommits.size()));
 }
 
-std::optional<PartOwner> OwnerOfPart(std::string_view key) {
-  if (!key.starts_with(kParts)) return std::nullopt;
-  key.remove_prefix(kParts.size());
-  const std::size_t mark = key.find("/-");
-  if (mark == std::string_view::npos) return std::nullopt;
-  const std::string_view rest = key.substr(mark + 2);
-  const std::string_view id = rest.substr(0, rest.find('/'));
-  auto name = ObjectName::Parse(key.substr(0, mark));
-  if (!name.ok() || !IsHex(id, 16) || id.size() == rest.size()) return std::nullopt;
-  return PartOwner{*std::move(name), std::string(id)};
+std::optional<UploadRef> UploadOfPart(std::string_view key) {
+  const std::size_t last = key.rfind('/');
+  if (!key.starts_with(kParts) || last < kParts.size()) return std::nullopt;
+  return Parse(key.substr(kParts.size(), last - kParts.size()));
 }
 
 }  // namespace tributary::blob

@@ -37,17 +37,21 @@ struct BucketObject {
 std::string EncodeHeader(const BucketObject& object);
 Result<BucketObject> DecodeHeader(std::string_view text);
 
-std::string CommitKey(const ObjectName& name);
-// Nothing for a key that is no commit's.
-std::optional<ObjectName> NameOfCommit(std::string_view key);
-std::string PartsPrefix(const ObjectName& name, const std::string& id);
-std::string PartKey(const ObjectName& name, const std::string& id, std::uint64_t part);
-
-// Whose a key below kParts is.
-struct PartOwner {
+// Which object a key belongs to, and which of its uploads.
+struct UploadRef {
   ObjectName name;
   std::string id;
+  bool operator==(const UploadRef&) const = default;
 };
-std::optional<PartOwner> OwnerOfPart(std::string_view key);
+
+std::string CommitKey(const UploadRef& upload);
+// Of all commits of the name.
+std::string CommitsPrefix(const ObjectName& name);
+std::string PartsPrefix(const UploadRef& upload);
+std::string PartKey(const UploadRef& upload, std::uint64_t part);
+// Nothing for keys that are no commit's, no part's.
+std::optional<UploadRef> UploadOfCommit(std::string_view key);
+std::optional<UploadRef> UploadOfPart(std::string_view key);
+bool IsUploadId(std::string_view text);
 
 }  // namespace tributary::blob

@@ -45,6 +45,13 @@ Status CheckUploaded(Bucket& bucket, const std::string& prefix, std::uint64_t wa
                    bucket.Place());
 }
 
+// Of seals that told nobody that they had succeeded: the object is still open.
+Status DropCommits(Bucket& bucket, const ObjectName& name) {
+  TRIBUTARY_ASSIGN(const auto keys, bucket.List(CommitsPrefix(name), ""));
+  for (const std::string& key : keys) TRIBUTARY_TRY(bucket.Delete(key));
+  return Ok();
+}
+
 std::int64_t NowSeconds() {
   return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
@@ -72,6 +79,7 @@ Status DiskObject::Upload(const OpenFiles& files, const std::string& root, const
   place.part_bytes = shared_.part_bytes;
   place.root = root.size();
   TRIBUTARY_ASSIGN(place.data, FileBytes(directory_ / "data"));
+  const UploadRef upload{name_, place.id};
   const Uploads::Entry under_way(shared_.uploads, place.id);
   // A mark of an upload whose seal did not end. Its object may have got other bytes since.
   std::error_code ignored;
@@ -83,7 +91,7 @@ Status DiskObject::Upload(const OpenFiles& files, const std::string& root, const
   const auto send = [&] {
     for (std::uint64_t part; (part = next++) < place.parts();) {
       const std::uint64_t begin = part * place.part_bytes;
-      const Status put = bucket.Put(PartKey(name_, place.id, part), std::min(place.part_bytes, place.data - begin),
+      const Status put = bucket.Put(PartKey(upload, part), std::min(place.part_bytes, place.data - begin),
                                     FromFile(files.data, directory_ / "data", begin));
       if (put.ok()) continue;
       next = place.parts();
@@ -96,7 +104,7 @@ Status DiskObject::Upload(const OpenFiles& files, const std::string& root, const
     for (std::uint64_t i = 1; i < std::min(kUploadThreads, place.parts()); ++i) others.emplace_back(send);
     send();
   }
-  const std::string prefix = PartsPrefix(name_, place.id);
+  const std::string prefix = PartsPrefix(upload);
   const auto file = [&](const char* name, std::uint64_t& bytes) -> Status {
     const auto path = directory_ / name;
     TRIBUTARY_ASSIGN(bytes, FileBytes(path));
@@ -108,10 +116,11 @@ Status DiskObject::Upload(const OpenFiles& files, const std::string& root, const
   if (failed.ok()) failed = file("spec", place.spec);
   if (failed.ok()) failed = CheckUploaded(bucket, prefix, place.parts() + 3);
   const std::string commit = EncodeHeader(place) + root;
+  if (failed.ok()) failed = DropCommits(bucket, name_);
   if (failed.ok()) {
-    failed = bucket.Put(CommitKey(name_), commit.size(), FromText(commit));
+    failed = bucket.Put(CommitKey(upload), commit.size(), FromText(commit));
     // It may be there all the same, with its reply lost; nobody was told of it.
-    if (!failed.ok()) static_cast<void>(bucket.Delete(CommitKey(name_)));
+    if (!failed.ok()) static_cast<void>(bucket.Delete(CommitKey(upload)));
   }
   if (!failed.ok()) return failed.error().Wrap(fmt::format("object '{}' could not be put into the bucket and is not sealed", name_.str()));
   const std::string header = commit.substr(0, kCommitHeaderBytes);
@@ -146,11 +155,11 @@ Status DiskObject::UploadAgain(const OpenFiles& files) {
 }
 
 Status DiskObject::ReadFromBucket(const SlotRecord& record, std::span<std::byte> out) {
-  std::string id;
+  UploadRef upload{name_, {}};
   std::uint64_t part_bytes = 0;
   {
     const std::lock_guard lock(state_);
-    id = place_.id;
+    upload.id = place_.id;
     part_bytes = place_.part_bytes;
     if (record.location > place_.data || out.size() > place_.data - record.location) {
       return MakeError(Code::kDataLoss, "a slot of object '{}' lies beyond the end of its data in the bucket", name_.str());
@@ -160,7 +169,7 @@ Status DiskObject::ReadFromBucket(const SlotRecord& record, std::span<std::byte>
   for (std::span<std::byte> rest = out; !rest.empty();) {
     const std::uint64_t part = at / part_bytes;
     const std::size_t step = static_cast<std::size_t>(std::min<std::uint64_t>(rest.size(), (part + 1) * part_bytes - at));
-    const Status got = shared_.bucket->Get(PartKey(name_, id, part), at - part * part_bytes, rest.first(step));
+    const Status got = shared_.bucket->Get(PartKey(upload, part), at - part * part_bytes, rest.first(step));
     if (!got.ok()) {
       const Error error = got.error().Wrap(fmt::format("object '{}' lies in the bucket alone", name_.str()));
       if (error.code() == Code::kNotFound) return Error(Code::kDataLoss, error.message());

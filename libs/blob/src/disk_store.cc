@@ -109,7 +109,7 @@ class DirectoryStore final : public LocalStore, public DiskStore {
     }
     Changed();
     if (trash) Discard(*trash);
-    if (!parts.empty()) keeper_->RemoveParts(name, parts);
+    if (!parts.empty()) keeper_->RemoveParts({name, parts});
     return removed;
   }
 

@@ -24,7 +24,7 @@ Result<std::shared_ptr<DiskObject>> ObjectTable::Find(const ObjectName& name) {
       if (!marked.ok() || !*marked) return found;
       log::LogError("fetched again from the bucket: {}", found.error().message());
       const std::lock_guard lock(cache_);
-      if (!known_.contains(name)) TRIBUTARY_TRY(keeper_->Forget(directory));
+      if (!known_.contains(name)) TRIBUTARY_TRY(keeper_->Forget(name, directory));
     } else if (found.error().code() != Code::kUnavailable) {
       return found;
     }

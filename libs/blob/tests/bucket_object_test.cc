@@ -56,25 +56,25 @@ TEST(BucketObject, DamagedHeadersAreRefused) {
   }
 }
 
-TEST(BucketObject, KeysTellTheirObject) {
-  const ObjectName name = ObjectName::Trusted("jobs/j-1/rounds/0.5");
-  EXPECT_EQ(CommitKey(name), "sealed/jobs/j-1/rounds/0.5/-root");
-  EXPECT_EQ(NameOfCommit(CommitKey(name)), name);
-  const std::string part = PartKey(name, Sample().id, 12);
+TEST(BucketObject, KeysTellTheirUpload) {
+  const UploadRef upload{ObjectName::Trusted("jobs/j-1/rounds/0.5"), Sample().id};
+  EXPECT_EQ(CommitKey(upload), "sealed/jobs/j-1/rounds/0.5/-0123456789abcdef");
+  EXPECT_EQ(CommitsPrefix(upload.name), "sealed/jobs/j-1/rounds/0.5/-");
+  EXPECT_EQ(UploadOfCommit(CommitKey(upload)), upload);
+  const std::string part = PartKey(upload, 12);
   EXPECT_EQ(part, "parts/jobs/j-1/rounds/0.5/-0123456789abcdef/data-000012");
-  const auto owner = OwnerOfPart(part);
-  ASSERT_TRUE(owner.has_value());
-  EXPECT_EQ(owner->name, name);
-  EXPECT_EQ(owner->id, Sample().id);
+  EXPECT_EQ(UploadOfPart(part), upload);
 }
 
 TEST(BucketObject, ForeignKeysAreNobodys) {
-  for (const char* key : {"", "sealed/", "sealed//-root", "sealed/a", "sealed/a/-Root", "sealed/../-root", "sealed/a/../b/-root", "other/a/-root"}) {
-    EXPECT_FALSE(NameOfCommit(key).has_value()) << key;
+  for (const char* key : {"", "sealed/", "sealed//-0123456789abcdef", "sealed/a", "sealed/a/-root", "sealed/a/-0123456789ABCDEF",
+                          "sealed/a/-0123456789abcdef0", "sealed/../-0123456789abcdef", "sealed/a/../b/-0123456789abcdef",
+                          "other/a/-0123456789abcdef", "sealed/a/-0123456789abcdef/x"}) {
+    EXPECT_FALSE(UploadOfCommit(key).has_value()) << key;
   }
-  for (const char* key : {"", "parts/", "parts/a/-0123456789abcdef", "parts/a/-0123456789abcdeg/x", "parts/../-0123456789abcdef/x", "parts/a/x",
-                          "sealed/a/-0123456789abcdef/x"}) {
-    EXPECT_FALSE(OwnerOfPart(key).has_value()) << key;
+  for (const char* key : {"", "parts", "parts/", "parts/a/-0123456789abcdef", "parts/a/-0123456789abcdeg/x", "parts/../-0123456789abcdef/x",
+                          "parts/a/x", "sealed/a/-0123456789abcdef/x", "parts/a/-0123456789abcdef/x/y"}) {
+    EXPECT_FALSE(UploadOfPart(key).has_value()) << key;
   }
 }
 
