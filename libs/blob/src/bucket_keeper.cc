@@ -184,7 +184,9 @@ Status BucketKeeper::FetchFiles(const ObjectName& name, const fs::path& director
   UploadRef upload{name, {}};
   TRIBUTARY_ASSIGN(upload.id, UploadIn(directory));
   TRIBUTARY_ASSIGN(const BucketObject place, ReadHeader(upload));
-  if (place.root > kMaxRootBytes || place.spec > DiskObject::kMaxSpecBytes) return MakeError(Code::kDataLoss, "its commit tells sizes that no object has");
+  if (place.root > kMaxRootBytes || place.spec > DiskObject::kMaxSpecBytes) {
+    return MakeError(Code::kDataLoss, "its commit tells sizes that no object has");
+  }
   std::string root(place.root, '\0');
   TRIBUTARY_TRY(bucket_.Get(CommitKey(upload), kCommitHeaderBytes, std::as_writable_bytes(std::span(root))));
   if (digest::Hex(digest::ComputeSha256(std::as_bytes(std::span(root)))) != place.digest) {

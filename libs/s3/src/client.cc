@@ -163,8 +163,8 @@ class CurlClient final : public Client {
     if (!reply.code.empty()) said += " " + reply.code;
     if (!reply.message.empty()) said += fmt::format(" ('{}')", reply.message);
     if (reply.code == "NoSuchBucket") {
-      return MakeError(Code::kInvalidArgument, "S3 {} of {}: the bucket does not exist; make it, or give another with --s3-bucket: {}", name, Where(key),
-                       said);
+      return MakeError(Code::kInvalidArgument, "S3 {} of {}: the bucket does not exist; make it, or give another with --s3-bucket: {}", name,
+                       Where(key), said);
     }
     switch (OutcomeOf(reply)) {
       case Outcome::kAbsent: return MakeError(Code::kNotFound, "S3 {} of {}: there is no such key: {}", name, Where(key), said);

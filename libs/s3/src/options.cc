@@ -76,7 +76,8 @@ Status CheckPrefix(const std::string& prefix) {
     before = c;
   }
   if (prefix.empty() || (good && before != '/')) return Ok();
-  return MakeError(Code::kInvalidArgument, "at most 256 of A-Z, a-z, 0-9, '.', '_', '-' and '/', with no '/' at its ends and no part that begins with '.'");
+  return MakeError(Code::kInvalidArgument, 
+                   "at most 256 of A-Z, a-z, 0-9, '.', '_', '-' and '/', with no '/' at its ends and no part that begins with '.'");
 }
 
 Result<Credentials> CredentialsFromEnvironment() {
