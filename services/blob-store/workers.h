@@ -1,9 +1,10 @@
 // Threads that do what must not block the reactor: hashing and file I/O.
 //
-// Jobs with the same key run in order on one thread, so that two puts of one slot keep their order; one more thread takes
-// the slow ones (create, seal, list), and one removals: a disk that is busy takes minutes to unlink gigabytes. With a bucket there is one more for
-// seals that upload, and several, in no order, for whatever else waits for the bucket: no chunk on the disk waits behind the network. How many jobs wait is bounded by those who post them: credit and a cap of puts a peer,
-// read budget, and caps of small requests of a peer and of all. Post is thread-safe.
+// Jobs with the same key run in order on one thread, so that two puts of one slot keep their order; one more thread takes the slow ones
+// (create, seal, list), and one removals: a disk that is busy takes minutes to unlink gigabytes. With a bucket there is one more for seals
+// that upload, and several, in no order, for whatever else waits for the bucket: no chunk on the disk waits behind the network.
+// How many jobs wait is bounded by those who post them: credit and a cap of puts a peer, read budget, and caps of small requests of a
+// peer and of all. Post is thread-safe.
 #pragma once
 
 #include <condition_variable>
