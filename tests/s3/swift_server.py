@@ -4,8 +4,8 @@
     swift_server.py DIRECTORY [--port PORT]
 
 Prints 'ready URL BUCKET ACCESS-KEY SECRET-KEY REGION' once it answers, serves until its standard input ends or it is sent SIGTERM, and takes its
-processes along. The same directory and port again serve what was stored. Exit code 77: Swift (Debian: python3-swift) is not installed. The
-directory's file system must have extended attributes.
+processes along. The same directory and port again serve what was stored. Exit code 77: Swift (Debian: python3-swift) is not installed,
+or the directory's file system has no extended attributes.
 """
 import argparse
 import ctypes
@@ -195,6 +195,11 @@ def main():
         sys.exit(SKIPPED)
     root = options.directory.resolve()
     root.mkdir(parents=True, exist_ok=True)
+    try:
+        os.setxattr(root, 'user.tributary', b'1')
+    except OSError as error:
+        print(f'swift_server: skipped: Swift needs extended attributes, which {root} does not have: {error}', file=sys.stderr)
+        sys.exit(SKIPPED)
     names = ('account', 'container', 'object', 'proxy')
     ports = dict(zip(names, free_ports(len(names))))
     ports['proxy'] = options.port or ports['proxy']

@@ -85,7 +85,7 @@ class SwiftStore : public ::testing::Test {
     StartSwift();
     if (word_ != "ready") {
       ASSERT_EQ(swift_->End(/*ended=*/true), kSkipped) << "Swift did not start";
-      GTEST_SKIP() << "needs OpenStack Swift (Debian: apt-get install python3-swift)";
+      GTEST_SKIP() << "needs OpenStack Swift (Debian: apt-get install python3-swift) and extended attributes in the temporary directory";
     }
     s3_.path_style = true;
     s3_.prefix = "site/a";
