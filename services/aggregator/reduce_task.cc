@@ -1,6 +1,7 @@
 #include "services/aggregator/reduce_task.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "tributary/aggregate/reducer.h"
@@ -28,6 +29,11 @@ Result<std::string> BaseDigest(blob::BlobStore& store, const ObjectName& base, c
                      info.digest, told);
   }
   return info.digest;
+}
+
+// The digest of what trainers had: the base itself, or its broadcast.
+const std::string& TrainedFrom(const wire::TaskSpec& task, const std::string& base_digest) {
+  return task.trained_from.empty() ? base_digest : task.trained_from;
 }
 
 const char* Holds(bool delta) { return delta ? "differences" : "weights"; }
@@ -98,12 +104,12 @@ blob::ChunkSequence SlotMajor(std::vector<tensor::SlotRange> ranges, std::vector
 }
 
 // Adds the chunks of one slot, a few at a time: each group is let go before the next is waited for.
-Status AddInputs(blob::ChunkReader& reader, const Inputs& inputs, const UpdateForm& form, const tensor::SlotPlace& place, std::uint64_t slot,
+Status AddInputs(blob::ChunkReader& reader, const Inputs& inputs, bool delta, const tensor::SlotPlace& place, std::uint64_t slot,
                  aggregate::Reducer& reducer, std::uint64_t& bytes_in) {
   const std::size_t group = aggregate::GroupSize(place.elements * tensor::ElementBytes(place.dtype));
   // Sections that travel native hold the weights themselves, and need no base.
   const bool base_of_native =
-      form.delta && encoding::EffectiveEncoding(place.dtype, inputs.encodings.back()) == tensor::Encoding::kNative;
+      delta && encoding::EffectiveEncoding(place.dtype, inputs.encodings.back()) == tensor::Encoding::kNative;
   std::vector<blob::Chunk> chunks;
   std::vector<aggregate::Summand> summands;
   for (std::size_t i = 0; i < inputs.names.size();) {
@@ -148,12 +154,78 @@ Status CheckUpdates(blob::BlobStore& store, const wire::TaskSpec& task, const Up
   TRIBUTARY_ASSIGN(const auto base, ObjectName::Parse(task.base));
   TRIBUTARY_ASSIGN(const std::string base_digest, BaseDigest(store, base, task.base_digest));
   TRIBUTARY_ASSIGN(const auto spec, store.Spec(base));
-  return CheckInputs(store, task, spec, base_digest, form).status();
+  return CheckInputs(store, task, spec, TrainedFrom(task, base_digest), form).status();
 }
 
-Status Reduce(blob::BlobStore& store, const wire::TaskSpec& task, const UpdateForm& form, session::TaskProgress& progress, std::stop_token stop) {
+namespace {
+
+// The model that comes out, and its broadcast if there is one.
+struct Outputs {
+  ObjectName model;
+  std::optional<ObjectName> broadcast;
+};
+
+Result<Outputs> CreateOutputs(blob::BlobStore& store, const wire::TaskSpec& task, wire::ObjectSpec base, const UpdateForm& form, bool& sealed) {
+  wire::ObjectSpec result;
+  result.kind = wire::ObjectKind::kModel;
+  result.tensors = std::move(base.tensors);
+  result.chunk_bytes = base.chunk_bytes;
+  result.cut = base.cut;
+  result.info = std::move(base.info);
+  result.repetitive = base.repetitive;
+  Outputs outputs;
+  TRIBUTARY_ASSIGN(outputs.model, ObjectName::Parse(task.output));
+  TRIBUTARY_ASSIGN(const auto created, store.Create(outputs.model, result, false));
+  sealed = created.sealed;
+  if (task.broadcast.empty()) return outputs;
+  TRIBUTARY_ASSIGN(outputs.broadcast, ObjectName::Parse(task.broadcast));
+  TRIBUTARY_TRY(store.Create(*outputs.broadcast, broadcast::SpecOf(result, form.broadcast), false).status());
+  return outputs;
+}
+
+// Averages the missing slots of a range, in order, and puts them and their encoded form.
+class RangeReducer {
+ public:
+  RangeReducer(const tensor::Layout& layout, const Inputs& inputs, bool delta, const Outputs& outputs, broadcast::Encoder& encoder)
+      : layout_(layout), inputs_(inputs), delta_(delta), outputs_(outputs), encoder_(encoder) {}
+
+  Status Slot(std::uint64_t slot, blob::ChunkReader& reader, blob::ChunkWriter& writer) {
+    const auto place = layout_.Place(slot);
+    TRIBUTARY_ASSIGN(auto buffer, writer.Allocate(aggregate::AccumulatorBytes(place.dtype, place.elements)));
+    aggregate::Reducer reducer(buffer->payload());
+    TRIBUTARY_TRY(reducer.Begin(place.dtype, place.elements));
+    TRIBUTARY_TRY(AddInputs(reader, inputs_, delta_, place, slot, reducer, bytes_in_));
+    TRIBUTARY_ASSIGN(const auto mean, reducer.Finish());
+    buffer->Truncate(mean.size());
+    memory::BufferPtr encoded;
+    if (outputs_.broadcast) {
+      TRIBUTARY_ASSIGN(encoded, writer.Allocate(encoder_.ChunkBytes(place)));
+      TRIBUTARY_TRY(encoder_.Encode(place, mean, encoded->payload()));
+    }
+    bytes_out_ += mean.size();
+    TRIBUTARY_TRY(writer.Put(outputs_.model, slot, std::move(buffer)));
+    if (!encoded) return Ok();
+    bytes_out_ += encoded->payload().size();
+    return writer.Put(*outputs_.broadcast, slot, std::move(encoded));
+  }
+  std::uint64_t bytes_in() const { return bytes_in_; }
+  std::uint64_t bytes_out() const { return bytes_out_; }
+
+ private:
+  const tensor::Layout& layout_;
+  const Inputs& inputs_;
+  const bool delta_;
+  const Outputs& outputs_;
+  broadcast::Encoder& encoder_;
+  std::uint64_t bytes_in_ = 0;
+  std::uint64_t bytes_out_ = 0;
+};
+
+}  // namespace
+
+Result<broadcast::Loss> Reduce(blob::BlobStore& store, const wire::TaskSpec& task, const UpdateForm& form, session::TaskProgress& progress,
+                               std::stop_token stop) {
   TRIBUTARY_ASSIGN(const auto base, ObjectName::Parse(task.base));
-  TRIBUTARY_ASSIGN(const auto output, ObjectName::Parse(task.output));
   TRIBUTARY_ASSIGN(const std::string base_digest, BaseDigest(store, base, task.base_digest));
   TRIBUTARY_ASSIGN(auto spec, store.Spec(base));
   TRIBUTARY_ASSIGN(const auto layout, wire::MakeLayout(spec));
@@ -162,56 +234,46 @@ Status Reduce(blob::BlobStore& store, const wire::TaskSpec& task, const UpdateFo
     return MakeError(Code::kInvalidArgument, "slots {} to {} are asked of {}, which has {}", range.begin, range.end,
                      task.base, layout.slot_count());
   }
-  TRIBUTARY_ASSIGN(const Inputs inputs, CheckInputs(store, task, spec, base_digest, form));
-
-  wire::ObjectSpec result;
-  result.kind = wire::ObjectKind::kModel;
-  result.tensors = std::move(spec.tensors);
-  result.chunk_bytes = spec.chunk_bytes;
-  result.cut = spec.cut;
-  result.info = std::move(spec.info);
-  result.repetitive = spec.repetitive;
-  TRIBUTARY_ASSIGN(const auto created, store.Create(output, result, false));
+  TRIBUTARY_ASSIGN(const Inputs inputs, CheckInputs(store, task, spec, TrainedFrom(task, base_digest), form));
+  bool sealed = false;
+  TRIBUTARY_ASSIGN(const Outputs outputs, CreateOutputs(store, task, std::move(spec), form, sealed));
   progress.Phase("aggregate", range.size(), "slots");
-  if (created.sealed) {
-    progress.Done(range.size());
-    return Ok();
+  std::vector<tensor::SlotRange> missing;
+  if (!sealed) {
+    TRIBUTARY_ASSIGN(missing, store.Missing(outputs.model, range, task.generation));
   }
-  TRIBUTARY_ASSIGN(auto missing, store.Missing(output, range, task.generation));
   std::uint64_t left = 0;
   for (const auto& part : missing) left += part.size();
-  if (left == 0) {
-    progress.Done(range.size());
-    return Ok();
-  }
 
-  blob::ReadOptions reading;
-  reading.stop = stop;
-  reading.wait = kUpdateWait;
-  blob::WriteOptions writing;
-  writing.generation = task.generation;
-  writing.stop = stop;
-  TRIBUTARY_ASSIGN(const auto reader, store.Read(SlotMajor(missing, inputs.names), reading));
-  TRIBUTARY_ASSIGN(const auto writer, store.Write(writing));
-  std::uint64_t bytes_in = 0;
-  std::uint64_t bytes_out = 0;
-  for (const auto& part : missing) {
-    for (std::uint64_t slot = part.begin; slot < part.end; ++slot) {
-      if (stop.stop_requested()) return MakeError(Code::kCancelled, "aggregation was stopped");
-      const auto place = layout.Place(slot);
-      TRIBUTARY_ASSIGN(auto buffer, writer->Allocate(aggregate::AccumulatorBytes(place.dtype, place.elements)));
-      aggregate::Reducer reducer(buffer->payload());
-      TRIBUTARY_TRY(reducer.Begin(place.dtype, place.elements));
-      TRIBUTARY_TRY(AddInputs(*reader, inputs, form, place, slot, reducer, bytes_in));
-      TRIBUTARY_ASSIGN(const auto mean, reducer.Finish());
-      buffer->Truncate(mean.size());
-      bytes_out += mean.size();
-      TRIBUTARY_TRY(writer->Put(output, slot, std::move(buffer)));
-      progress.Bytes(bytes_out, bytes_in);
-      progress.Done(range.size() - --left);
+  broadcast::Encoder encoder(form.broadcast);
+  RangeReducer reducer(layout, inputs, form.delta, outputs, encoder);
+  if (left > 0) {
+    blob::ReadOptions reading;
+    reading.stop = stop;
+    reading.wait = kUpdateWait;
+    blob::WriteOptions writing;
+    writing.generation = task.generation;
+    writing.stop = stop;
+    TRIBUTARY_ASSIGN(const auto reader, store.Read(SlotMajor(missing, inputs.names), reading));
+    TRIBUTARY_ASSIGN(const auto writer, store.Write(writing));
+    for (const auto& part : missing) {
+      for (std::uint64_t slot = part.begin; slot < part.end; ++slot) {
+        if (stop.stop_requested()) return MakeError(Code::kCancelled, "aggregation was stopped");
+        TRIBUTARY_TRY(reducer.Slot(slot, *reader, *writer));
+        progress.Bytes(reducer.bytes_out(), reducer.bytes_in());
+        progress.Done(range.size() - --left);
+      }
     }
+    TRIBUTARY_TRY(writer->Flush());
   }
-  return writer->Flush();
+  if (outputs.broadcast) {
+    // A worker that was killed between a slot and its encoded form left the one without the other.
+    std::uint64_t up = reducer.bytes_out(), down = reducer.bytes_in();
+    TRIBUTARY_TRY(broadcast::Complete(store, outputs.model, *outputs.broadcast, layout, range, task.generation, encoder,
+                                      [&](std::uint64_t written, std::uint64_t read) { progress.Bytes(up += written, down += read); }, stop));
+  }
+  progress.Done(range.size());
+  return encoder.loss();
 }
 
 }  // namespace tributary::aggregator

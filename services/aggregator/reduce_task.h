@@ -8,6 +8,7 @@
 #pragma once
 
 #include "tributary/blob/store.h"
+#include "tributary/broadcast/broadcast.h"
 #include "tributary/session/worker.h"
 
 namespace tributary::aggregator {
@@ -16,6 +17,7 @@ namespace tributary::aggregator {
 struct UpdateForm {
   tensor::Encoding encoding = tensor::Encoding::kNative;
   bool delta = false;
+  tensor::Encoding broadcast = tensor::Encoding::kNative;  // of task.broadcast
 };
 
 // The checks of an aggregate task's updates, and those of a seal task's: their specs and digests (docs/round.md). The message names
@@ -25,6 +27,9 @@ Status CheckUpdates(blob::BlobStore& store, const wire::TaskSpec& task, const Up
 // That the update is sealed, with the digest that its trainer reported: what was averaged while it came is what stands there now.
 Status CheckSealed(blob::BlobStore& store, const wire::Input& input);
 
-Status Reduce(blob::BlobStore& store, const wire::TaskSpec& task, const UpdateForm& form, session::TaskProgress& progress, std::stop_token stop);
+// With task.broadcast the range's slots are encoded in the same pass; what an earlier worker left unencoded is read again. Returns what this
+// worker's encoding lost.
+Result<broadcast::Loss> Reduce(blob::BlobStore& store, const wire::TaskSpec& task, const UpdateForm& form, session::TaskProgress& progress,
+                               std::stop_token stop);
 
 }  // namespace tributary::aggregator

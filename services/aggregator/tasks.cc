@@ -1,9 +1,13 @@
 #include "services/aggregator/tasks.h"
 
+#include <optional>
+#include <utility>
+
 #include "services/aggregator/reduce_task.h"
 #include "services/aggregator/synthetic.h"
 #include "tributary/base/log.h"
 #include "tributary/base/units.h"
+#include "tributary/broadcast/broadcast.h"
 #include "tributary/job/job.h"
 
 namespace tributary::aggregator {
@@ -12,10 +16,17 @@ namespace {
 using session::TaskContext;
 using session::TaskResult;
 
-Result<TaskResult> Sealed(blob::BlobStore& store, const ObjectName& object, std::uint64_t generation) {
-  TRIBUTARY_ASSIGN(const std::string digest, store.Seal(object, generation, /*durable=*/true));
+// `broadcast`: its name, or empty.
+Result<TaskResult> Sealed(blob::BlobStore& store, const ObjectName& object, const std::string& broadcast, std::uint64_t generation) {
+  TaskResult result;
+  TRIBUTARY_ASSIGN(result.digest, store.Seal(object, generation, /*durable=*/true));
   TRIBUTARY_ASSIGN(const auto info, store.Stat(object));
-  return TaskResult{{}, digest, info.slots};
+  result.slots = info.slots;
+  if (!broadcast.empty()) {
+    TRIBUTARY_ASSIGN(const auto name, ObjectName::Parse(broadcast));
+    TRIBUTARY_ASSIGN(result.broadcast_digest, store.Seal(name, generation, /*durable=*/true));
+  }
+  return result;
 }
 
 Result<TaskResult> Init(blob::BlobStore& store, const TaskContext& context) {
@@ -32,6 +43,12 @@ Result<TaskResult> Init(blob::BlobStore& store, const TaskContext& context) {
   spec.cut = layout.cut();
   spec.repetitive = job.model.synthetic.fill != job::FillKind::kRandom;
   TRIBUTARY_ASSIGN(const auto created, store.Create(output, spec, /*replace=*/true));
+  std::optional<ObjectName> encoded;
+  if (!context.spec.broadcast.empty()) {
+    TRIBUTARY_ASSIGN(encoded, ObjectName::Parse(context.spec.broadcast));
+    TRIBUTARY_TRY(store.Create(*encoded, broadcast::SpecOf(spec, job.transfer.broadcast), /*replace=*/true).status());
+  }
+  broadcast::Encoder encoder(job.transfer.broadcast);
   context.progress.Phase("init", layout.total_bytes(), "bytes");
   if (!created.sealed) {
     // What an earlier worker wrote before it died is the same bytes.
@@ -46,7 +63,13 @@ Result<TaskResult> Init(blob::BlobStore& store, const TaskContext& context) {
         const auto place = layout.Place(slot);
         TRIBUTARY_ASSIGN(auto chunk, writer->Allocate(place.native_bytes()));
         FillSynthetic(job.model.synthetic, job.model.seed, place, chunk->payload());
+        memory::BufferPtr form;
+        if (encoded) {
+          TRIBUTARY_ASSIGN(form, writer->Allocate(encoder.ChunkBytes(place)));
+          TRIBUTARY_TRY(encoder.Encode(place, chunk->payload(), form->payload()));
+        }
         TRIBUTARY_TRY(writer->Put(output, slot, std::move(chunk)));
+        if (form) TRIBUTARY_TRY(writer->Put(*encoded, slot, std::move(form)));
         written += place.native_bytes();
         context.progress.Done(written);
         context.progress.Bytes(written, 0);
@@ -54,19 +77,27 @@ Result<TaskResult> Init(blob::BlobStore& store, const TaskContext& context) {
     }
     TRIBUTARY_TRY(writer->Flush());
   }
+  if (encoded) {
+    // What an earlier worker left unencoded.
+    TRIBUTARY_TRY(broadcast::Complete(store, output, *encoded, layout, layout.all_slots(), 0, encoder, {}, context.stop));
+  }
   context.progress.Phase("seal", 0, "");
-  return Sealed(store, output, 0);
+  TRIBUTARY_ASSIGN(auto result, Sealed(store, output, context.spec.broadcast, 0));
+  if (encoded) encoder.loss().AddTo(result.metrics);
+  return result;
 }
 
 Result<UpdateForm> FormOf(const TaskContext& context) {
   TRIBUTARY_ASSIGN(const auto job, job::ParseJob(context.job_text, "job " + context.spec.job));
-  return UpdateForm{job.transfer.encoding, job.transfer.delta};
+  return UpdateForm{job.transfer.encoding, job.transfer.delta, job.transfer.broadcast};
 }
 
 Result<TaskResult> Aggregate(blob::BlobStore& store, const TaskContext& context) {
   TRIBUTARY_ASSIGN(const UpdateForm form, FormOf(context));
-  TRIBUTARY_TRY(Reduce(store, context.spec, form, context.progress, context.stop));
-  return TaskResult{};
+  TRIBUTARY_ASSIGN(const auto loss, Reduce(store, context.spec, form, context.progress, context.stop));
+  TaskResult result;
+  if (!context.spec.broadcast.empty()) loss.AddTo(result.metrics);
+  return result;
 }
 
 Result<TaskResult> Seal(blob::BlobStore& store, const TaskContext& context) {
@@ -77,7 +108,7 @@ Result<TaskResult> Seal(blob::BlobStore& store, const TaskContext& context) {
     TRIBUTARY_ASSIGN(const UpdateForm form, FormOf(context));
     TRIBUTARY_TRY(CheckUpdates(store, context.spec, form));
   }
-  return Sealed(store, output, context.spec.generation);
+  return Sealed(store, output, context.spec.broadcast, context.spec.generation);
 }
 
 Result<TaskResult> Remove(blob::BlobStore& store, const TaskContext& context) {

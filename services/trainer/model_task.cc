@@ -7,6 +7,7 @@
 #include "services/trainer/model_transfer.h"
 #include "tributary/base/log.h"
 #include "tributary/base/random.h"
+#include "tributary/broadcast/broadcast.h"
 
 namespace tributary::trainer {
 namespace {
@@ -84,9 +85,10 @@ Result<tensor::Layout> ModelTasks::Fetch(blob::BlobStore& store, const TaskConte
   TRIBUTARY_TRY(Prepare(spec.info));
   TRIBUTARY_TRY(CheckTensors(spec.tensors, *model_, task.base));
   TRIBUTARY_ASSIGN(auto layout, wire::MakeLayout(spec));
+  base_encoding_ = spec.encoding;
   if (!digest_.empty() && digest_ == task.base_digest) return layout;
   digest_.clear();
-  TRIBUTARY_TRY(DownloadModel(store, base, layout, *model_, context.progress, bytes, context.stop));
+  TRIBUTARY_TRY(DownloadModel(store, base, layout, base_encoding_, *model_, context.progress, bytes, context.stop));
   digest_ = task.base_digest;
   return layout;
 }
@@ -111,15 +113,47 @@ Result<TaskResult> ModelTasks::Init(blob::BlobStore& store, const TaskContext& c
   TRIBUTARY_ASSIGN(const auto created, store.Create(output, spec, /*replace=*/true));
   if (!created.sealed) {
     UpdateEncoder native(layout, job::Transfer());
-    TRIBUTARY_TRY(UploadModel(store, output, ObjectName(), layout, *model_, native, context.progress, bytes, context.stop));
+    TRIBUTARY_TRY(UploadModel(store, output, ObjectName(), tensor::Encoding::kNative, layout, *model_, native, context.progress, bytes, context.stop));
   }
   context.progress.Phase("seal", 0, "");
   TaskResult result;
   TRIBUTARY_ASSIGN(result.digest, store.Seal(output, 0, /*durable=*/true));
   result.slots = layout.slot_count();
+  if (!task.broadcast.empty()) {
+    // Trainers begin from it and not from the model: this one downloads it like all others.
+    TRIBUTARY_TRY(InitBroadcast(store, context, job, spec, layout, created.sealed, bytes, result));
+    return result;
+  }
   // What was sealed already may be another trainer's, of other bits: that is downloaded when it is needed.
   if (!created.sealed) digest_ = result.digest;
   return result;
+}
+
+Status ModelTasks::InitBroadcast(blob::BlobStore& store, const TaskContext& context, const job::Job& job, const wire::ObjectSpec& spec,
+                                 const tensor::Layout& layout, bool sealed_before, ByteCount& bytes, TaskResult& result) {
+  TRIBUTARY_ASSIGN(const auto model, ObjectName::Parse(context.spec.output));
+  TRIBUTARY_ASSIGN(const auto name, ObjectName::Parse(context.spec.broadcast));
+  TRIBUTARY_ASSIGN(const auto created, store.Create(name, broadcast::SpecOf(spec, job.transfer.broadcast), /*replace=*/true));
+  if (!created.sealed) {
+    broadcast::Loss loss;
+    if (sealed_before) {
+      // Encoded from what is sealed, which another trainer may have made.
+      broadcast::Encoder encoder(job.transfer.broadcast);
+      TRIBUTARY_TRY(broadcast::Complete(store, model, name, layout, layout.all_slots(), 0, encoder,
+                                        [&](std::uint64_t up, std::uint64_t down) { bytes.Up(up), bytes.Down(down); }, context.stop));
+      loss = encoder.loss();
+    } else {
+      job::Transfer transfer;
+      transfer.encoding = job.transfer.broadcast;
+      UpdateEncoder encoder(layout, transfer);
+      TRIBUTARY_TRY(UploadModel(store, name, ObjectName(), tensor::Encoding::kNative, layout, *model_, encoder, context.progress, bytes, context.stop));
+      loss = encoder.loss();
+    }
+    loss.AddTo(result.metrics);
+  }
+  context.progress.Phase("seal", 0, "");
+  TRIBUTARY_ASSIGN(result.broadcast_digest, store.Seal(name, 0, /*durable=*/true));
+  return Ok();
 }
 
 Result<TaskResult> ModelTasks::Train(blob::BlobStore& store, const TaskContext& context, const job::Job& job, ByteCount& bytes) {
@@ -183,7 +217,7 @@ Result<TaskResult> ModelTasks::Train(blob::BlobStore& store, const TaskContext& 
   TRIBUTARY_ASSIGN(const auto created, store.Create(output, update, /*replace=*/true));
   context.progress.Metric("samples", static_cast<double>(update.sample_count));  // the update is open: it may be averaged as it comes
   if (!created.sealed) {
-    TRIBUTARY_TRY(UploadModel(store, output, base, layout, *model_, *encoder, context.progress, bytes, context.stop));
+    TRIBUTARY_TRY(UploadModel(store, output, base, base_encoding_, layout, *model_, *encoder, context.progress, bytes, context.stop));
   }
   context.progress.Phase("seal", 0, "");
   TaskResult result;

@@ -28,6 +28,9 @@ class ModelTasks {
   Status Prepare(const std::string& config_json);
   // Makes `model_` hold the sealed model `task.base`; returns its layout.
   Result<tensor::Layout> Fetch(blob::BlobStore& store, const session::TaskContext& context, ByteCount& bytes);
+  // Writes and seals the first model's broadcast, from memory if the model was made by this task, else from the store.
+  Status InitBroadcast(blob::BlobStore& store, const session::TaskContext& context, const job::Job& job, const wire::ObjectSpec& spec,
+                       const tensor::Layout& layout, bool sealed_before, ByteCount& bytes, session::TaskResult& result);
   std::uint32_t Threads(const job::Job& job) const { return identity_.threads != 0 ? identity_.threads : job.train.threads; }
 
   const Identity& identity_;
@@ -36,6 +39,7 @@ class ModelTasks {
   std::unique_ptr<train::Model> model_;
   std::string config_;  // what model_ was made from
   std::string digest_;
+  tensor::Encoding base_encoding_ = tensor::Encoding::kNative;  // of the object that Fetch looked at last
 };
 
 }  // namespace tributary::trainer

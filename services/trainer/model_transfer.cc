@@ -5,6 +5,8 @@
 #include <optional>
 #include <utility>
 
+#include "tributary/encoding/encoding.h"
+
 namespace tributary::trainer {
 
 Status CheckTensors(const std::vector<tensor::TensorSpec>& tensors, const train::Model& model, const std::string& object) {
@@ -21,21 +23,23 @@ Status CheckTensors(const std::vector<tensor::TensorSpec>& tensors, const train:
   return Ok();
 }
 
-Status DownloadModel(blob::BlobStore& store, const ObjectName& object, const tensor::Layout& layout, train::Model& model,
+Status DownloadModel(blob::BlobStore& store, const ObjectName& object, const tensor::Layout& layout, tensor::Encoding encoding, train::Model& model,
                      session::TaskProgress& progress, ByteCount& bytes, std::stop_token stop) {
-  progress.Phase("download", layout.total_bytes(), "bytes");
+  std::uint64_t total = 0;
+  for (const tensor::Section& section : layout.sections()) total += encoding::EncodedBytes(section.dtype, encoding, section.elements);
+  progress.Phase("download", total, "bytes");
   blob::ReadOptions options;
   options.stop = stop;
   TRIBUTARY_ASSIGN(const auto reader, store.Read(blob::SlotsOf(object, layout.all_slots()), options));
   std::uint64_t done = 0;
+  std::vector<std::byte> scratch;
   for (std::uint64_t slot = 0; slot < layout.slot_count(); ++slot) {
     if (stop.stop_requested()) return MakeError(Code::kCancelled, "the download was stopped");
     TRIBUTARY_ASSIGN(const auto chunk, reader->Next());
-    if (!chunk || chunk->slot != slot || chunk->bytes.size() != layout.SlotBytes(slot)) {
-      return MakeError(Code::kProtocol, "slot {} of {} did not come as asked", slot, object.str());
-    }
+    if (!chunk || chunk->slot != slot) return MakeError(Code::kProtocol, "slot {} of {} did not come as asked", slot, object.str());
+    TRIBUTARY_ASSIGN(const auto native, NativeOf(*chunk, layout.Place(slot), encoding, scratch));
     for (const auto& piece : layout.Pieces(slot)) {
-      std::memcpy(model.ParameterBytes(piece.tensor).data() + piece.tensor_offset, chunk->bytes.data() + piece.chunk_offset,
+      std::memcpy(model.ParameterBytes(piece.tensor).data() + piece.tensor_offset, native.data() + piece.chunk_offset,
                   piece.bytes);
     }
     bytes.Down(chunk->bytes.size());
@@ -60,7 +64,7 @@ void CopyTrained(const std::vector<tensor::SlotPiece>& pieces, train::Model& mod
 
 }  // namespace
 
-Status UploadModel(blob::BlobStore& store, const ObjectName& object, const ObjectName& base, const tensor::Layout& layout,
+Status UploadModel(blob::BlobStore& store, const ObjectName& object, const ObjectName& base, tensor::Encoding base_encoding, const tensor::Layout& layout,
                    train::Model& model, UpdateEncoder& encoder, session::TaskProgress& progress, ByteCount& bytes, std::stop_token stop) {
   progress.Phase("upload", encoder.TotalBytes(), "bytes");
   blob::WriteOptions options;
@@ -75,22 +79,23 @@ Status UploadModel(blob::BlobStore& store, const ObjectName& object, const Objec
   };
   TRIBUTARY_ASSIGN(const auto reader, store.Read(std::move(needed), reading));
   std::uint64_t done = 0;
+  std::vector<std::byte> scratch;
   for (std::uint64_t slot = 0; slot < layout.slot_count(); ++slot) {
     if (stop.stop_requested()) return MakeError(Code::kCancelled, "the upload was stopped");
     const std::uint64_t size = encoder.ChunkBytes(slot);
     TRIBUTARY_ASSIGN(auto chunk, writer->Allocate(size));
     std::optional<blob::Chunk> before;
+    std::span<const std::byte> before_native;
     if (encoder.NeedsBase(slot)) {
       TRIBUTARY_ASSIGN(before, reader->Next());
-      if (!before || before->slot != slot || before->bytes.size() != layout.SlotBytes(slot)) {
-        return MakeError(Code::kProtocol, "slot {} of {} did not come as asked", slot, base.str());
-      }
+      if (!before || before->slot != slot) return MakeError(Code::kProtocol, "slot {} of {} did not come as asked", slot, base.str());
+      TRIBUTARY_ASSIGN(before_native, NativeOf(*before, layout.Place(slot), base_encoding, scratch));
       bytes.Down(before->bytes.size());
     }
     const auto pieces = layout.Pieces(slot);
     const std::uint64_t width = tensor::ElementBytes(layout.Place(slot).dtype);
     const auto trained = [&](std::uint64_t first, std::span<std::byte> native) { CopyTrained(pieces, model, first * width, native); };
-    TRIBUTARY_TRY(encoder.Encode(slot, trained, before ? before->bytes : std::span<const std::byte>(), chunk->payload()));
+    TRIBUTARY_TRY(encoder.Encode(slot, trained, before_native, chunk->payload()));
     TRIBUTARY_TRY(writer->Put(object, slot, std::move(chunk)));
     bytes.Up(size);
     progress.Done(done += size);

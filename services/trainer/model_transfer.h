@@ -11,11 +11,13 @@ namespace tributary::trainer {
 // kInvalidArgument, with the first tensor that differs, unless the tensors are the model's parameters.
 Status CheckTensors(const std::vector<tensor::TensorSpec>& tensors, const train::Model& model, const std::string& object);
 
-Status DownloadModel(blob::BlobStore& store, const ObjectName& object, const tensor::Layout& layout, train::Model& model,
+// `encoding`: how the object's chunks stand.
+Status DownloadModel(blob::BlobStore& store, const ObjectName& object, const tensor::Layout& layout, tensor::Encoding encoding, train::Model& model,
                      session::TaskProgress& progress, ByteCount& bytes, std::stop_token stop);
 
-// Writes every slot of an open object as the encoder makes it. `base` is read again, slot by slot, where the encoder needs it.
-Status UploadModel(blob::BlobStore& store, const ObjectName& object, const ObjectName& base, const tensor::Layout& layout,
+// Writes every slot of an open object as the encoder makes it. `base`, of chunks as `base_encoding` says, is read again, slot by slot, where
+// the encoder needs it.
+Status UploadModel(blob::BlobStore& store, const ObjectName& object, const ObjectName& base, tensor::Encoding base_encoding, const tensor::Layout& layout,
                    train::Model& model, UpdateEncoder& encoder, session::TaskProgress& progress, ByteCount& bytes, std::stop_token stop);
 
 }  // namespace tributary::trainer

@@ -89,22 +89,20 @@ Result<session::TaskResult> TrainSynthetic(blob::BlobStore& store, const session
     TRIBUTARY_ASSIGN(const auto reader, store.Read(std::move(sequence), reading));
     TRIBUTARY_ASSIGN(const auto writer, store.Write(writing));
     const float constant = job::SyntheticConstant(job.train, task.ordinal);
+    std::vector<std::byte> scratch;
     for (;;) {
       if (context.stop.stop_requested()) return MakeError(Code::kCancelled, "training was stopped");
       TRIBUTARY_ASSIGN(const auto chunk, reader->Next());
       if (!chunk) break;
       const auto place = layout.Place(chunk->slot);
-      if (chunk->bytes.size() != place.native_bytes()) {
-        return MakeError(Code::kProtocol, "slot {} of {} came with {} bytes: expected {}", chunk->slot, task.base,
-                         chunk->bytes.size(), place.native_bytes());
-      }
+      TRIBUTARY_ASSIGN(const auto native_base, NativeOf(*chunk, place, spec.encoding, scratch));
       bytes.Down(chunk->bytes.size());
       const std::uint64_t size = encoder->ChunkBytes(chunk->slot);
       TRIBUTARY_ASSIGN(auto out, writer->Allocate(size));
       const auto trained = [&](std::uint64_t first, std::span<std::byte> native) {
-        AddConstant(place.dtype, constant, chunk->bytes.subspan(first * tensor::ElementBytes(place.dtype), native.size()), native);
+        AddConstant(place.dtype, constant, native_base.subspan(first * tensor::ElementBytes(place.dtype), native.size()), native);
       };
-      TRIBUTARY_TRY(encoder->Encode(chunk->slot, trained, chunk->bytes, out->payload()));
+      TRIBUTARY_TRY(encoder->Encode(chunk->slot, trained, native_base, out->payload()));
       TRIBUTARY_TRY(writer->Put(output, chunk->slot, std::move(out)));
       bytes.Up(size);
       context.progress.Done(bytes.up());

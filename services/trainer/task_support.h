@@ -7,7 +7,9 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "tributary/blob/store.h"
 #include "tributary/session/worker.h"
@@ -40,6 +42,11 @@ class ByteCount {
   std::uint64_t up_ = 0;
   std::uint64_t down_ = 0;
 };
+
+// The native elements of a slot out of its chunk: the chunk itself where it is native, else decoded into `scratch`, which may be used again
+// for the next one. kProtocol if the chunk has not the slot's size.
+Result<std::span<const std::byte>> NativeOf(const blob::Chunk& chunk, const tensor::SlotPlace& place, tensor::Encoding encoding,
+                                            std::vector<std::byte>& scratch);
 
 // The object that a task reads, which must be sealed and, where the coordinator told its digest, of that digest.
 Status CheckBase(blob::BlobStore& store, const ObjectName& base, const std::string& digest);

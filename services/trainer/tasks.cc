@@ -6,6 +6,7 @@
 #include "services/trainer/offer_task.h"
 #include "services/trainer/synthetic_task.h"
 #include "tributary/base/log.h"
+#include "tributary/encoding/encoding.h"
 #include "tributary/job/job.h"
 
 namespace tributary::trainer {
@@ -21,6 +22,19 @@ Status CheckBase(blob::BlobStore& store, const ObjectName& base, const std::stri
                      info.digest, digest);
   }
   return Ok();
+}
+
+Result<std::span<const std::byte>> NativeOf(const blob::Chunk& chunk, const tensor::SlotPlace& place, tensor::Encoding encoding,
+                                            std::vector<std::byte>& scratch) {
+  if (const std::uint64_t bytes = encoding::EncodedBytes(place.dtype, encoding, place.elements); chunk.bytes.size() != bytes) {
+    return MakeError(Code::kProtocol, "slot {} of {} came with {} bytes: expected {}", chunk.slot, chunk.object.str(), chunk.bytes.size(), bytes);
+  }
+  if (encoding::EffectiveEncoding(place.dtype, encoding) == tensor::Encoding::kNative) return chunk.bytes;
+  scratch.resize(place.native_bytes());
+  if (const Status decoded = encoding::DecodeChunk(place.dtype, encoding, place.elements, chunk.bytes, scratch); !decoded.ok()) {
+    return decoded.error().Wrap(fmt::format("slot {} of {}", chunk.slot, chunk.object.str()));
+  }
+  return std::span<const std::byte>(scratch);
 }
 
 Result<TaskResult> TrainerTasks::Dispatch(blob::BlobStore& store, const TaskContext& context, const job::Job& job,

@@ -13,6 +13,7 @@
 
 #include "services/trainer/residual.h"
 #include "services/trainer/task_support.h"
+#include "tributary/broadcast/broadcast.h"
 #include "tributary/job/job.h"
 #include "tributary/tensor/layout.h"
 
@@ -44,6 +45,7 @@ class UpdateEncoder {
   Status Complete();
   // After it. Lets go of residuals that no later try or round needs.
   void Sealed();
+  broadcast::Loss loss() const { return {lost_, norm_}; }
   // encoding_error, if anything was encoded.
   void AddMetrics(std::map<std::string, double>& metrics) const;
 

@@ -74,8 +74,10 @@ class Kill : public testing::Test {
   }
 
   std::vector<std::string> Words(const std::string& work) const {
-    return {Binary("tributary"), "run",         dir_.File("job.yaml"), "--data", "text=" + dir_.File("text"),
-            "--work-dir",        dir_.File(work), "--no-progress"};
+    std::vector<std::string> words{Binary("tributary"), "run",         dir_.File("job.yaml"), "--data", "text=" + dir_.File("text"),
+                                   "--work-dir",        dir_.File(work), "--no-progress"};
+    for (const std::string& set : sets_) words.insert(words.end(), {"--set", set});
+    return words;
   }
 
   std::string ModelDigest(const std::string& work) const { return FileSha256(dir_.File(work) + "/model/model.safetensors"); }
@@ -119,11 +121,17 @@ class Kill : public testing::Test {
   const TempDirectory dir_;
   milliseconds length_{0};
   std::string expected_;
+  std::vector<std::string> sets_;  // of the job
 };
 
 TEST_F(Kill, BlobStore) { KillOften("blob-store", 11, 2); }
 TEST_F(Kill, Coordinator) { KillOften("coordinator", 12, 4); }
 TEST_F(Kill, Aggregator) { KillOften("aggregator-0", 13, 3); }
+// Between a slot of the model and its encoded form, among other moments.
+TEST_F(Kill, AggregatorThatEncodesABroadcast) {
+  sets_ = {"transfer.broadcast=int8", "transfer.encoding=int8", "transfer.delta=true"};
+  KillOften("aggregator-0", 16, 3);
+}
 TEST_F(Kill, Trainer) { KillOften("trainer-1", 14, 0); }
 
 TEST_F(Kill, TributaryRunItselfResumes) {

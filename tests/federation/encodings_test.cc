@@ -32,6 +32,7 @@ struct Case {
   Encoding encoding;
   bool delta;
   bool error_feedback;
+  Encoding broadcast = Encoding::kNative;
 };
 
 // What one encoding may be off, of numbers of at most `largest`.
@@ -112,8 +113,9 @@ class EncodedFederation : public testing::TestWithParam<Case> {
         "name: job\nrounds: {}\nparticipants: {{min: 2, quorum: 2, round_deadline: 1m}}\ntasks: [train]\n"
         "model: {{family: synthetic, bytes: {}, tensors: 3, dtype: f32, fill: random, seed: 5}}\n"
         "data: {{name: none, format: synthetic, partition: {{count: 2}}}}\nstrategy: {{weights: samples}}\n"
-        "transfer: {{chunk_bytes: 64KiB, encoding: {}, delta: {}, error_feedback: {}}}\ncheckpoint: {{every: 1, keep: 3}}\n",
-        kRounds, kElements * 4, tensor::EncodingName(c.encoding), c.delta, c.error_feedback);
+        "transfer: {{chunk_bytes: 64KiB, encoding: {}, delta: {}, error_feedback: {}, broadcast: {}}}\ncheckpoint: {{every: 1, keep: 3}}\n",
+        kRounds, kElements * 4, tensor::EncodingName(c.encoding), c.delta, c.error_feedback,
+        tensor::EncodingName(c.broadcast));
     EXPECT_EQ(Call<wire::Submitted>(submit).job, "job");
   }
 
@@ -196,13 +198,17 @@ TEST_P(EncodedFederation, TheMeanIsWithinTheBoundAndUpdatesAreSmall) {
     const std::uint64_t bytes = encoding::EncodedBytes(DType::kF32, c.encoding, kElements);
     EXPECT_EQ(told.bytes_up, 2 * bytes) << "round " << round;
     EXPECT_EQ(told.metrics.contains("encoding_error"), c.encoding != Encoding::kNative);
+    EXPECT_EQ(told.metrics.contains("broadcast_error"), c.broadcast != Encoding::kNative);
+    EXPECT_EQ(told.bytes_down, 2 * encoding::EncodedBytes(DType::kF32, c.broadcast, kElements));
     const auto model = ReadModel(fmt::format("jobs/job/models/{}", round));
     ASSERT_EQ(model.size(), kElements);
     // Of what is encoded, weights or differences; with error feedback a residual more.
     double largest = 0;
     for (const float x : before) largest = std::max(largest, c.delta ? 2.0 : std::abs(static_cast<double>(x)) + 2);
     if (c.error_feedback) largest += Bound(c.encoding, largest);
-    const double bound = Bound(c.encoding, largest) * (c.error_feedback ? 2 : 1) + 1e-5;
+    double bound = Bound(c.encoding, largest) * (c.error_feedback ? 2 : 1) + 1e-5;
+    // Whole weights carry what the broadcast lost; differences do not.
+    if (!c.delta) bound += Bound(c.broadcast, largest);
     double worst = 0;
     for (std::uint64_t i = 0; i < kElements; ++i) {
       worst = std::max(worst, std::abs(static_cast<double>(model[i]) - (static_cast<double>(before[i]) + 5.0 / 3)));
@@ -220,10 +226,12 @@ INSTANTIATE_TEST_SUITE_P(
     Each, EncodedFederation,
     testing::Values(Case{Encoding::kNative, false, false}, Case{Encoding::kF16, false, false}, Case{Encoding::kBF16, false, false},
                     Case{Encoding::kInt8, false, false}, Case{Encoding::kNf4, false, false}, Case{Encoding::kInt8, true, true},
-                    Case{Encoding::kNf4, true, true}, Case{Encoding::kNf4, false, true}),
+                    Case{Encoding::kNf4, true, true}, Case{Encoding::kNf4, false, true},
+                    Case{Encoding::kNative, false, false, Encoding::kInt8}, Case{Encoding::kInt8, true, true, Encoding::kNf4}),
     [](const auto& info) {
       return std::string(tensor::EncodingName(info.param.encoding)) + (info.param.delta ? "_delta" : "") +
-             (info.param.error_feedback ? "_feedback" : "");
+             (info.param.error_feedback ? "_feedback" : "") +
+             (info.param.broadcast != Encoding::kNative ? "_broadcast_" + std::string(tensor::EncodingName(info.param.broadcast)) : "");
     });
 
 }  // namespace

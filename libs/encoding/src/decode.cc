@@ -44,6 +44,22 @@ void Widen(DType dtype, std::span<const std::byte> native, std::span<float> out)
   }
 }
 
+void Narrow(DType dtype, std::span<const float> values, std::span<std::byte> native) {
+  const auto each = [&](auto convert) {
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      const auto element = convert(values[i]);
+      std::memcpy(native.data() + i * sizeof element, &element, sizeof element);
+    }
+  };
+  switch (dtype) {
+    case DType::kF32: std::memcpy(native.data(), values.data(), native.size()); return;
+    case DType::kF16: return each(NarrowF16);
+    case DType::kBF16: return each(NarrowBF16);
+    case DType::kF64: return each([](float x) { return static_cast<double>(x); });
+    default: return;
+  }
+}
+
 void DecodePart(Encoding encoding, std::span<const std::byte> chunk, std::uint64_t first, std::uint64_t elements,
                 std::span<float> values) {
   switch (encoding) {
@@ -53,6 +69,25 @@ void DecodePart(Encoding encoding, std::span<const std::byte> chunk, std::uint64
     case Encoding::kInt8: return DecodeInt8(chunk.data(), first, elements, values);
     case Encoding::kNf4: return DecodeNf4(chunk.data(), first, elements, values);
   }
+}
+
+Status DecodeChunk(DType dtype, Encoding encoding, std::uint64_t elements, std::span<const std::byte> chunk, std::span<std::byte> native) {
+  encoding = EffectiveEncoding(dtype, encoding);
+  TRIBUTARY_TRY(CheckChunk(dtype, encoding, elements, chunk));
+  if (encoding == Encoding::kNative) {
+    std::memcpy(native.data(), chunk.data(), native.size());
+    return Ok();
+  }
+  constexpr std::uint64_t kPiece = 1024;
+  static_assert(kPiece % kBlock == 0);
+  float values[kPiece];
+  const std::size_t width = tensor::ElementBytes(dtype);
+  for (std::uint64_t first = 0; first < elements; first += kPiece) {
+    const std::size_t count = std::min(kPiece, elements - first);
+    DecodePart(encoding, chunk, first, elements, std::span(values, count));
+    Narrow(dtype, std::span<const float>(values, count), native.subspan(first * width, count * width));
+  }
+  return Ok();
 }
 
 }  // namespace tributary::encoding

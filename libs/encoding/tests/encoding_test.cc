@@ -240,5 +240,50 @@ TEST(Widen, KnowsEveryFloat) {
   EXPECT_EQ(widened(DType::kBF16, std::uint16_t{0x3FA0}), 1.25f);
 }
 
+TEST(DecodeChunk, GivesEveryDTypeBackAsPartsDo) {
+  const auto values = Normal(3000, 5);
+  for (const DType dtype : {DType::kF32, DType::kF16, DType::kBF16, DType::kF64}) {
+    for (const Encoding encoding : kLossy) {
+      if (EffectiveEncoding(dtype, encoding) == Encoding::kNative) continue;
+      const auto chunk = Encode(encoding, values);
+      const auto back = Decode(encoding, chunk, values.size());
+      std::vector<std::byte> native(values.size() * tensor::ElementBytes(dtype));
+      ASSERT_TRUE(DecodeChunk(dtype, encoding, values.size(), chunk, native).ok());
+      std::vector<std::byte> expected(native.size());
+      Narrow(dtype, back, expected);
+      EXPECT_EQ(native, expected) << tensor::DTypeName(dtype) << " " << tensor::EncodingName(encoding);
+      std::vector<float> wide(values.size());
+      Widen(dtype, native, wide);
+      const float tolerance = dtype == DType::kBF16 ? 0x1p-8f : dtype == DType::kF16 ? 0x1p-11f : 0;
+      for (std::size_t i = 0; i < wide.size(); ++i) ASSERT_NEAR(wide[i], back[i], tolerance * std::abs(back[i]) + (tolerance > 0 ? 0x1p-24f : 0));
+    }
+  }
+}
+
+TEST(DecodeChunk, RefusesWhatNoEncoderMakesAndCopiesWhatTravelsNative) {
+  auto chunk = Encode(Encoding::kInt8, Normal(200, 6));
+  std::vector<std::byte> native(800);
+  EXPECT_FALSE(DecodeChunk(DType::kF32, Encoding::kInt8, 200, std::span(chunk).first(chunk.size() - 1), native).ok());
+  chunk[3] = std::byte{0x7F};
+  chunk[2] = std::byte{0xC0};  // NaN
+  EXPECT_EQ(DecodeChunk(DType::kF32, Encoding::kInt8, 200, chunk, native).error().code(), Code::kInvalidArgument);
+  const std::vector<std::byte> integers(800, std::byte{7});
+  ASSERT_TRUE(DecodeChunk(DType::kI32, Encoding::kInt8, 200, integers, native).ok());
+  EXPECT_EQ(native, integers);
+}
+
+// The largest number of a block must not round to an infinity on the way back.
+TEST(DecodeChunk, TheLargestNumbersOfADTypeComeBackFinite) {
+  for (const auto& [dtype, most] : {std::pair{DType::kF16, 65504.0f}, {DType::kBF16, 0x1.FEp+127f}, {DType::kF32, kMost}}) {
+    for (const Encoding encoding : {Encoding::kInt8, Encoding::kNf4}) {
+      const std::vector<float> values(64, -most);
+      const auto chunk = Encode(encoding, values);
+      std::vector<std::byte> native(64 * tensor::ElementBytes(dtype));
+      ASSERT_TRUE(DecodeChunk(dtype, encoding, 64, chunk, native).ok());
+      EXPECT_TRUE(CheckChunk(dtype, Encoding::kNative, 64, native).ok()) << tensor::DTypeName(dtype);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace tributary::encoding

@@ -78,17 +78,29 @@ wire::TaskSpec Federation::Machine::SpecOf(const TaskRow& row) {
     task.ordinal = seat != seat_of.end() ? seat->second : row.index;
     task.seat = SeatName(row.job, task.ordinal);
   }
+  // What a trainer reads of a round's model.
+  const auto give = [&](const RoundRow& of) {
+    const bool encoded = !of.broadcast_digest.empty();
+    task.base = encoded ? BroadcastObject(row.job, of.round) : ModelObject(row.job, of.round);
+    task.base_digest = encoded ? of.broadcast_digest : of.digest;
+  };
   if (row.kind == wire::TaskKind::kValidate) {
-    task.base = ModelObject(row.job, row.round);
-    task.base_digest = round.digest;
+    give(round);
     return task;
   }
+  if (row.kind != wire::TaskKind::kTrain && HasBroadcast(spec, row.round)) task.broadcast = BroadcastObject(row.job, row.round);
   if (row.kind == wire::TaskKind::kInit) {
     task.output = ModelObject(row.job, 0);
     return task;
   }
-  task.base = ModelObject(row.job, row.round - 1);
-  task.base_digest = state.rounds.at({row.job, row.round - 1}).digest;
+  const RoundRow& before = state.rounds.at({row.job, row.round - 1});
+  if (row.kind == wire::TaskKind::kTrain) {
+    give(before);
+  } else {
+    task.base = ModelObject(row.job, row.round - 1);
+    task.base_digest = before.digest;
+    task.trained_from = before.broadcast_digest;
+  }
   task.output = row.kind == wire::TaskKind::kTrain ? row.objects.front() : ModelObject(row.job, row.round);
   if (row.kind == wire::TaskKind::kTrain) return task;
   task.first_slot = row.first_slot;

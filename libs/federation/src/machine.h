@@ -66,7 +66,7 @@ class Federation::Machine {
   void SetSeat(std::uint32_t ordinal, const Worker* worker, const std::string& why);
   const SeatRow* SeatOf(const std::string& worker) const;  // in the running job
   bool Eligible(const Worker& worker, const job::Job& spec) const;
-  static bool KnowsEncoding(const Worker& worker, const job::Job& spec);
+  static bool Knows(const Worker& worker, tensor::Encoding encoding);
   std::string HolderOf(const SeatRow& row) const { return row.site + "/" + row.instance; }
   bool Alive(const std::string& worker, Duration timeout) const;
   std::set<std::uint32_t> TakenSeats(const std::string& job) const;
@@ -110,7 +110,7 @@ class Federation::Machine {
   void FinishRound();
   void EndJob(JobState state, const std::string& message);
   void EnterRound(RoundRow row, RoundState state);
-  void PlanRemovals(const std::string& job, std::uint32_t round, std::vector<std::string> objects);
+  void PlanRemovals(const std::string& job, std::uint32_t round, std::vector<std::string> objects, std::uint32_t first);
 
   // round_metrics.cc
   Metrics RoundMetrics(const RoundRow& row) const;

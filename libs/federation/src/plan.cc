@@ -54,6 +54,12 @@ bool KeepsModel(const job::Checkpoint& checkpoint, std::uint32_t model, std::uin
   return newest / checkpoint.every - model / checkpoint.every < checkpoint.keep;
 }
 
+bool HasBroadcast(const job::Job& job, std::uint32_t round) {
+  return job.transfer.broadcast != tensor::Encoding::kNative && (round < job.rounds || job.validate);
+}
+
+std::string BroadcastObject(const std::string& job, std::uint32_t round) { return fmt::format("jobs/{}/broadcasts/{}", job, round); }
+
 std::string ModelObject(const std::string& job, std::uint32_t round) {
   return fmt::format("jobs/{}/models/{}", job, round);
 }

@@ -52,7 +52,7 @@ double Get(const Metrics& metrics, const char* name) {
 bool IsCount(double samples) { return samples > 0 && samples <= 0x1p53; }
 
 // What is missing in a done report, or empty.
-std::string Lacks(const TaskRow& row, const wire::TaskReport& report) {
+std::string Lacks(const TaskRow& row, const wire::TaskReport& report, bool broadcast) {
   switch (row.kind) {
     case wire::TaskKind::kTrain:
       if (!IsCount(Get(row.metrics, "samples"))) return "the metric 'samples' must be above 0, and at most 2^53";
@@ -69,6 +69,7 @@ std::string Lacks(const TaskRow& row, const wire::TaskReport& report) {
     case wire::TaskKind::kSeal:
       if (!IsSha256(report.digest)) return "its digest is no SHA-256";
       if (report.slots == 0) return "the object has no slots";
+      if (broadcast && !IsSha256(report.broadcast_digest)) return "the digest of its broadcast is no SHA-256";
       return "";
     default:
       return "";
@@ -180,7 +181,9 @@ void Federation::Machine::TaskDone(TaskRow row, const wire::TaskReport& report) 
   row.bytes_up += report.bytes_up;
   row.bytes_down += report.bytes_down;
   Metrics opened = std::exchange(row.metrics, CheckedMetrics(report.metrics));
-  if (const std::string lacks = Lacks(row, report); !lacks.empty()) {
+  const job::Job* spec = Spec(row.job);
+  const bool broadcast = spec != nullptr && HasBroadcast(*spec, row.round);
+  if (const std::string lacks = Lacks(row, report, broadcast); !lacks.empty()) {
     row.metrics = std::move(opened);
     TaskFailed(std::move(row), Code::kProtocol, "its report cannot be used: " + lacks);
     return;
@@ -190,6 +193,7 @@ void Federation::Machine::TaskDone(TaskRow row, const wire::TaskReport& report) 
   row.digest = report.digest;
   row.message.clear();
   if (row.kind == wire::TaskKind::kInit || row.kind == wire::TaskKind::kSeal) row.end_slot = report.slots;
+  if (broadcast && (row.kind == wire::TaskKind::kInit || row.kind == wire::TaskKind::kSeal)) row.broadcast_digest = report.broadcast_digest;
   Say(Note::Level::kInfo, fmt::format("task {} is done by {}", TaskNameOf(row), row.holder));
   progress.erase(KeyOf(row));
   const bool trained = row.kind == wire::TaskKind::kTrain;

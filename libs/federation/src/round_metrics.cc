@@ -38,6 +38,11 @@ Metrics Federation::Machine::RoundMetrics(const RoundRow& round) const {
     with_loss += weight;
   }
   metrics["samples"] = samples;
+  // Of the model that this round's seats were given.
+  if (const auto before = state.rounds.find({round.job, round.round - 1});
+      before != state.rounds.end() && !before->second.broadcast_digest.empty()) {
+    metrics["broadcast_error"] = before->second.broadcast_error;
+  }
   if (encoding_error >= 0) metrics["encoding_error"] = encoding_error;
   if (tokens > 0) metrics["tokens"] = tokens;
   if (tokens_per_second > 0) metrics["tokens_per_second"] = tokens_per_second;

@@ -1,5 +1,6 @@
 // What each transition does: the rows of a round, from the first model to the end of the job.
 #include <algorithm>
+#include <cmath>
 
 #include "machine.h"
 
@@ -8,8 +9,22 @@ namespace {
 
 constexpr std::size_t kObjectsPerRemoval = 64;
 // What the list of inputs of one aggregation may take of a control frame; the rest is for the other fields.
-constexpr std::size_t kMaxInputBytes = wire::kMaxControlFrame - 1536;
+constexpr std::size_t kMaxInputBytes = wire::kMaxControlFrame - 2048;
+// The numbers of removals that a job's end plans begin here, beside those of its last seal.
+constexpr std::uint32_t kFirstAtEnd = 1u << 16;
 constexpr std::size_t kInputOverhead = 49;  // weight, digest, lengths and a later attempt's suffix of one input
+
+double BroadcastError(const std::vector<const TaskRow*>& rows) {
+  double lost = 0, norm = 0;
+  for (const TaskRow* row : rows) {
+    const auto add = [&](const char* name, double& sum) {
+      if (const auto it = row->metrics.find(name); it != row->metrics.end()) sum += it->second;
+    };
+    add("broadcast_lost", lost);
+    add("broadcast_norm", norm);
+  }
+  return lost > 0 && norm > 0 ? std::sqrt(lost / norm) : 0;
+}
 
 double Seconds(std::int64_t from_ms, std::int64_t to_ms) {
   // The wall clock may have been set back meanwhile.
@@ -48,6 +63,8 @@ void Federation::Machine::FinishInit() {
   RoundRow round = *Current(running->job);
   round.digest = task.digest;
   round.slots = task.end_slot;
+  round.broadcast_digest = task.broadcast_digest;
+  round.broadcast_error = BroadcastError({&task});
   round.seconds = Seconds(round.started_ms, now.wall_ms);
   JobRow job = *running;
   job.digest = task.digest;
@@ -197,6 +214,8 @@ void Federation::Machine::FinishSeal() {
   RoundRow round = *Current(id);
   const TaskRow seal = *Find(id, round.round, wire::TaskKind::kSeal, 0);
   round.digest = seal.digest;
+  round.broadcast_digest = seal.broadcast_digest;
+  round.broadcast_error = BroadcastError(Tasks(id, round.round, wire::TaskKind::kAggregate));
 
   std::vector<std::string> useless;
   round.participants.clear();
@@ -204,6 +223,8 @@ void Federation::Machine::FinishSeal() {
     (row->state == RowState::kDone ? round.participants : round.dropped).push_back(SeatOfRow(*row));
     useless.insert(useless.end(), row->objects.begin(), row->objects.end());
   }
+  // Nobody trains from it any more, whether the model is kept or not.
+  if (!state.rounds.at({id, round.round - 1}).broadcast_digest.empty()) useless.push_back(BroadcastObject(id, round.round - 1));
   for (std::uint32_t model = 0; model < round.round; ++model) {
     if (KeepsModel(spec.checkpoint, model, round.round - 1) && !KeepsModel(spec.checkpoint, model, round.round)) {
       useless.push_back(ModelObject(id, model));
@@ -213,7 +234,7 @@ void Federation::Machine::FinishSeal() {
   job.round = round.round;
   job.digest = round.digest;
   Record(std::move(job));
-  PlanRemovals(id, round.round, std::move(useless));
+  PlanRemovals(id, round.round, std::move(useless), 0);
   Say(Note::Level::kInfo, fmt::format("job {} round {}: the model is sealed, {} updates", id, round.round,
                                       round.participants.size()));
 
@@ -259,13 +280,13 @@ void Federation::Machine::FinishRound() {
   Record(CloseRound{job, number});
 }
 
-void Federation::Machine::PlanRemovals(const std::string& job, std::uint32_t round, std::vector<std::string> objects) {
+void Federation::Machine::PlanRemovals(const std::string& job, std::uint32_t round, std::vector<std::string> objects, std::uint32_t first) {
   for (std::size_t i = 0; i < objects.size(); i += kObjectsPerRemoval) {
     TaskRow task;
     task.job = job;
     task.round = round;
     task.kind = wire::TaskKind::kRemove;
-    task.index = static_cast<std::uint32_t>(i / kObjectsPerRemoval);
+    task.index = first + static_cast<std::uint32_t>(i / kObjectsPerRemoval);
     task.objects.assign(objects.begin() + static_cast<std::ptrdiff_t>(i),
                         objects.begin() + static_cast<std::ptrdiff_t>(std::min(i + kObjectsPerRemoval, objects.size())));
     Record(std::move(task));
@@ -281,7 +302,13 @@ void Federation::Machine::EndJob(JobState end, const std::string& message) {
       useless.insert(useless.end(), row->objects.begin(), row->objects.end());
     }
     useless.push_back(ModelObject(job.job, round->round));
-    PlanRemovals(job.job, round->round, std::move(useless));
+    if (const job::Job* spec = Spec(job.job); spec != nullptr && spec->transfer.broadcast != tensor::Encoding::kNative) {
+      useless.push_back(BroadcastObject(job.job, round->round));
+      if (round->round > 0) useless.push_back(BroadcastObject(job.job, round->round - 1));
+    }
+    PlanRemovals(job.job, round->round, std::move(useless), 0);
+  } else if (round != nullptr && !round->broadcast_digest.empty()) {
+    PlanRemovals(job.job, round->round, {BroadcastObject(job.job, round->round)}, kFirstAtEnd);
   }
   job.state = end;
   job.message = message;

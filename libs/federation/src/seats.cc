@@ -12,14 +12,13 @@ bool Federation::Machine::Alive(const std::string& worker, Duration timeout) con
   return now.steady - heard < timeout;
 }
 
-bool Federation::Machine::KnowsEncoding(const Worker& worker, const job::Job& spec) {
+bool Federation::Machine::Knows(const Worker& worker, tensor::Encoding encoding) {
   const auto& known = worker.encodings;
-  return spec.transfer.encoding == tensor::Encoding::kNative ||
-         std::find(known.begin(), known.end(), static_cast<std::uint32_t>(spec.transfer.encoding)) != known.end();
+  return encoding == tensor::Encoding::kNative || std::find(known.begin(), known.end(), static_cast<std::uint32_t>(encoding)) != known.end();
 }
 
 bool Federation::Machine::Eligible(const Worker& worker, const job::Job& spec) const {
-  if (!KnowsEncoding(worker, spec)) return false;
+  if (!Knows(worker, spec.transfer.encoding) || !Knows(worker, spec.transfer.broadcast)) return false;
   // data.path is for `tributary run` alone: where data lies is the trainer's own.
   const bool needs_data = !spec.synthetic() && spec.data.format != "synthetic" && !spec.data.name.empty();
   return !needs_data || std::find(worker.data.begin(), worker.data.end(), spec.data.name) != worker.data.end();

@@ -153,10 +153,15 @@ std::string Federation::Machine::Waiting() {
   for (const auto& [key, worker] : workers) {
     if (worker.role == wire::Role::kTrainer && !Eligible(worker, *spec)) {
       text += fmt::format("; trainer {} cannot join: ", key);
-      text += KnowsEncoding(worker, *spec)
-                  ? fmt::format("it has no data named '{}' (start it with --data {}=PATH)", spec->data.name, spec->data.name)
-                  : fmt::format("it cannot send updates as {} (transfer.encoding); install this release there",
-                                tensor::EncodingName(spec->transfer.encoding));
+      if (!Knows(worker, spec->transfer.encoding)) {
+        text += fmt::format("it cannot send updates as {} (transfer.encoding); install this release there",
+                            tensor::EncodingName(spec->transfer.encoding));
+      } else if (!Knows(worker, spec->transfer.broadcast)) {
+        text += fmt::format("it cannot read models as {} (transfer.broadcast); install this release there",
+                            tensor::EncodingName(spec->transfer.broadcast));
+      } else {
+        text += fmt::format("it has no data named '{}' (start it with --data {}=PATH)", spec->data.name, spec->data.name);
+      }
       break;
     }
   }

@@ -155,6 +155,13 @@ class World {
     return report;
   }
 
+  // What trainers download of it.
+  void SealBroadcast(const wire::TaskSpec& task, wire::TaskReport& report) {
+    if (task.broadcast.empty()) return;
+    store.sealed[task.broadcast] = Hex64(HashText("encoded " + store.sealed[task.output]));
+    report.broadcast_digest = store.sealed[task.broadcast];
+  }
+
   // Does the task on the store, and gives what the worker will say.
   wire::TaskReport Do(const wire::TaskSpec& task) {
     wire::TaskReport report;
@@ -167,6 +174,8 @@ class World {
         store.sealed[task.output] = Hex64(1);
         report.digest = Hex64(1);
         report.slots = kSlots;
+        SealBroadcast(task, report);
+        report.metrics = {{"broadcast_lost", 1}, {"broadcast_norm", 4}};
         break;
       case wire::TaskKind::kTrain:
         EXPECT_EQ(store.sealed[task.base], task.base_digest);
@@ -190,6 +199,7 @@ class World {
         for (std::uint64_t slot = task.first_slot; slot < task.end_slot; ++slot) {
           store.open[task.output][slot] = {task.generation, text};
         }
+        if (!task.broadcast.empty()) report.metrics = {{"broadcast_lost", 1.0 + task.first_slot}, {"broadcast_norm", 100.0}};
         break;
       }
       case wire::TaskKind::kSeal: {
@@ -203,6 +213,7 @@ class World {
         store.sealed[task.output] = Hex64(HashText(text));
         report.digest = store.sealed[task.output];
         report.slots = kSlots;
+        SealBroadcast(task, report);
         break;
       }
       case wire::TaskKind::kRemove:

@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "schema_row.h"
+#include "tributary/encoding/encoding.h"
 #include "tributary/job/needs.h"
 
 namespace tributary::job {
@@ -98,6 +99,12 @@ Status CheckGpt2(const Job& job, const Given& given) {
 Status CheckTransfer(const Job& job, const Given& given) {
   if (const auto needs = NeedsOf(job); !needs.ok()) {
     return Impossible(given, "transfer.mode", fmt::format("stream for this model: {}", needs.error().message()));
+  }
+  const tensor::DType dtype = job.synthetic() ? job.model.synthetic.dtype : tensor::DType::kF32;
+  if (job.transfer.broadcast != tensor::Encoding::kNative &&
+      encoding::EffectiveEncoding(dtype, job.transfer.broadcast) == tensor::Encoding::kNative) {
+    return Impossible(given, "transfer.broadcast",
+                      fmt::format("native, int8 or nf4: the model's {} numbers are no larger than that", tensor::DTypeName(dtype)));
   }
   if (job.transfer.encoding != tensor::Encoding::kNative) return Ok();
   for (const auto& [path, set] : {std::pair{"transfer.delta", job.transfer.delta}, {"transfer.error_feedback", job.transfer.error_feedback}}) {

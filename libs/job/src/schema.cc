@@ -51,10 +51,10 @@ bool ReadSize(const Node& node, Job& job) {
   return false;
 }
 
-bool ReadEncoding(const Node& node, Job& job) {
+bool ReadEncoding(const Node& node, tensor::Encoding& encoding) {
   std::string word;
   if (!ReadWord(node, word, "native|fp16|bf16|int8|nf4")) return false;
-  job.transfer.encoding = tensor::ParseEncoding(word).value();
+  encoding = tensor::ParseEncoding(word).value();
   return true;
 }
 
@@ -252,7 +252,11 @@ const Row kRows[] = {
      kEvery,
      READ { return ReadBytes(n, j.transfer.chunk_bytes, tensor::kMinChunkBytes, tensor::kMaxChunkBytes); }},
     {"transfer.encoding", "native, fp16, bf16, int8 or nf4", "native",
-     "of the chunks of an update, where it makes them smaller (encodings.md)", "", kEvery, READ { return ReadEncoding(n, j); }},
+     "of the chunks of an update, where it makes them smaller (encodings.md)", "", kEvery,
+     READ { return ReadEncoding(n, j.transfer.encoding); }},
+    {"transfer.broadcast", "native, fp16, bf16, int8 or nf4", "native",
+     "of the chunks of a model as trainers download it; the model itself stays native (encodings.md)", "", kEvery,
+     READ { return ReadEncoding(n, j.transfer.broadcast); }},
     {"transfer.delta", "true or false", "false", "what is encoded is the difference to the round's model", "", kEvery,
      READ { return ReadBool(n, j.transfer.delta); }},
     {"transfer.error_feedback", "true or false", "false", "carries what an encoding lost into the next update", "", kEvery,

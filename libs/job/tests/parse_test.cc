@@ -176,6 +176,12 @@ TEST(ParseJob, Encodings) {
     EXPECT_EQ(tensor::EncodingName(parsed->transfer.encoding), name);
     EXPECT_FALSE(parsed->transfer.delta || parsed->transfer.error_feedback);
   }
+  for (const char* name : {"native", "fp16", "bf16", "int8", "nf4"}) {
+    const auto parsed = ParseJob(job + "native, broadcast: " + name + "}\n", "job.yaml");
+    ASSERT_TRUE(parsed.ok()) << parsed.error().message();
+    EXPECT_EQ(tensor::EncodingName(parsed->transfer.broadcast), name);
+    EXPECT_EQ(parsed->transfer.encoding, tensor::Encoding::kNative);
+  }
   const auto both = ParseJob(job + "nf4, delta: true, error_feedback: true}\n", "job.yaml");
   ASSERT_TRUE(both.ok()) << both.error().message();
   EXPECT_TRUE(both->transfer.delta && both->transfer.error_feedback);

@@ -191,5 +191,12 @@ TEST(Refusals, ALongValueIsCutInTheError) {
   EXPECT_LT(ErrorOf("rounds: " + std::string(5000, '9') + "\n").size(), 250u);
 }
 
+TEST(Refusals, ABroadcastThatWouldMakeNothingSmaller) {
+  const std::string job = "name: a\nmodel: {family: synthetic, bytes: 4KiB, dtype: bf16}\ntransfer:\n  broadcast: ";
+  EXPECT_EQ(ErrorOf(job + "fp16\n"), "job.yaml:4: transfer.broadcast: got 'fp16', expected native, int8 or nf4: the model's BF16 numbers are no larger than that");
+  EXPECT_THAT(ErrorOf(job + "fp8\n"), HasSubstr("job.yaml:4: transfer.broadcast: got 'fp8', expected native, fp16, bf16, int8 or nf4"));
+  EXPECT_TRUE(ParseJob(job + "int8\n", "job.yaml").ok());
+}
+
 }  // namespace
 }  // namespace tributary::job

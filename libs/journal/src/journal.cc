@@ -35,6 +35,10 @@ Status Prepare(Database& database, const std::string& path) {
     TRIBUTARY_TRY(database.Execute(kTables));
     TRIBUTARY_TRY(database.Execute(
         fmt::format("PRAGMA application_id={}; PRAGMA user_version={};", kApplicationId, kSchema)));
+  } else if (version == 1) {
+    // Columns are only ever added, with defaults that mean what was true before.
+    TRIBUTARY_TRY(database.Execute(kFromSchema1));
+    TRIBUTARY_TRY(database.Execute(fmt::format("PRAGMA user_version={};", kSchema)));
   }
   return database.Execute("COMMIT");
 }

@@ -65,14 +65,21 @@ CREATE TABLE jobs (job TEXT PRIMARY KEY, text TEXT NOT NULL, state INTEGER NOT N
 CREATE TABLE rounds (job TEXT NOT NULL, round INTEGER NOT NULL, state INTEGER NOT NULL, generation INTEGER NOT NULL,
   slots INTEGER NOT NULL, digest TEXT NOT NULL, started_ms INTEGER NOT NULL, phase_ms INTEGER NOT NULL,
   seconds REAL NOT NULL, participants TEXT NOT NULL, dropped TEXT NOT NULL, metrics TEXT NOT NULL,
-  bytes_up INTEGER NOT NULL, bytes_down INTEGER NOT NULL, PRIMARY KEY (job, round)) WITHOUT ROWID;
+  bytes_up INTEGER NOT NULL, bytes_down INTEGER NOT NULL, broadcast_digest TEXT NOT NULL DEFAULT '',
+  broadcast_error REAL NOT NULL DEFAULT 0, PRIMARY KEY (job, round)) WITHOUT ROWID;
 CREATE TABLE seats (job TEXT NOT NULL, ordinal INTEGER NOT NULL, site TEXT NOT NULL, instance TEXT NOT NULL,
   PRIMARY KEY (job, ordinal)) WITHOUT ROWID;
 CREATE TABLE tasks (job TEXT NOT NULL, round INTEGER NOT NULL, kind INTEGER NOT NULL, idx INTEGER NOT NULL,
   state INTEGER NOT NULL, attempt INTEGER NOT NULL, failures INTEGER NOT NULL, holder TEXT NOT NULL,
   first_slot INTEGER NOT NULL, end_slot INTEGER NOT NULL, objects TEXT NOT NULL, metrics TEXT NOT NULL,
   digest TEXT NOT NULL, bytes_up INTEGER NOT NULL, bytes_down INTEGER NOT NULL, message TEXT NOT NULL,
-  PRIMARY KEY (job, round, kind, idx)) WITHOUT ROWID;
+  broadcast_digest TEXT NOT NULL DEFAULT '', PRIMARY KEY (job, round, kind, idx)) WITHOUT ROWID;
+)";
+
+const char* const kFromSchema1 = R"(
+ALTER TABLE rounds ADD COLUMN broadcast_digest TEXT NOT NULL DEFAULT '';
+ALTER TABLE rounds ADD COLUMN broadcast_error REAL NOT NULL DEFAULT 0;
+ALTER TABLE tasks ADD COLUMN broadcast_digest TEXT NOT NULL DEFAULT '';
 )";
 
 Result<Statements> Statements::Prepare(Database& database) {
@@ -83,9 +90,9 @@ Result<Statements> Statements::Prepare(Database& database) {
     return database.Prepare(fmt::format("INSERT OR REPLACE INTO {} ({}) VALUES ({})", table, columns, marks));
   };
   TRIBUTARY_ASSIGN(s.put_job, put("jobs", kJobColumns, 10));
-  TRIBUTARY_ASSIGN(s.put_round, put("rounds", kRoundColumns, 14));
+  TRIBUTARY_ASSIGN(s.put_round, put("rounds", kRoundColumns, 16));
   TRIBUTARY_ASSIGN(s.put_seat, put("seats", "job, ordinal, site, instance", 4));
-  TRIBUTARY_ASSIGN(s.put_task, put("tasks", kTaskColumns, 16));
+  TRIBUTARY_ASSIGN(s.put_task, put("tasks", kTaskColumns, 17));
   TRIBUTARY_ASSIGN(s.free_seat, database.Prepare("DELETE FROM seats WHERE job = ? AND ordinal = ?"));
   TRIBUTARY_ASSIGN(s.remove_done,
                    database.Prepare("DELETE FROM tasks WHERE job = ? AND round = ? AND kind = ? AND idx = ?"));
@@ -114,7 +121,7 @@ Status Write(Statements& s, const federation::Decision& decision) {
     return s.put_round
         .With(round->job, round->round, Number(round->state), round->generation, round->slots, round->digest,
               round->started_ms, round->phase_ms, round->seconds, Join(round->participants), Join(round->dropped),
-              JoinMetrics(round->metrics), round->bytes_up, round->bytes_down)
+              JoinMetrics(round->metrics), round->bytes_up, round->bytes_down, round->broadcast_digest, round->broadcast_error)
         .Run();
   }
   if (const auto* seat = std::get_if<federation::SeatRow>(&decision)) {
@@ -128,7 +135,7 @@ Status Write(Statements& s, const federation::Decision& decision) {
     return s.put_task
         .With(task->job, task->round, Number(task->kind), task->index, Number(task->state), task->attempt,
               task->failures, task->holder, task->first_slot, task->end_slot, Join(task->objects),
-              JoinMetrics(task->metrics), task->digest, task->bytes_up, task->bytes_down, task->message)
+              JoinMetrics(task->metrics), task->digest, task->bytes_up, task->bytes_down, task->message, task->broadcast_digest)
         .Run();
   }
   const auto& close = std::get<federation::CloseRound>(decision);
@@ -166,6 +173,8 @@ Result<federation::RoundRow> ReadRound(const Statement& row) {
   TRIBUTARY_ASSIGN(round.metrics, SplitMetrics(row.Text(11)));
   round.bytes_up = static_cast<std::uint64_t>(row.Int(12));
   round.bytes_down = static_cast<std::uint64_t>(row.Int(13));
+  round.broadcast_digest = row.Text(14);
+  round.broadcast_error = row.Real(15);
   return round;
 }
 
@@ -187,6 +196,7 @@ Result<federation::TaskRow> ReadTask(const Statement& row) {
   task.bytes_up = static_cast<std::uint64_t>(row.Int(13));
   task.bytes_down = static_cast<std::uint64_t>(row.Int(14));
   task.message = row.Text(15);
+  task.broadcast_digest = row.Text(16);
   return task;
 }
 

@@ -19,16 +19,17 @@ inline constexpr const char* kJobColumns =
     "job, text, state, submit_order, message, started_ms, ended_ms, rounds, round, digest";
 inline constexpr const char* kRoundColumns =
     "job, round, state, generation, slots, digest, started_ms, phase_ms, seconds, participants, dropped, metrics, "
-    "bytes_up, bytes_down";
+    "bytes_up, bytes_down, broadcast_digest, broadcast_error";
 inline constexpr const char* kTaskColumns =
     "job, round, kind, idx, state, attempt, failures, holder, first_slot, end_slot, objects, metrics, digest, bytes_up, "
-    "bytes_down, message";
+    "bytes_down, message, broadcast_digest";
 
 Result<federation::JobRow> ReadJob(const Statement& row);
 Result<federation::RoundRow> ReadRound(const Statement& row);
 Result<federation::TaskRow> ReadTask(const Statement& row);
 
-// Tables of schema 1.
+// Tables of the present schema, and what makes them of those of schema 1.
 extern const char* const kTables;
+extern const char* const kFromSchema1;
 
 }  // namespace tributary::journal

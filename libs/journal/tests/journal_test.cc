@@ -11,6 +11,7 @@
 #include <fstream>
 
 #include "libs/base/testing/temp_directory.h"
+#include "libs/journal/src/sqlite.h"
 #include "tributary/base/random.h"
 
 namespace tributary::journal {
@@ -232,6 +233,34 @@ TEST_F(JournalTest, AJournalOfANewerReleaseIsRefused) {
   ASSERT_FALSE(journal.ok());
   EXPECT_EQ(journal.error().code(), Code::kProtocol);
   EXPECT_THAT(journal.error().message(), HasSubstr("schema 99"));
+}
+
+TEST_F(JournalTest, AJournalOfTheFirstSchemaGetsTheColumnsThatCameLater) {
+  {
+    auto journal = Open();
+    auto job = Job("j");
+    job.state = federation::JobState::kRunning;
+    federation::RoundRow round;
+    round.job = "j";
+    round.digest = "d";
+    ASSERT_TRUE(journal->Append({job, round}).ok());
+  }
+  {
+    auto database = Database::Open(path);
+    ASSERT_TRUE(database.ok());
+    ASSERT_TRUE((*database)->Execute("ALTER TABLE rounds DROP COLUMN broadcast_digest; ALTER TABLE rounds DROP COLUMN broadcast_error; "
+                                     "ALTER TABLE tasks DROP COLUMN broadcast_digest; PRAGMA user_version=1;").ok());
+  }
+  for (int i = 0; i < 2; ++i) {
+    auto journal = Open();
+    auto state = journal->Load();
+    ASSERT_TRUE(state.ok()) << state.error().message();
+    auto round = state->rounds.at({"j", 0});
+    EXPECT_EQ(round.digest, "d");
+    EXPECT_EQ(round.broadcast_digest, i == 0 ? "" : "b");
+    round.broadcast_digest = "b";
+    ASSERT_TRUE(journal->Append({round}).ok());
+  }
 }
 
 TEST_F(JournalTest, AMissingDirectoryIsNamed) {

@@ -124,6 +124,7 @@ void TaskSlot::Loop() {
       for (auto& [name, value] : result->metrics) report_.metrics[name] = value;
       report_.digest = std::move(result->digest);
       report_.slots = result->slots;
+      report_.broadcast_digest = std::move(result->broadcast_digest);
     } else {
       report_.state = static_cast<std::uint32_t>(wire::TaskState::kFailed);
       report_.code = static_cast<std::int32_t>(result.error().code());

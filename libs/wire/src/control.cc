@@ -120,6 +120,8 @@ void Fields(V& v, TaskSpec& m) {
   v("updates", updates);
   if constexpr (std::is_same_v<V, Unpack>) m.inputs = InputsOf(updates);
   v("objects", m.objects);
+  v("broadcast", m.broadcast);
+  v("trained_from", m.trained_from);
 }
 template <class V>
 void Fields(V& v, TaskReport& m) {
@@ -136,6 +138,7 @@ void Fields(V& v, TaskReport& m) {
   v("slots", m.slots);
   v("code", m.code);
   v("message", m.message);
+  v("broadcast_digest", m.broadcast_digest);
 }
 template <class V>
 void Fields(V& v, Report& m) {

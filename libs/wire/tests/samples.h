@@ -22,10 +22,12 @@ inline digest::Xxh128 SampleXxh128() {
 inline TaskSpec SampleTaskSpec() {
   return {"job-1.r3.aggregate.0", 4, "job-1", 3, 2, "site/1", 1, "jobs/job-1/models/2", std::string(64, 'a'),
           "jobs/job-1/models/3", 1, 10, 20, 2, 
-          {{"jobs/job-1/rounds/3/updates/a/0", 0.25, std::string(64, 'd')}, {"jobs/job-1/rounds/3/updates/b/1", 0.75, ""}}, {"old"}};
+          {{"jobs/job-1/rounds/3/updates/a/0", 0.25, std::string(64, 'd')}, {"jobs/job-1/rounds/3/updates/b/1", 0.75, ""}}, {"old"},
+          "jobs/job-1/broadcasts/3", std::string(64, 'e')};
 }
 inline TaskReport SampleTaskReport() {
-  return {"job-1.r3.train.1", 3, "train", 5, 10, "steps", 100, 200, {{"train_loss", 2.5}}, std::string(64, 'b'), 4, 6, "slow"};
+  return {"job-1.r3.train.1", 3, "train", 5, 10, "steps", 100, 200, {{"train_loss", 2.5}}, std::string(64, 'b'), 4, 6, "slow",
+          std::string(64, 'f')};
 }
 
 // Calls f(sample) for every message type.

@@ -2,7 +2,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstring>
+#include <utility>
 
 #include "services/aggregator/tasks.h"
 #include "tributary/base/random.h"
@@ -88,9 +90,10 @@ class EncodedUpdates : public testing::Test {
     return back;
   }
 
-  Result<session::TaskResult> Aggregate(Encoding encoding, bool delta) {
+  Result<session::TaskResult> Aggregate(Encoding encoding, bool delta, Encoding broadcast = Encoding::kNative) {
     const std::string job = fmt::format("name: j\nmodel: {{family: synthetic, bytes: 1MiB}}\ndata: {{name: s, format: synthetic}}\n"
-                                        "transfer: {{encoding: {}, delta: {}}}\n", tensor::EncodingName(encoding), delta);
+                                        "transfer: {{encoding: {}, delta: {}, broadcast: {}}}\n", tensor::EncodingName(encoding), delta,
+                                        tensor::EncodingName(broadcast));
     for (auto& input : task_.inputs) input.weight = 1.0 / static_cast<double>(task_.inputs.size());
     AggregatorTasks tasks([this](const session::TaskContext&) { return Result<std::shared_ptr<blob::BlobStore>>(store_); });
     const std::vector<std::string> endpoints;
@@ -114,6 +117,121 @@ class EncodedUpdates : public testing::Test {
   std::vector<float> floats_;
   wire::TaskSpec task_;
 };
+
+// Trainers had the base's broadcast; the result is encoded beside the model.
+class BroadcastOut : public EncodedUpdates {
+ protected:
+  std::vector<std::byte> Chunk(const std::string& name, std::uint64_t slot) {
+    const auto object = ObjectName::Trusted(name);
+    const auto stat = store_->StatSlot(object, slot, 0);
+    EXPECT_TRUE(stat.ok()) << name << " " << slot;
+    if (!stat.ok()) return {};
+    std::vector<std::byte> chunk(stat->bytes);
+    EXPECT_TRUE(store_->GetSlot(object, slot, chunk).ok());
+    return chunk;
+  }
+  void PutUpdates() {
+    // Deltas against another object than the base: its broadcast.
+    const std::string model_digest = std::exchange(task_.base_digest, std::string(64, 'b'));
+    PutUpdate("u0", Encoding::kInt8, true, 10, 4);
+    PutUpdate("u1", Encoding::kInt8, true, 11, 6);
+    task_.trained_from = std::exchange(task_.base_digest, model_digest);
+    task_.broadcast = "broadcast";
+  }
+  // Of each chunk, held against the model's.
+  void ExpectEncoded(Encoding encoding) {
+    const auto layout = tensor::Layout::Make(base_.tensors, base_.chunk_bytes);
+    for (std::uint64_t slot = 0; slot < layout->slot_count(); ++slot) {
+      const auto place = layout->Place(slot);
+      const auto native = Chunk("model", slot);
+      auto expected = native;
+      if (place.dtype == DType::kF32) {
+        std::vector<float> values(place.elements);
+        encoding::Widen(DType::kF32, native, values);
+        expected.resize(encoding::EncodedBytes(DType::kF32, encoding, place.elements));
+        ASSERT_TRUE(encoding::EncodePart(encoding, values, 0, place.elements, expected).ok());
+      }
+      EXPECT_EQ(Chunk("broadcast", slot), expected) << slot;
+    }
+  }
+};
+
+TEST_F(BroadcastOut, IsTheModelSlotBySlotAndItsErrorIsTold) {
+  PutUpdates();
+  const auto result = Aggregate(Encoding::kInt8, true, Encoding::kNf4);
+  ASSERT_TRUE(result.ok()) << result.error().message();
+  ExpectEncoded(Encoding::kNf4);
+  const auto spec = store_->Spec(ObjectName::Trusted("broadcast"));
+  EXPECT_EQ(spec->encoding, Encoding::kNf4);
+  EXPECT_EQ(spec->tensors, base_.tensors);
+  const double error = std::sqrt(result->metrics.at("broadcast_lost") / result->metrics.at("broadcast_norm"));
+  EXPECT_GT(error, 0.03);
+  EXPECT_LT(error, 0.15);
+}
+
+TEST_F(BroadcastOut, IsSealedWithTheModel) {
+  PutUpdates();
+  ASSERT_TRUE(Aggregate(Encoding::kInt8, true, Encoding::kF16).ok());
+  task_.kind = static_cast<std::uint32_t>(wire::TaskKind::kSeal);
+  const auto sealed = Aggregate(Encoding::kInt8, true, Encoding::kF16);
+  ASSERT_TRUE(sealed.ok()) << sealed.error().message();
+  EXPECT_EQ(sealed->digest, store_->Stat(ObjectName::Trusted("model"))->digest);
+  EXPECT_EQ(sealed->broadcast_digest, store_->Stat(ObjectName::Trusted("broadcast"))->digest);
+  EXPECT_EQ(sealed->broadcast_digest.size(), 64u);
+  // A worker that was killed between the two seals, or after them, is asked again.
+  const auto again = Aggregate(Encoding::kInt8, true, Encoding::kF16);
+  ASSERT_TRUE(again.ok());
+  EXPECT_EQ(again->broadcast_digest, sealed->broadcast_digest);
+}
+
+// Killed between a slot of the model and its encoded form: the next worker encodes what lies there.
+TEST_F(BroadcastOut, WhatAKilledWorkerLeftUnencodedIsEncodedFromTheModel) {
+  PutUpdates();
+  const std::string broadcast = std::exchange(task_.broadcast, "");
+  ASSERT_TRUE(Aggregate(Encoding::kInt8, true).ok());  // all of the model, nothing of the other
+  task_.broadcast = broadcast;
+  ASSERT_TRUE(Aggregate(Encoding::kInt8, true, Encoding::kBF16).ok());
+  ExpectEncoded(Encoding::kBF16);
+}
+
+TEST_F(BroadcastOut, ANewGenerationMakesBothAnew) {
+  PutUpdates();
+  ASSERT_TRUE(Aggregate(Encoding::kInt8, true, Encoding::kInt8).ok());
+  const auto before = Chunk("broadcast", 0);
+  task_.inputs.pop_back();
+  task_.generation = 2;
+  ASSERT_TRUE(Aggregate(Encoding::kInt8, true, Encoding::kInt8).ok());
+  ExpectEncoded(Encoding::kInt8);
+  EXPECT_NE(Chunk("broadcast", 0), before);
+  EXPECT_TRUE(store_->Seal(ObjectName::Trusted("broadcast"), 2, false).ok());
+}
+
+TEST_F(BroadcastOut, UpdatesOfTheModelItselfAreRefusedByName) {
+  PutUpdate("u0", Encoding::kInt8, true, 10, 4);  // its base is the model, which no trainer was given
+  task_.trained_from = std::string(64, 'b');
+  task_.broadcast = "broadcast";
+  const auto result = Aggregate(Encoding::kInt8, true, Encoding::kInt8);
+  ASSERT_FALSE(result.ok());
+  EXPECT_THAT(result.error().message(), HasSubstr("update u0 was made from a model of digest"));
+}
+
+TEST_F(BroadcastOut, AModelThatTheEncodingCannotHoldSaysWhatToChange) {
+  const auto big = [&](const std::string& name) {
+    wire::ObjectSpec update = base_;
+    update.kind = wire::ObjectKind::kUpdate;
+    update.base_digest = task_.base_digest;
+    update.sample_count = 1;
+    Put(name, update, std::vector<float>(kFloats, 70000.0f), 1);
+    task_.inputs.push_back({name, 0, *store_->Seal(ObjectName::Trusted(name), 0, false)});
+  };
+  big("u0");
+  task_.broadcast = "broadcast";
+  const auto result = Aggregate(Encoding::kNative, false, Encoding::kF16);
+  ASSERT_FALSE(result.ok());
+  EXPECT_EQ(result.error().code(), Code::kInvalidArgument);
+  EXPECT_THAT(result.error().message(), HasSubstr("transfer.broadcast fp16 cannot hold the model; choose another"));
+  EXPECT_THAT(result.error().message(), testing::Not(HasSubstr("u0"))) << "no update is to blame";
+}
 
 class EveryEncoding : public EncodedUpdates, public testing::WithParamInterface<std::tuple<Encoding, bool>> {};
 

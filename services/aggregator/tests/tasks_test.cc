@@ -166,6 +166,30 @@ class AggregatorTasksTest : public testing::Test {
   wire::TaskSpec aggregate_;
 };
 
+TEST_F(AggregatorTasksTest, InitWritesTheBroadcastBesideTheModelAndCompletesWhatIsMissing) {
+  auto init = Task(wire::TaskKind::kInit);
+  init.output = "m";
+  std::string job = kSynthetic;
+  job.replace(job.find("4KiB}"), 5, "4KiB, broadcast: int8}");
+  const auto plain = Run(init, job);
+  ASSERT_TRUE(plain.ok()) << plain.error().message();
+  EXPECT_EQ(plain->broadcast_digest, "");
+  // The model is there and sealed; its broadcast is not, as after a kill.
+  init.broadcast = "b";
+  const auto late = Run(init, job);
+  ASSERT_TRUE(late.ok()) << late.error().message();
+  EXPECT_EQ(late->digest, plain->digest);
+  init.output = "m2";
+  init.broadcast = "b2";
+  const auto both = Run(init, job);
+  ASSERT_TRUE(both.ok()) << both.error().message();
+  EXPECT_EQ(both->digest, plain->digest);
+  EXPECT_EQ(both->broadcast_digest, late->broadcast_digest);
+  EXPECT_EQ(both->broadcast_digest.size(), 64u);
+  EXPECT_GT(both->metrics.at("broadcast_lost"), 0);
+  EXPECT_EQ(store_->Spec(ObjectName::Trusted("b2"))->encoding, tensor::Encoding::kInt8);
+}
+
 TEST_F(AggregatorTasksTest, AggregateThenSealGivesTheWeightedMean) {
   MakeRound();
   const auto result = Run(aggregate_);

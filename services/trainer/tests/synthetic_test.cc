@@ -5,6 +5,8 @@
 #include <cstring>
 
 #include "task_fixture.h"
+#include "tributary/broadcast/broadcast.h"
+#include "tributary/encoding/encoding.h"
 
 namespace tributary::trainer {
 namespace {
@@ -148,6 +150,31 @@ TEST(AddConstant, KnowsEveryDType) {
   EXPECT_EQ(Added<std::int32_t>(DType::kI32, 1, std::numeric_limits<std::int32_t>::max()), std::numeric_limits<std::int32_t>::min());
   EXPECT_EQ(Added<std::uint8_t>(DType::kU8, 2, 255), 1);
   EXPECT_EQ(Added<std::uint8_t>(DType::kBool, 2, 1), 1);
+}
+
+// A base that is encoded is decoded slot by slot; differences are against what was decoded.
+TEST_F(SyntheticTask, TrainsFromABroadcast) {
+  MakeBase();
+  wire::ObjectSpec spec = *store_->Spec(ObjectName::Trusted("base"));
+  broadcast::Encoder encoder(tensor::Encoding::kInt8);
+  const auto layout = tensor::Layout::Make(spec.tensors, spec.chunk_bytes);
+  const auto name = ObjectName::Trusted("encoded");
+  ASSERT_TRUE(store_->Create(name, broadcast::SpecOf(spec, tensor::Encoding::kInt8), false).ok());
+  ASSERT_TRUE(broadcast::Complete(*store_, ObjectName::Trusted("base"), name, *layout, layout->all_slots(), 0, encoder, {}, {}).ok());
+  train_.base = "encoded";
+  train_.base_digest = Seal("encoded");
+  const auto result = Run(train_, kJob);
+  ASSERT_TRUE(result.ok()) << result.error().message();
+  EXPECT_EQ(progress_.up, 40000u);
+  EXPECT_EQ(progress_.down, encoding::EncodedBytes(DType::kF32, tensor::Encoding::kInt8, 10000));
+  const auto update = Get("update");
+  ASSERT_EQ(update.size(), values_.size());
+  bool differs = false;
+  for (std::size_t i = 0; i < update.size(); ++i) {
+    ASSERT_NEAR(update[i], values_[i] + 3.0f, 1250.0f / 254 * 1.01f) << i;
+    differs = differs || update[i] != values_[i] + 3.0f;
+  }
+  EXPECT_TRUE(differs);
 }
 
 }  // namespace

@@ -263,5 +263,47 @@ TEST_F(ModelTask, RefusesAnAggregatorsTask) {
   EXPECT_THAT(Run(Task(wire::TaskKind::kAggregate), kJob).error().message(), HasSubstr("which is an aggregator's"));
 }
 
+// The first model's broadcast, and training and differences from it.
+TEST_F(ModelTask, BeginsFromTheBroadcastAndNotFromTheModel) {
+  WriteText();
+  std::string job = kJob;
+  job.replace(job.find("4KiB}"), 5, "4KiB, broadcast: int8, encoding: int8, delta: true}");
+  auto init = Task(wire::TaskKind::kInit);
+  init.output = "m0";
+  init.broadcast = "b0";
+  const auto first = Run(init, job);
+  ASSERT_TRUE(first.ok()) << first.error().message();
+  EXPECT_EQ(first->broadcast_digest, store_->Stat(ObjectName::Trusted("b0"))->digest);
+  EXPECT_GT(first->metrics.at("broadcast_norm"), 0);
+  // A trainer that is asked again encodes what is sealed: the same bytes.
+  init.broadcast = "b1";
+  const auto again = Run(init, job);
+  ASSERT_TRUE(again.ok()) << again.error().message();
+  EXPECT_EQ(again->digest, first->digest);
+  EXPECT_EQ(again->broadcast_digest, first->broadcast_digest);
+  EXPECT_DOUBLE_EQ(again->metrics.at("broadcast_lost"), first->metrics.at("broadcast_lost"));
+
+  auto train = Train(first->broadcast_digest);
+  train.base = "b0";
+  const auto trained = Run(train, job);
+  ASSERT_TRUE(trained.ok()) << trained.error().message();
+  const std::uint64_t encoded = encoding::EncodedBytes(tensor::DType::kF32, tensor::Encoding::kInt8, 3006);
+  EXPECT_EQ(progress_.down, 2 * encoded) << "the model once, and as the base of differences";
+  EXPECT_EQ(store_->Spec(ObjectName::Trusted("u1"))->base_digest, first->broadcast_digest);
+  // Every element was trained by the same amount from what was decoded: all differences are equal, and nearly exact.
+  auto reader = store_->Read(blob::SlotsOf(ObjectName::Trusted("u1"), {0, store_->Stat(ObjectName::Trusted("u1"))->slots}), {});
+  std::vector<float> differences;
+  const auto layout = tensor::Layout::Make(FakeTensors(), 4096);
+  for (std::uint64_t slot = 0; slot < layout->slot_count(); ++slot) {
+    auto chunk = (*reader)->Next();
+    ASSERT_TRUE(chunk.ok() && *chunk);
+    std::vector<float> part(layout->Place(slot).elements);
+    encoding::DecodePart(tensor::Encoding::kInt8, (*chunk)->bytes, 0, part.size(), part);
+    differences.insert(differences.end(), part.begin(), part.end());
+  }
+  ASSERT_EQ(differences.size(), 3006u);
+  for (const float difference : differences) ASSERT_NEAR(difference, differences[0], std::abs(differences[0]) * 1e-4);
+}
+
 }  // namespace
 }  // namespace tributary::trainer

@@ -39,6 +39,9 @@ Status CheckChunk(tensor::DType dtype, tensor::Encoding encoding, std::uint64_t 
 // Native elements as fp32; an F64 is rounded to nearest. REQUIRES: IsFloat(dtype), native.size() == out.size() * ElementBytes(dtype).
 void Widen(tensor::DType dtype, std::span<const std::byte> native, std::span<float> out);
 
+// The way back: fp32 rounded to nearest even in the native dtype. REQUIRES: as of Widen.
+void Narrow(tensor::DType dtype, std::span<const float> values, std::span<std::byte> native);
+
 // Encodes elements [first, first + values.size()) of a slot into their places in its chunk, so that a slot may be encoded in pieces through a
 // small buffer. Writes nothing else of the chunk. REQUIRES: encoding is not native, first % kBlock == 0, values end at a block's or at
 // the slot's end, and chunk has the encoded size of `elements` elements. An error names the element's place in the slot.
@@ -48,5 +51,10 @@ Status EncodePart(tensor::Encoding encoding, std::span<const float> values, std:
 // What EncodePart wrote there, read back. The same requirements; the chunk must have passed CheckChunk.
 void DecodePart(tensor::Encoding encoding, std::span<const std::byte> chunk, std::uint64_t first, std::uint64_t elements,
                 std::span<float> values);
+
+// A chunk as the native elements that it stands for, one after the other through a small buffer. REQUIRES: native.size() == elements *
+// ElementBytes(dtype). Chunks that no encoder of ours makes are refused, as by CheckChunk.
+Status DecodeChunk(tensor::DType dtype, tensor::Encoding encoding, std::uint64_t elements, std::span<const std::byte> chunk,
+                   std::span<std::byte> native);
 
 }  // namespace tributary::encoding

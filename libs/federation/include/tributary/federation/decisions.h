@@ -60,6 +60,8 @@ struct RoundRow {
   Metrics metrics;
   std::uint64_t bytes_up = 0;  // of trainers
   std::uint64_t bytes_down = 0;
+  std::string broadcast_digest;  // of the model's encoded form, which trainers download; empty: they download the model
+  double broadcast_error = 0;    // of that, relative
   bool operator==(const RoundRow&) const = default;
 };
 
@@ -89,6 +91,7 @@ struct TaskRow {
   std::uint64_t bytes_up = 0;    // over all attempts
   std::uint64_t bytes_down = 0;
   std::string message;           // why it failed last
+  std::string broadcast_digest;  // init, seal
   bool operator==(const TaskRow&) const = default;
 };
 

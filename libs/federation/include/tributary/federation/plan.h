@@ -28,7 +28,11 @@ std::vector<double> Weights(const std::vector<double>& samples, bool by_samples)
 // Is models/<model> still kept when models/<newest> is the last one sealed?
 bool KeepsModel(const job::Checkpoint& checkpoint, std::uint32_t model, std::uint32_t newest);
 
+// Is models/<round> also encoded for trainers (transfer.broadcast)? Not where nobody downloads it.
+bool HasBroadcast(const job::Job& job, std::uint32_t round);
+
 std::string ModelObject(const std::string& job, std::uint32_t round);
+std::string BroadcastObject(const std::string& job, std::uint32_t round);
 // `attempt` 0 has no suffix. A seat's next holder writes another object, lest one update mix the bytes of two trainers.
 std::string UpdateObject(const std::string& job, std::uint32_t round, const std::string& site, std::uint32_t ordinal,
                          std::uint32_t attempt);

@@ -97,6 +97,7 @@ struct Transfer {
   std::string mode = "stream";    // or "container", "regular", "file"
   std::uint64_t chunk_bytes = tensor::kDefaultChunkBytes;
   tensor::Encoding encoding = tensor::Encoding::kNative;
+  tensor::Encoding broadcast = tensor::Encoding::kNative;  // of the models that trainers download
   bool delta = false;             // encoded sections carry the difference to the round's model
   bool error_feedback = false;    // what an encoding lost is added to the next update
   bool deduplicate = true;        // no effect until deduplication lands: every byte crosses the sockets

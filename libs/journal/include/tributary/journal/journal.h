@@ -16,7 +16,7 @@
 
 namespace tributary::journal {
 
-constexpr int kSchema = 1;
+constexpr int kSchema = 2;
 
 class Journal {
  public:

@@ -45,6 +45,7 @@ struct TaskResult {
   std::map<std::string, double> metrics;
   std::string digest;
   std::uint64_t slots = 0;
+  std::string broadcast_digest = {};
 };
 
 // What a task may ask for while it runs.

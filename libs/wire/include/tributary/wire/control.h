@@ -87,6 +87,8 @@ struct TaskSpec {
   std::uint32_t encoding = 0;     // of updates
   std::vector<Input> inputs;      // aggregate: in order of name
   std::vector<std::string> objects;  // remove
+  std::string broadcast;          // init, aggregate, seal: written or sealed beside output, its encoded form for trainers; empty: none
+  std::string trained_from;       // aggregate, seal: hex digest of the object that updates were made from; empty: base_digest
 };
 
 struct TaskReport {
@@ -103,6 +105,7 @@ struct TaskReport {
   std::uint64_t slots = 0;        // init, seal: slots of the object
   std::int32_t code = 0;          // failed
   std::string message;
+  std::string broadcast_digest;   // init, seal: of the sealed broadcast
 };
 
 struct Report {
