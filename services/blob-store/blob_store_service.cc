@@ -64,6 +64,7 @@ void BlobStoreService::State::Register() {
     return std::vector<metrics::Reading>{
         counter("transfer_bytes_total", bytes, static_cast<double>(c.bytes_in), {{"direction", "in"}}),
         counter("transfer_bytes_total", bytes, static_cast<double>(c.bytes_out), {{"direction", "out"}}),
+        counter("deduplicated_bytes_total", "Bytes of chunks that were copied from another object instead of being sent.", static_cast<double>(c.bytes_linked)),
         counter("chunks_total", chunks, static_cast<double>(c.chunks_in), {{"direction", "in"}}),
         counter("chunks_total", chunks, static_cast<double>(c.chunks_out), {{"direction", "out"}}),
         counter("credit_violations_total", "Payloads that came without credit.", static_cast<double>(c.credit_violations)),
@@ -216,6 +217,7 @@ BlobStoreService::Stats BlobStoreService::stats() const {
   Stats stats;
   stats.bytes_in = c.bytes_in;
   stats.bytes_out = c.bytes_out;
+  stats.bytes_linked = c.bytes_linked;
   stats.chunks_in = c.chunks_in;
   stats.chunks_out = c.chunks_out;
   stats.credit_violations = c.credit_violations;

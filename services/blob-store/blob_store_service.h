@@ -47,6 +47,7 @@ class BlobStoreService {
   };
   struct Stats {
     std::uint64_t bytes_in = 0;
+    std::uint64_t bytes_linked = 0;
     std::uint64_t bytes_out = 0;
     std::uint64_t chunks_in = 0;
     std::uint64_t chunks_out = 0;

@@ -46,6 +46,7 @@ struct StoreCounters {
   std::atomic<std::uint64_t> bytes_out{0};
   std::atomic<std::uint64_t> chunks_in{0};
   std::atomic<std::uint64_t> chunks_out{0};
+  std::atomic<std::uint64_t> bytes_linked{0};  // staged without having been sent
   std::atomic<std::uint64_t> credit_violations{0};
   std::atomic<std::uint64_t> protocol_errors{0};
   std::atomic<std::uint64_t> peers{0};
@@ -111,7 +112,10 @@ class Reactor final : public transport::Handler {
   // What comes with a payload (writes.cc).
   void Credit(const PeerId& id, Peer& peer, const wire::FrameView& frame);
   void Put(const PeerId& id, Peer& peer, transport::InFrame frame);
+  void Link(const PeerId& id, Peer& peer, const wire::FrameView& frame);
   void Create(const PeerId& id, Peer& peer, transport::InFrame frame);
+  // Not more chunks at a time than may wait to be staged; else the session ends.
+  bool AdmitPut(const PeerId& id, Peer& peer);
   // Whether a frame with a payload may be staged; if not, the peer is told why.
   bool Admit(const PeerId& id, Peer& peer, const transport::InFrame& frame);
   void Staged(Staging::Put put, Result<blob::SlotMeta> staged);  // on a worker

@@ -160,6 +160,7 @@ void Reactor::Dispatch(const PeerId& id, Peer& peer, transport::InFrame frame) {
   switch (view.type) {
     case wire::Type::kPutChunk: return Put(id, peer, std::move(frame));
     case wire::Type::kCreate: return Create(id, peer, std::move(frame));
+    case wire::Type::kLinkChunk: return Link(id, peer, view);
     case wire::Type::kCreditRequest: return Credit(id, peer, view);
     case wire::Type::kGetChunk: return Get<wire::GetChunk>(id, peer, view);
     case wire::Type::kGetSpec: return Get<wire::GetSpec>(id, peer, view);

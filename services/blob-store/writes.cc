@@ -23,6 +23,24 @@ struct Job {
   }
 };
 
+// The bytes of the slot that a link names, if they are those that it means.
+Result<std::vector<std::byte>> LinkedBytes(blob::SlotStore& store, const wire::LinkChunk& link) {
+  TRIBUTARY_ASSIGN(const auto from, ObjectName::Parse(link.from));
+  TRIBUTARY_ASSIGN(const auto info, store.Stat(from));
+  // What trainers sent must not be found out by asking whether it equals something.
+  if (!info.sealed || info.kind == wire::ObjectKind::kUpdate) {
+    return MakeError(Code::kPermission, "slot {} of object '{}' is not for others: links are to sealed objects that are no updates", link.slot, link.from);
+  }
+  TRIBUTARY_ASSIGN(const auto meta, store.StatSlot(from, link.slot, 0));
+  if (meta.bytes != link.bytes || meta.digest != wire::SlotDigest{link.sha256, link.xxh128}) {
+    return MakeError(Code::kConflict, "slot {} of object '{}' holds other bytes than those that slot {} of '{}' should be linked to", link.slot, link.from,
+                     link.slot, link.object);
+  }
+  std::vector<std::byte> bytes(meta.bytes);
+  TRIBUTARY_TRY(store.GetSlot(from, link.slot, bytes).status());
+  return bytes;
+}
+
 Error WithoutCredit(const transport::PeerId& id, const std::string& instance, std::uint64_t bytes) {
   return MakeError(Code::kProtocol, "peer {} ({}) sent a payload of {} bytes without credit for it", id.str(), instance, bytes);
 }
@@ -41,11 +59,13 @@ bool Reactor::Admit(const PeerId& id, Peer& peer, const transport::InFrame& fram
                                            wire::kMaxHeaderWithPayload, header));
     return false;
   }
-  if (peer.held->puts >= kMaxPuts) {
-    EndSession(id, MakeError(Code::kUnavailable, "{} chunks of this peer wait to be staged: it sends many small ones at a time", kMaxPuts));
-    return false;
-  }
-  return true;
+  return AdmitPut(id, peer);
+}
+
+bool Reactor::AdmitPut(const PeerId& id, Peer& peer) {
+  if (peer.held->puts < kMaxPuts) return true;
+  EndSession(id, MakeError(Code::kUnavailable, "{} chunks of this peer wait to be staged: it sends many small ones at a time", kMaxPuts));
+  return false;
 }
 
 void Reactor::Credit(const PeerId& id, Peer& peer, const wire::FrameView& view) {
@@ -118,6 +138,43 @@ Status Reactor::CheckMessages(const ObjectName& name, const wire::ObjectSpec& sp
                      name.str(), largest, 2 * (largest + memory::kHeadroom), pool_.budget());
   }
   return Ok();
+}
+
+void Reactor::Link(const PeerId& id, Peer& peer, const wire::FrameView& view) {
+  auto link = wire::Expect<wire::LinkChunk>(view);
+  if (!link.ok()) return SendError(id, view.id, link.error());
+  if (!AdmitPut(id, peer)) return;
+  // The credit is the memory that the copy takes.
+  auto spent = link->bytes == 0 ? std::nullopt : credit_.Spend(id, link->bytes, Clock::now());
+  if (!spent) return Violation(id, peer, view.id, WithoutCredit(id, peer.instance, link->bytes));
+  auto name = ObjectName::Parse(link->object);
+  if (!name.ok()) {
+    spent.reset();
+    credit_.Staged(id, Clock::now());
+    return SendError(id, view.id, name.error());
+  }
+  auto cover = std::make_shared<std::optional<CreditLedger::Spent>>(std::move(spent));
+  const std::uint64_t key = Workers::KeyOf(*name, link->slot);
+  const auto from = ObjectName::Parse(link->from);
+  const ObjectName source = from.ok() ? *from : *name;
+  PostFor(source, key, [this, id, cover, request = view.id, link = *std::move(link), name = *std::move(name)]() mutable {
+    const auto staged = [&]() -> Result<blob::SlotMeta> {
+      TRIBUTARY_ASSIGN(const auto bytes, LinkedBytes(store_, link));
+      return store_.PutSlot(name, link.slot, link.generation, bytes, &link.xxh128, nullptr);
+    }();
+    if (staged.ok()) {
+      counters_.bytes_linked += link.bytes;
+    } else if (staged.error().code() == Code::kResourceExhausted) {
+      ++counters_.no_room;
+    }
+    cover->reset();
+    std::string reply = staged.ok() ? wire::EncodeFrame(request, wire::PutAck{link.slot}) : wire::EncodeError(request, staged.error());
+    Post([this, id, ok = staged.ok(), slot = link.slot, name = std::move(name), reply = std::move(reply)]() mutable {
+      credit_.Staged(id, Clock::now());
+      server_->Send(id, {std::move(reply), nullptr});
+      if (ok) reads_.SlotChanged(name, slot);
+    });
+  });
 }
 
 void Reactor::Create(const PeerId& id, Peer& peer, transport::InFrame frame) {

@@ -57,10 +57,12 @@ OrderedJson MakeSummary(const RunOutcome& outcome, const std::vector<Supervisor:
     row["seconds"] = round.seconds;
     row["participants"] = round.participants;
     if (!round.dropped.empty()) row["dropped"] = round.dropped;
-    row["metrics"] = round.metrics;
+    auto metrics = round.metrics;
+    const auto deduplicated = metrics.extract("bytes_deduplicated");
+    row["metrics"] = metrics;
     row["bytes_up"] = round.bytes_up;
     row["bytes_down"] = round.bytes_down;
-    row["bytes_deduplicated"] = 0;
+    row["bytes_deduplicated"] = deduplicated.empty() ? std::uint64_t{0} : static_cast<std::uint64_t>(deduplicated.mapped());
     row["digest"] = round.digest;
     root["rounds"].push_back(std::move(row));
   }

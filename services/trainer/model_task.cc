@@ -113,7 +113,7 @@ Result<TaskResult> ModelTasks::Init(blob::BlobStore& store, const TaskContext& c
   TRIBUTARY_ASSIGN(const auto created, store.Create(output, spec, /*replace=*/true));
   if (!created.sealed) {
     UpdateEncoder native(layout, job::Transfer());
-    TRIBUTARY_TRY(UploadModel(store, output, ObjectName(), tensor::Encoding::kNative, layout, *model_, native, context.progress, bytes, context.stop));
+    TRIBUTARY_TRY(UploadModel(store, output, ObjectName(), tensor::Encoding::kNative, layout, *model_, native, false, context.progress, bytes, context.stop));
   }
   context.progress.Phase("seal", 0, "");
   TaskResult result;
@@ -146,7 +146,7 @@ Status ModelTasks::InitBroadcast(blob::BlobStore& store, const TaskContext& cont
       job::Transfer transfer;
       transfer.encoding = job.transfer.broadcast;
       UpdateEncoder encoder(layout, transfer);
-      TRIBUTARY_TRY(UploadModel(store, name, ObjectName(), tensor::Encoding::kNative, layout, *model_, encoder, context.progress, bytes, context.stop));
+      TRIBUTARY_TRY(UploadModel(store, name, ObjectName(), tensor::Encoding::kNative, layout, *model_, encoder, false, context.progress, bytes, context.stop));
       loss = encoder.loss();
     }
     loss.AddTo(result.metrics);
@@ -217,7 +217,7 @@ Result<TaskResult> ModelTasks::Train(blob::BlobStore& store, const TaskContext& 
   TRIBUTARY_ASSIGN(const auto created, store.Create(output, update, /*replace=*/true));
   context.progress.Metric("samples", static_cast<double>(update.sample_count));  // the update is open: it may be averaged as it comes
   if (!created.sealed) {
-    TRIBUTARY_TRY(UploadModel(store, output, base, base_encoding_, layout, *model_, *encoder, context.progress, bytes, context.stop));
+    TRIBUTARY_TRY(UploadModel(store, output, base, base_encoding_, layout, *model_, *encoder, job.transfer.deduplicate, context.progress, bytes, context.stop));
   }
   context.progress.Phase("seal", 0, "");
   TaskResult result;

@@ -65,10 +65,11 @@ void CopyTrained(const std::vector<tensor::SlotPiece>& pieces, train::Model& mod
 }  // namespace
 
 Status UploadModel(blob::BlobStore& store, const ObjectName& object, const ObjectName& base, tensor::Encoding base_encoding, const tensor::Layout& layout,
-                   train::Model& model, UpdateEncoder& encoder, session::TaskProgress& progress, ByteCount& bytes, std::stop_token stop) {
+                   train::Model& model, UpdateEncoder& encoder, bool deduplicate, session::TaskProgress& progress, ByteCount& bytes, std::stop_token stop) {
   progress.Phase("upload", encoder.TotalBytes(), "bytes");
   blob::WriteOptions options;
   options.stop = stop;
+  if (deduplicate) options.same_as = base;
   TRIBUTARY_ASSIGN(const auto writer, store.Write(options));
   blob::ReadOptions reading;
   reading.stop = stop;
@@ -101,6 +102,7 @@ Status UploadModel(blob::BlobStore& store, const ObjectName& object, const Objec
     progress.Done(done += size);
   }
   TRIBUTARY_TRY(writer->Flush());
+  bytes.Deduplicated(writer->deduplicated());
   return encoder.Complete();
 }
 

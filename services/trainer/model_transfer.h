@@ -16,8 +16,8 @@ Status DownloadModel(blob::BlobStore& store, const ObjectName& object, const ten
                      session::TaskProgress& progress, ByteCount& bytes, std::stop_token stop);
 
 // Writes every slot of an open object as the encoder makes it. `base`, of chunks as `base_encoding` says, is read again, slot by slot, where
-// the encoder needs it.
+// the encoder needs it. `deduplicate`: slots that are equal to the base's are not sent.
 Status UploadModel(blob::BlobStore& store, const ObjectName& object, const ObjectName& base, tensor::Encoding base_encoding, const tensor::Layout& layout,
-                   train::Model& model, UpdateEncoder& encoder, session::TaskProgress& progress, ByteCount& bytes, std::stop_token stop);
+                   train::Model& model, UpdateEncoder& encoder, bool deduplicate, session::TaskProgress& progress, ByteCount& bytes, std::stop_token stop);
 
 }  // namespace tributary::trainer

@@ -78,6 +78,7 @@ Result<session::TaskResult> TrainSynthetic(blob::BlobStore& store, const session
     reading.stop = context.stop;
     blob::WriteOptions writing;
     writing.stop = context.stop;
+    if (job.transfer.deduplicate) writing.same_as = base;
     auto sequence = [missing, base, range = std::size_t{0}, at = std::uint64_t{0}]() mutable -> std::optional<blob::ChunkRef> {
       while (range < missing.size() && missing[range].begin + at == missing[range].end) {
         ++range;
@@ -108,6 +109,7 @@ Result<session::TaskResult> TrainSynthetic(blob::BlobStore& store, const session
       context.progress.Done(bytes.up());
     }
     TRIBUTARY_TRY(writer->Flush());
+    bytes.Deduplicated(writer->deduplicated());
     TRIBUTARY_TRY(encoder->Complete());
   }
   context.progress.Phase("seal", 0, "");

@@ -3,6 +3,7 @@
 // Values that live as long as the service and do not change; used by the task threads.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -34,6 +35,9 @@ class ByteCount {
   explicit ByteCount(session::TaskProgress& progress) : progress_(progress) {}
   void Up(std::uint64_t bytes) { progress_.Bytes(up_ += bytes, down_); }
   void Down(std::uint64_t bytes) { progress_.Bytes(up_, down_ += bytes); }
+  // Bytes that were counted as sent and did not have to be.
+  void Deduplicated(std::uint64_t bytes) { progress_.Bytes(up_ -= std::min(bytes, up_), down_), deduplicated_ += bytes; }
+  std::uint64_t deduplicated() const { return deduplicated_; }
   std::uint64_t up() const { return up_; }
   std::uint64_t down() const { return down_; }
 
@@ -41,6 +45,7 @@ class ByteCount {
   session::TaskProgress& progress_;
   std::uint64_t up_ = 0;
   std::uint64_t down_ = 0;
+  std::uint64_t deduplicated_ = 0;
 };
 
 // The native elements of a slot out of its chunk: the chunk itself where it is native, else decoded into `scratch`, which may be used again

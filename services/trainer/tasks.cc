@@ -68,6 +68,7 @@ Result<TaskResult> TrainerTasks::Run(const TaskContext& context) {
   TRIBUTARY_ASSIGN(auto result, Dispatch(*store, context, job, bytes));
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   result.metrics.emplace("seconds", seconds);
+  if (bytes.deduplicated() > 0) result.metrics["bytes_deduplicated"] = static_cast<double>(bytes.deduplicated());
   AppendMetrics(identity_.work_dir, context.spec, result, bytes);
   log::Info("task is done after {:.1f} s: {}", seconds, context.spec.task);
   return result;

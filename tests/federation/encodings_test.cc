@@ -116,6 +116,7 @@ class EncodedFederation : public testing::TestWithParam<Case> {
         "transfer: {{chunk_bytes: 64KiB, encoding: {}, delta: {}, error_feedback: {}, broadcast: {}}}\ncheckpoint: {{every: 1, keep: 3}}\n",
         kRounds, kElements * 4, tensor::EncodingName(c.encoding), c.delta, c.error_feedback,
         tensor::EncodingName(c.broadcast));
+    submit.text += extra_;
     EXPECT_EQ(Call<wire::Submitted>(submit).job, "job");
   }
 
@@ -172,6 +173,7 @@ class EncodedFederation : public testing::TestWithParam<Case> {
     }
   }
 
+  std::string extra_;  // lines of the job file
   const TempDirectory directory_;
   std::shared_ptr<transport::Context> context_ = std::make_shared<transport::Context>();
   std::unique_ptr<service::BlobStoreService> blob_store_;
@@ -221,6 +223,37 @@ TEST_P(EncodedFederation, TheMeanIsWithinTheBoundAndUpdatesAreSmall) {
   }
   trainers_.clear();
 }
+
+// Parameters that no training changes: their slots are digests on the wire, and the model is the one that it was.
+class FrozenFederation : public EncodedFederation {};
+
+TEST_P(FrozenFederation, FrozenParametersDoNotCross) {
+  const Case c = GetParam();
+  extra_ = "train: {add: 0}\n";
+  AddTrainer(0);
+  AddTrainer(1);
+  Submit(c);
+  const auto status = WaitFor([](const wire::JobStatus& s) { return s.state != "queued" && s.state != "running"; });
+  ASSERT_EQ(status.state, "completed") << status.message;
+  const std::uint64_t bytes = 2 * encoding::EncodedBytes(DType::kF32, c.encoding, kElements);
+  for (const auto& round : status.finished) {
+    EXPECT_EQ(round.bytes_up, 0u) << round.round;
+    ASSERT_TRUE(round.metrics.contains("bytes_deduplicated"));
+    EXPECT_EQ(round.metrics.at("bytes_deduplicated"), static_cast<double>(bytes)) << round.round;
+    EXPECT_EQ(round.bytes_down, 2 * encoding::EncodedBytes(DType::kF32, c.broadcast, kElements));
+  }
+  EXPECT_EQ(blob_store_->stats().bytes_linked, kRounds * bytes);
+  const auto first = FirstModel();
+  const auto model = ReadModel("jobs/job/models/2");
+  ASSERT_EQ(model.size(), first.size());
+  for (std::uint64_t i = 0; i < kElements; ++i) ASSERT_NEAR(model[i], first[i], 2 * Bound(c.broadcast, 1) + 1e-6);
+  trainers_.clear();
+}
+
+INSTANTIATE_TEST_SUITE_P(Each, FrozenFederation,
+                         testing::Values(Case{Encoding::kNative, false, false},
+                                         // A chunk of the broadcast, decoded and encoded again, is the same chunk.
+                                         Case{Encoding::kF16, false, false, Encoding::kF16}));
 
 INSTANTIATE_TEST_SUITE_P(
     Each, EncodedFederation,

@@ -90,7 +90,8 @@ class Remote final : public RemoteStore {
     return std::unique_ptr<blob::ChunkReader>(std::make_unique<RemoteReader>(*session_, std::move(sequence), options));
   }
   Result<std::unique_ptr<blob::ChunkWriter>> Write(const blob::WriteOptions& options) override {
-    return std::unique_ptr<blob::ChunkWriter>(std::make_unique<RemoteWriter>(*session_, options));
+    return std::unique_ptr<blob::ChunkWriter>(std::make_unique<RemoteWriter>(
+        *session_, options, [this](const ObjectName& object, std::uint64_t page) { return Page(object, page); }));
   }
 
   Result<std::string> Seal(const ObjectName& name, std::uint64_t generation, bool durable) override {

@@ -10,13 +10,15 @@ constexpr int kAttempts = 3;  // for bytes that the store says arrived damaged
 
 }  // namespace
 
-RemoteWriter::RemoteWriter(Session& session, const blob::WriteOptions& options)
+RemoteWriter::RemoteWriter(Session& session, const blob::WriteOptions& options, GetPage get_page)
     : session_(session),
       options_(options),
+      get_page_(std::move(get_page)),
       window_(options.window_bytes > 0 ? Window(options.window_bytes, options.window_bytes) : Window(kWindow, session.pool().budget() / 2)),
       timeout_(options.timeout.count() > 0 ? options.timeout : session.options().write_timeout),
       deadline_(Clock::Steady(), timeout_),
       ack_deadline_(Clock::Steady(), options.timeout.count() > 0 ? options.timeout : session.options().ack_timeout) {
+  links_ = options.same_as.has_value();
   session_.Join(this);
 }
 
@@ -40,7 +42,8 @@ Status RemoteWriter::Put(const ObjectName& object, std::uint64_t slot, memory::B
   // The consumer's own time does not count.
   Renew();
   const auto xxh128 = digest::ComputeXxh128(std::as_const(*chunk).payload());
-  items_.push_back({object, slot, std::move(chunk), xxh128});
+  auto linked = LinkOf(slot, std::as_const(*chunk).payload(), xxh128);
+  items_.push_back({object, slot, std::move(chunk), xxh128, 0, 0, 0, std::move(linked)});
   item_bytes_ += bytes;
   unit_ = std::max(unit_, bytes);
   Advance();
@@ -50,6 +53,27 @@ Status RemoteWriter::Put(const ObjectName& object, std::uint64_t slot, memory::B
   }
   const std::uint64_t window = window_.bytes(session_.round_trip());
   return DrainTo(window > bytes ? window - bytes : 0);
+}
+
+std::optional<digest::Sha256> RemoteWriter::LinkOf(std::uint64_t slot, std::span<const std::byte> bytes, const digest::Xxh128& xxh128) {
+  if (!links_) return std::nullopt;
+  const std::uint64_t page = slot / wire::kPageDigests;
+  if (page_ != page) {
+    auto digests = get_page_(*options_.same_as, page);
+    // Not there, not sealed, another layout: nothing is equal then.
+    if (!digests.ok()) {
+      links_ = false;
+      return std::nullopt;
+    }
+    page_ = page;
+    digests_ = *std::move(digests);
+  }
+  const std::uint64_t place = slot % wire::kPageDigests;
+  // SHA-256 is computed only of what is all but certain to be equal.
+  if (place >= digests_.size() || digests_[place].xxh128 != xxh128) return std::nullopt;
+  const auto sha256 = digest::ComputeSha256(bytes);
+  if (digests_[place].sha256 != sha256) return std::nullopt;
+  return sha256;
 }
 
 Status RemoteWriter::Flush() {
@@ -102,6 +126,18 @@ Status RemoteWriter::SendItems() {
     Renew();
     item.id = session_.NewRequest(this);
     session_.SpendCredit(item.bytes());
+    if (item.linked) {
+      wire::LinkChunk link;
+      link.object = item.object.str();
+      link.slot = item.slot;
+      link.generation = options_.generation;
+      link.from = options_.same_as->str();
+      link.bytes = item.bytes();
+      link.xxh128 = item.xxh128;
+      link.sha256 = *item.linked;
+      TRIBUTARY_TRY(session_.Send(transport::MakeFrame(item.id, link)));
+      continue;
+    }
     if (item.sent++ > 0) session_.counters().bytes_resent += item.bytes();
     wire::PutChunk put;
     put.object = item.object.str();
@@ -128,6 +164,14 @@ void RemoteWriter::OnReply(std::uint64_t id, transport::InFrame frame) {
   const auto it = std::ranges::find(items_, id, &Item::id);
   if (it == items_.end()) return;
   const auto ack = wire::Expect<wire::PutAck>(frame.view());
+  if (!ack.ok() && it->linked) {
+    // The bytes go instead; if the object, slot or content is what is wrong, the answer to them says so. A store that does not know the
+    // message is asked no more.
+    it->linked.reset();
+    it->id = 0;
+    if (ack.error().code() == Code::kProtocol) links_ = false;
+    return;
+  }
   if (!ack.ok()) {
     if (ack.error().code() == Code::kDataLoss && ++it->damaged < kAttempts) {
       it->id = 0;
@@ -138,7 +182,12 @@ void RemoteWriter::OnReply(std::uint64_t id, transport::InFrame frame) {
   }
   Renew();
   acknowledged_ += it->bytes();
-  session_.counters().bytes_written += it->bytes();
+  if (it->linked) {
+    deduplicated_ += it->bytes();
+    session_.counters().bytes_deduplicated += it->bytes();
+  } else {
+    session_.counters().bytes_written += it->bytes();
+  }
   window_.Moved(it->bytes(), std::chrono::steady_clock::now());
   item_bytes_ -= it->bytes();
   items_.erase(it);

@@ -5,21 +5,28 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <optional>
+#include <vector>
 
 #include "session.h"
+#include "tributary/wire/object.h"
 #include "window.h"
 
 namespace tributary::blob_client {
 
 class RemoteWriter final : public blob::ChunkWriter, public Participant {
  public:
-  RemoteWriter(Session& session, const blob::WriteOptions& options);
+  // Gives a page of an object's manifest.
+  using GetPage = std::function<Result<std::vector<wire::SlotDigest>>(const ObjectName& object, std::uint64_t page)>;
+
+  RemoteWriter(Session& session, const blob::WriteOptions& options, GetPage get_page);
   ~RemoteWriter() override;
 
   Result<memory::BufferPtr> Allocate(std::size_t bytes) override;
   Status Put(const ObjectName& object, std::uint64_t slot, memory::BufferPtr chunk) override;
   Status Flush() override;
+  std::uint64_t deduplicated() const override { return deduplicated_; }
 
   void OnReply(std::uint64_t id, transport::InFrame frame) override;
   void OnLost() override;
@@ -35,9 +42,12 @@ class RemoteWriter final : public blob::ChunkWriter, public Participant {
     std::uint64_t id = 0;  // 0: to be sent
     int sent = 0;
     int damaged = 0;
+    std::optional<digest::Sha256> linked;  // by these bytes' digest, instead of being sent
     std::uint64_t bytes() const { return buffer->payload().size(); }
   };
 
+  // Of the bytes if the store has them: in options.same_as at this slot, as far as its manifest tells.
+  std::optional<digest::Sha256> LinkOf(std::uint64_t slot, std::span<const std::byte> bytes, const digest::Xxh128& xxh128);
   // Sends what credit allows, asks for more.
   Status SendItems();
   Status Check() const;
@@ -50,6 +60,7 @@ class RemoteWriter final : public blob::ChunkWriter, public Participant {
 
   Session& session_;
   const blob::WriteOptions options_;
+  const GetPage get_page_;
   Window window_;
   const Duration timeout_;
   Deadline deadline_;      // while there is something to send
@@ -59,6 +70,10 @@ class RemoteWriter final : public blob::ChunkWriter, public Participant {
   std::uint64_t unit_ = 0;  // the largest chunk so far
   std::uint64_t acknowledged_ = 0;
   std::optional<Error> failed_;
+  std::uint64_t deduplicated_ = 0;
+  bool links_ = false;                     // same_as is as it should be, for all that is known
+  std::optional<std::uint64_t> page_;      // of its manifest, the one that is here
+  std::vector<wire::SlotDigest> digests_;  // of that page
   bool waits_for_socket_ = false;  // of an earlier session, to let go of a buffer
 };
 

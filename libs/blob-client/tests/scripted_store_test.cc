@@ -12,6 +12,7 @@
 #include "tributary/transport/frame_server.h"
 #include "tributary/wire/control.h"
 #include "tributary/wire/data.h"
+#include "tributary/wire/object.h"
 
 namespace tributary::blob_client {
 namespace {
@@ -34,6 +35,20 @@ class ScriptedStore final : public transport::Handler {
       const std::uint64_t bytes = std::min<std::uint64_t>(wire::Expect<wire::CreditRequest>(view)->bytes, credit);
       if (bytes > 0) Send(peer, transport::MakeFrame(view.id, wire::CreditGrant{bytes}));
     }
+    // A store of an earlier release: it has manifests but takes no links.
+    if (view.type == wire::Type::kGetPage) {
+      auto page = pool_.Allocate(memory::Side::kWrite, digest_page.size(), Duration(1000)).value();
+      std::copy_n(reinterpret_cast<const std::byte*>(digest_page.data()), digest_page.size(), page->payload().begin());
+      return Send(peer, transport::MakeFrame(view.id, wire::PageBody{0}, std::move(page)));
+    }
+    if (view.type == wire::Type::kLinkChunk) {
+      ++links;
+      return Send(peer, {wire::EncodeError(view.id, MakeError(Code::kProtocol, "a blob-store does not take type 127")), nullptr});
+    }
+    if (view.type == wire::Type::kPutChunk && !digest_page.empty()) {
+      ++puts;
+      return Send(peer, transport::MakeFrame(view.id, wire::PutAck{wire::Expect<wire::PutChunk>(view)->slot}));
+    }
     if (view.type == wire::Type::kList) late_ = {peer, view.id};
   }
   // A list whose answer takes `pongs_before_list` signs of life.
@@ -49,6 +64,8 @@ class ScriptedStore final : public transport::Handler {
     missing_ = std::move(missing);
   }
   std::atomic<int> pongs_before_list = 0;
+  std::string digest_page;  // set before anybody connects
+  std::atomic<int> links = 0, puts = 0;
   std::atomic<std::uint64_t> credit = 0;
   std::atomic<transport::FrameServer*> server = nullptr;
 
@@ -56,6 +73,7 @@ class ScriptedStore final : public transport::Handler {
   void Send(const transport::PeerId& peer, transport::OutFrame frame) { server.load()->Send(peer, std::move(frame)); }
   std::pair<transport::PeerId, std::uint64_t> late_;
   int pongs_ = 0;
+  memory::Pool pool_{1_MiB};
   std::mutex mutex_;
   MissingFn missing_;  // protected by mutex_
 };
@@ -147,6 +165,30 @@ TEST_F(RemoteStoreTest, ASenderWaitsForCreditAndForAcknowledgementsEachForItsOwn
   const Error without_answer = PutError(options);
   EXPECT_EQ(without_answer.code(), Code::kDeadline);
   EXPECT_THAT(without_answer.message(), HasSubstr("acknowledged nothing for 100 ms"));
+}
+
+TEST_F(RemoteStoreTest, AStoreThatTakesNoLinksGetsTheBytesAndIsAskedNoMore) {
+  script_.credit = 64_MiB;
+  const std::vector<std::byte> bytes(4096, std::byte{5});
+  const std::vector<wire::SlotDigest> digests(8, {digest::ComputeSha256(bytes), digest::ComputeXxh128(bytes)});
+  script_.digest_page = wire::EncodePage(digests);
+  const auto store = Connect();
+  blob::WriteOptions options;
+  options.same_as = ObjectName::Trusted("base");
+  auto writer = store->Write(options);
+  for (std::uint64_t slot = 0; slot < 8; ++slot) {
+    auto chunk = (*writer)->Allocate(4096);
+    ASSERT_TRUE(chunk.ok());
+    std::ranges::copy(bytes, (*chunk)->payload().begin());
+    ASSERT_TRUE((*writer)->Put(ObjectName::Trusted("o"), slot, *std::move(chunk)).ok());
+    if (slot == 0) {
+      ASSERT_TRUE((*writer)->Flush().ok());
+    }
+  }
+  ASSERT_TRUE((*writer)->Flush().ok());
+  EXPECT_EQ(script_.links, 1);
+  EXPECT_EQ(script_.puts, 8);
+  EXPECT_EQ((*writer)->deduplicated(), 0u);
 }
 
 TEST_F(RemoteStoreTest, AListThatTakesLongIsWaitedForWhileTheStoreIsAlive) {

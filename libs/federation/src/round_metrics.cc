@@ -15,7 +15,7 @@ double Get(const Metrics& metrics, const char* name) {
 
 Metrics Federation::Machine::RoundMetrics(const RoundRow& round) const {
   Metrics metrics = round.metrics;
-  double encoding_error = -1, weight = 0, loss = 0, with_loss = 0, tokens_per_second = 0, samples = 0, tokens = 0;
+  double encoding_error = -1, weight = 0, loss = 0, with_loss = 0, tokens_per_second = 0, samples = 0, tokens = 0, deduplicated = 0;
   bool by_tokens = true;
   const auto trained = Tasks(round.job, round.round, wire::TaskKind::kTrain);
   for (const TaskRow* row : trained) {
@@ -25,6 +25,7 @@ Metrics Federation::Machine::RoundMetrics(const RoundRow& round) const {
     if (row->state != RowState::kDone) continue;
     samples += Get(row->metrics, "samples");
     tokens += Get(row->metrics, "tokens");
+    deduplicated += Get(row->metrics, "bytes_deduplicated");
     // No update lost more than this.
     if (row->metrics.count("encoding_error") != 0) encoding_error = std::max(encoding_error, Get(row->metrics, "encoding_error"));
     if (const double rate = Get(row->metrics, "tokens_per_second"); rate > 0) {
@@ -45,6 +46,7 @@ Metrics Federation::Machine::RoundMetrics(const RoundRow& round) const {
   }
   if (encoding_error >= 0) metrics["encoding_error"] = encoding_error;
   if (tokens > 0) metrics["tokens"] = tokens;
+  if (deduplicated > 0) metrics["bytes_deduplicated"] = deduplicated;
   if (tokens_per_second > 0) metrics["tokens_per_second"] = tokens_per_second;
   if (with_loss > 0) metrics["train_loss"] = loss / with_loss;
 

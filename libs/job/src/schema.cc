@@ -262,7 +262,7 @@ const Row kRows[] = {
     {"transfer.error_feedback", "true or false", "false", "carries what an encoding lost into the next update", "", kEvery,
      READ { return ReadBool(n, j.transfer.error_feedback); }},
     {"transfer.deduplicate", "true or false", "true",
-     "does not send bytes that the store has; no effect in this release: every byte is sent", "", kEvery,
+     "slots of an update that are equal to the model's are not sent: the store copies them", "", kEvery,
      READ { return ReadBool(n, j.transfer.deduplicate); }},
     {"transfer.tensor_send_timeout", kTimeout, "30s", "a sender without progress for this long gives up the try", "",
      kEvery, READ { return ReadDuration(n, j.transfer.tensor_send_timeout, kShortest, kLongest); }},

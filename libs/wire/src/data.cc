@@ -104,6 +104,16 @@ void Fields(V& v, Chunk& m) {
 template <class V>
 void Fields(V&, CancelReads&) {}
 template <class V>
+void Fields(V& v, LinkChunk& m) {
+  v("object", m.object);
+  v("slot", m.slot);
+  v("generation", m.generation);
+  v("from", m.from);
+  v("bytes", m.bytes);
+  v("xxh128", m.xxh128);
+  v("sha256", m.sha256);
+}
+template <class V>
 void Fields(V& v, Seal& m) {
   v("object", m.object);
   v("generation", m.generation);
@@ -168,6 +178,7 @@ TRIBUTARY_WIRE_MESSAGE(PutAck);
 TRIBUTARY_WIRE_MESSAGE(GetChunk);
 TRIBUTARY_WIRE_MESSAGE(Chunk);
 TRIBUTARY_WIRE_MESSAGE(CancelReads);
+TRIBUTARY_WIRE_MESSAGE(LinkChunk);
 TRIBUTARY_WIRE_MESSAGE(Seal);
 TRIBUTARY_WIRE_MESSAGE(Sealed);
 TRIBUTARY_WIRE_MESSAGE(GetRoot);

@@ -55,6 +55,7 @@ std::string_view TypeName(Type type) {
     case Type::kGetChunk: return "get-chunk";
     case Type::kChunk: return "chunk";
     case Type::kCancelReads: return "cancel-reads";
+    case Type::kLinkChunk: return "link-chunk";
     case Type::kSeal: return "seal";
     case Type::kSealed: return "sealed";
     case Type::kGetRoot: return "get-root";

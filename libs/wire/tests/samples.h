@@ -19,6 +19,12 @@ inline digest::Xxh128 SampleXxh128() {
   return digest;
 }
 
+inline digest::Sha256 SampleSha256() {
+  digest::Sha256 digest;
+  for (std::size_t i = 0; i < digest.size(); ++i) digest[i] = static_cast<std::byte>(0xC0 + i);
+  return digest;
+}
+
 inline TaskSpec SampleTaskSpec() {
   return {"job-1.r3.aggregate.0", 4, "job-1", 3, 2, "site/1", 1, "jobs/job-1/models/2", std::string(64, 'a'),
           "jobs/job-1/models/3", 1, 10, 20, 2, 
@@ -76,6 +82,7 @@ void ForEachSample(F&& f) {
   f(GetChunk{"o", 5, 3, 1000});
   f(Chunk{5, 3, 2, SampleXxh128()});
   f(CancelReads{});
+  f(LinkChunk{"o", 5, 3, "base", 4096, SampleXxh128(), SampleSha256()});
   f(Seal{"o", 3, false});
   f(Sealed{"o", digest, 10});
   f(GetRoot{"o"});

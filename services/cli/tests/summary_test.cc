@@ -31,7 +31,7 @@ TEST(Summary, HasTheKeysThatChecksRead) {
   wire::RoundStatus round;
   round.round = 1;
   round.participants = {"local/0", "local/1"};
-  round.metrics = {{"train_loss", 2.5}, {"val_loss", 2.25}};
+  round.metrics = {{"train_loss", 2.5}, {"val_loss", 2.25}, {"bytes_deduplicated", 512}};
   round.bytes_up = 1024;
   outcome.rounds.push_back(round);
 
@@ -41,7 +41,8 @@ TEST(Summary, HasTheKeysThatChecksRead) {
   EXPECT_EQ(summary["rounds"][0]["participants"].size(), 2u);
   EXPECT_EQ(summary["rounds"][0]["metrics"]["val_loss"], 2.25);
   EXPECT_EQ(summary["rounds"][0]["bytes_up"], 1024);
-  EXPECT_EQ(summary["rounds"][0]["bytes_deduplicated"], 0);
+  EXPECT_EQ(summary["rounds"][0]["bytes_deduplicated"], 512);
+  EXPECT_FALSE(summary["rounds"][0]["metrics"].contains("bytes_deduplicated"));
   EXPECT_EQ(summary["services"][0]["pid"], getpid());
   EXPECT_GT(summary["services"][0]["peak_rss_bytes"].get<std::uint64_t>(), 1u << 20);
   EXPECT_GT(summary["services"][0]["phases"]["aggregate"]["peak_rss_bytes"].get<std::uint64_t>(), 1u << 20);

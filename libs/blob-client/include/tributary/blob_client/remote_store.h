@@ -46,6 +46,7 @@ std::uint64_t MessagesWithin(std::uint64_t budget);
 struct TransferCounters {
   std::uint64_t bytes_read = 0;      // payload
   std::uint64_t bytes_written = 0;
+  std::uint64_t bytes_deduplicated = 0;  // staged without having been sent
   std::uint64_t bytes_resent = 0;    // put again after a lost connection
   std::uint64_t bytes_reasked = 0;   // asked for again after one
   std::uint64_t sessions = 0;

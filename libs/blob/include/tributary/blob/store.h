@@ -75,6 +75,9 @@ struct WriteOptions {
   // No acknowledgement for this long is kDeadline; 0: as the implementation likes.
   Duration timeout{0};
   std::uint64_t window_bytes = 0;  // of the pool's write side
+  // A sealed object, no update: of slots that are equal to the same slot of it a remote writer sends digests instead of bytes. Whatever
+  // is wrong with it, the bytes are sent.
+  std::optional<ObjectName> same_as;
   std::stop_token stop;
 };
 
@@ -100,6 +103,8 @@ class ChunkWriter {
   virtual Status Put(const ObjectName& object, std::uint64_t slot, memory::BufferPtr chunk) = 0;
   // Waits until everything put is staged. Must be called before a writer is dropped, else what was under way may be lost.
   virtual Status Flush() = 0;
+  // Bytes of chunks staged so far that did not have to be sent.
+  virtual std::uint64_t deduplicated() const { return 0; }
 };
 
 class BlobStore {

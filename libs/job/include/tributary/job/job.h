@@ -100,7 +100,7 @@ struct Transfer {
   tensor::Encoding broadcast = tensor::Encoding::kNative;  // of the models that trainers download
   bool delta = false;             // encoded sections carry the difference to the round's model
   bool error_feedback = false;    // what an encoding lost is added to the next update
-  bool deduplicate = true;        // no effect until deduplication lands: every byte crosses the sockets
+  bool deduplicate = true;        // slots that are equal to the base's do not cross the sockets
   Duration tensor_send_timeout{30'000};
   Duration streaming_read_timeout{300'000};
   Duration communication_timeout{300'000};

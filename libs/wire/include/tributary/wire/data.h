@@ -130,6 +130,19 @@ struct CancelReads {
   static constexpr Type kType = Type::kCancelReads;
 };
 
+// As kPutChunk, of bytes that the store has: those of the same slot of `from`, a sealed object that is no update. Spends `bytes` of credit, which
+// covers the copy; answered with kPutAck, or refused, and then the chunk is put.
+struct LinkChunk {
+  static constexpr Type kType = Type::kLinkChunk;
+  std::string object;
+  std::uint64_t slot = 0;
+  std::uint64_t generation = 0;
+  std::string from;
+  std::uint64_t bytes = 0;
+  digest::Xxh128 xxh128{};
+  digest::Sha256 sha256{};
+};
+
 struct Seal {
   static constexpr Type kType = Type::kSeal;
   std::string object;

@@ -68,6 +68,7 @@ enum class Type : std::uint32_t {
   kGetChunk = 124,
   kChunk = 125,     // payload: chunk
   kCancelReads = 126,
+  kLinkChunk = 127,
   kSeal = 130,
   kSealed = 131,
   kGetRoot = 132,
