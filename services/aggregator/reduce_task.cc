@@ -52,7 +52,7 @@ Status CheckUpdate(blob::BlobStore& store, const wire::ObjectSpec& spec, const w
   // Of one that is still on its way the trainer has not told a digest: its slots change no more once they are there, and the
   // seal looks at the whole.
   if (!input.digest.empty()) {
-    TRIBUTARY_TRY(CheckSealed(store, input));
+    TRIBUTARY_TRY(CheckSealed(store, input, form.max_norm));
   } else if (spec.kind != wire::ObjectKind::kUpdate) {
     return MakeError(Code::kInvalidArgument, "update {} was not made as one: its slots could change after they were averaged", input.object);
   }
@@ -137,7 +137,7 @@ Status AddInputs(blob::ChunkReader& reader, const Inputs& inputs, bool delta, co
 
 }  // namespace
 
-Status CheckSealed(blob::BlobStore& store, const wire::Input& input) {
+Status CheckSealed(blob::BlobStore& store, const wire::Input& input, double max_norm) {
   TRIBUTARY_ASSIGN(const auto name, ObjectName::Parse(input.object));
   TRIBUTARY_ASSIGN(const auto info, store.Stat(name));
   if (!info.sealed) {
@@ -146,6 +146,10 @@ Status CheckSealed(blob::BlobStore& store, const wire::Input& input) {
   if (info.digest != input.digest) {
     return MakeError(Code::kInvalidArgument, "update {} has digest {}, its trainer reported {}: somebody else wrote it",
                      input.object, info.digest, input.digest);
+  }
+  if (max_norm > 0 && !(info.norm <= max_norm)) {
+    return MakeError(Code::kInvalidArgument, "update {} has the norm {:.6g}, more than strategy.max_norm ({:.6g}); did its training diverge?",
+                     input.object, info.norm, max_norm);
   }
   return Ok();
 }

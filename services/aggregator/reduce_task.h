@@ -18,14 +18,16 @@ struct UpdateForm {
   tensor::Encoding encoding = tensor::Encoding::kNative;
   bool delta = false;
   tensor::Encoding broadcast = tensor::Encoding::kNative;  // of task.broadcast
+  double max_norm = 0;  // of differences; 0: any
 };
 
 // The checks of an aggregate task's updates, and those of a seal task's: their specs and digests (docs/round.md). The message names
 // the update that is not as the others must be.
 Status CheckUpdates(blob::BlobStore& store, const wire::TaskSpec& task, const UpdateForm& form);
 
-// That the update is sealed, with the digest that its trainer reported: what was averaged while it came is what stands there now.
-Status CheckSealed(blob::BlobStore& store, const wire::Input& input);
+// That the update is sealed, with the digest that its trainer reported: what was averaged while it came is what stands there now. And that its
+// norm, which the store summed up while the chunks came in, is at most `max_norm` (0: any).
+Status CheckSealed(blob::BlobStore& store, const wire::Input& input, double max_norm);
 
 // With task.broadcast the range's slots are encoded in the same pass; what an earlier worker left unencoded is read again. Returns what this
 // worker's encoding lost.

@@ -89,7 +89,7 @@ Result<TaskResult> Init(blob::BlobStore& store, const TaskContext& context) {
 
 Result<UpdateForm> FormOf(const TaskContext& context) {
   TRIBUTARY_ASSIGN(const auto job, job::ParseJob(context.job_text, "job " + context.spec.job));
-  return UpdateForm{job.transfer.encoding, job.transfer.delta, job.transfer.broadcast};
+  return UpdateForm{job.transfer.encoding, job.transfer.delta, job.transfer.broadcast, job.strategy.max_norm};
 }
 
 Result<TaskResult> Aggregate(blob::BlobStore& store, const TaskContext& context) {

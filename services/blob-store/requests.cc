@@ -54,6 +54,7 @@ wire::ObjectStatus ToStatus(const blob::ObjectInfo& info) {
   status.bytes = info.bytes;
   status.bytes_present = info.bytes_present;
   status.digest = info.digest;
+  status.norm = info.norm;
   return status;
 }
 

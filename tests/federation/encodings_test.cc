@@ -110,11 +110,11 @@ class EncodedFederation : public testing::TestWithParam<Case> {
     wire::Submit submit;
     submit.name = "job";
     submit.text = fmt::format(
-        "name: job\nrounds: {}\nparticipants: {{min: 2, quorum: 2, round_deadline: 1m}}\ntasks: [train]\n"
+        "name: job\nrounds: {}\nparticipants: {{min: 2, quorum: {}, round_deadline: 1m}}\ntasks: [train]\n"
         "model: {{family: synthetic, bytes: {}, tensors: 3, dtype: f32, fill: random, seed: 5}}\n"
-        "data: {{name: none, format: synthetic, partition: {{count: 2}}}}\nstrategy: {{weights: samples}}\n"
+        "data: {{name: none, format: synthetic, partition: {{count: 2}}}}\nstrategy: {{weights: samples, max_norm: {}}}\n"
         "transfer: {{chunk_bytes: 64KiB, encoding: {}, delta: {}, error_feedback: {}, broadcast: {}}}\ncheckpoint: {{every: 1, keep: 3}}\n",
-        kRounds, kElements * 4, tensor::EncodingName(c.encoding), c.delta, c.error_feedback,
+        kRounds, quorum_, kElements * 4, max_norm_, tensor::EncodingName(c.encoding), c.delta, c.error_feedback,
         tensor::EncodingName(c.broadcast));
     submit.text += extra_;
     EXPECT_EQ(Call<wire::Submitted>(submit).job, "job");
@@ -174,6 +174,8 @@ class EncodedFederation : public testing::TestWithParam<Case> {
   }
 
   std::string extra_;  // lines of the job file
+  int quorum_ = 2;
+  double max_norm_ = 0;
   const TempDirectory directory_;
   std::shared_ptr<transport::Context> context_ = std::make_shared<transport::Context>();
   std::unique_ptr<service::BlobStoreService> blob_store_;
@@ -254,6 +256,42 @@ INSTANTIATE_TEST_SUITE_P(Each, FrozenFederation,
                          testing::Values(Case{Encoding::kNative, false, false},
                                          // A chunk of the broadcast, decoded and encoded again, is the same chunk.
                                          Case{Encoding::kF16, false, false, Encoding::kF16}));
+
+// Seats add 1 and 2 to each of so many elements: norms of 316 and 632. The greater one is left out of every round.
+class BoundedFederation : public EncodedFederation {};
+
+TEST_P(BoundedFederation, AnUpdateAboveTheNormIsLeftOutByName) {
+  quorum_ = 1;
+  max_norm_ = 400;
+  AddTrainer(0);
+  AddTrainer(1);
+  Submit(GetParam());
+  const auto status = WaitFor([](const wire::JobStatus& s) { return s.state != "queued" && s.state != "running"; });
+  ASSERT_EQ(status.state, "completed") << status.message;
+  for (const auto& round : status.finished) {
+    EXPECT_EQ(round.participants, std::vector<std::string>{"local/0"});
+    EXPECT_EQ(round.dropped, std::vector<std::string>{"local/1"});
+  }
+  const auto first = FirstModel();
+  const auto model = ReadModel("jobs/job/models/2");
+  ASSERT_EQ(model.size(), first.size());
+  for (std::uint64_t i = 0; i < kElements; ++i) ASSERT_NEAR(model[i], first[i] + 2, 1e-5) << "as in a job without it";
+  trainers_.clear();
+}
+
+TEST_P(BoundedFederation, WithoutAQuorumTheJobSaysWhoAndWhy) {
+  max_norm_ = 400;
+  AddTrainer(0);
+  AddTrainer(1);
+  Submit(GetParam());
+  const auto status = WaitFor([](const wire::JobStatus& s) { return s.state != "queued" && s.state != "running"; });
+  EXPECT_EQ(status.state, "failed");
+  EXPECT_THAT(status.message, testing::AllOf(testing::HasSubstr("seat local/1"), testing::HasSubstr("has the norm 632.4"),
+                                             testing::HasSubstr("more than strategy.max_norm (400)")));
+  trainers_.clear();
+}
+
+INSTANTIATE_TEST_SUITE_P(Each, BoundedFederation, testing::Values(Case{Encoding::kInt8, true, false}));
 
 INSTANTIATE_TEST_SUITE_P(
     Each, EncodedFederation,

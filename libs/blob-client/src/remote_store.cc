@@ -50,6 +50,7 @@ class Remote final : public RemoteStore {
     info.bytes = status.bytes;
     info.bytes_present = status.bytes_present;
     info.digest = status.digest;
+    info.norm = status.norm;
     return info;
   }
 

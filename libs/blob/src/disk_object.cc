@@ -3,6 +3,7 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "tributary/base/log.h"
 
@@ -40,13 +41,16 @@ Result<std::shared_ptr<DiskObject>> DiskObject::Load(ObjectName name, std::files
 
 Status DiskObject::CountSlots() {
   TRIBUTARY_ASSIGN(const auto files, Files());
+  double squares = 0;
   TRIBUTARY_TRY(ScanRecords(files->slots, {0, shape_.slots()}, directory_ / "slots",
                             [&](std::uint64_t, const SlotRecord* record) {
                               if (record == nullptr) return Ok();
+                              squares += record->squares;
                               Count(nullptr, record);
                               tail_ = std::max(tail_, record->location + UpToBlock(record->bytes));
                               return Ok();
                             }));
+  if (sealed_) norm_ = std::sqrt(squares);  // the same order as at the seal
   return repetitive_ && !sealed_ ? CutTail(*files) : Ok();
 }
 
@@ -76,6 +80,7 @@ Result<ObjectInfo> DiskObject::Stat() {
   info.bytes = shape_.bytes();
   info.bytes_present = bytes_present_;
   info.digest = digest_;
+  info.norm = norm_;
   return info;
 }
 

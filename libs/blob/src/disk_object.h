@@ -95,9 +95,10 @@ class DiskObject {
   Result<std::vector<tensor::SlotRange>> Missing(tensor::SlotRange range, std::uint64_t generation);
   // Before the bytes are hashed: slot number, size, numbers.
   Status CheckContent(std::uint64_t slot, std::span<const std::byte> bytes) const { return shape_.CheckContent(name_, slot, bytes); }
-  // `gone` is set when the object was retired before the call.
+  double Squares(std::uint64_t slot, std::span<const std::byte> bytes) const { return shape_.Squares(slot, bytes); }
+  // `squares`: of the bytes, as Squares gives them. `gone` is set when the object was retired before the call.
   Result<SlotMeta> Put(std::uint64_t slot, std::uint64_t generation, std::span<const std::byte> bytes,
-                       const wire::SlotDigest& digest, bool* gone);
+                       const wire::SlotDigest& digest, double squares, bool* gone);
   Result<SlotMeta> StatSlot(std::uint64_t slot, std::uint64_t min_generation);
   Result<SlotMeta> Get(std::uint64_t slot, std::span<std::byte> out);
   Result<std::string> Seal(std::uint64_t generation, bool durable);
@@ -202,6 +203,7 @@ class DiskObject {
   std::uint64_t bytes_present_ = 0;
   std::uint64_t newest_generation_ = 0;
   std::string digest_;  // hex, of a sealed one
+  double norm_ = 0;     // of a sealed one
   BucketObject place_;  // of one in the bucket
 };
 

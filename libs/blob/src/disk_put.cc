@@ -4,7 +4,7 @@
 namespace tributary::blob {
 
 Result<SlotMeta> DiskObject::Put(std::uint64_t slot, std::uint64_t generation, std::span<const std::byte> bytes,
-                                 const wire::SlotDigest& digest, bool* gone) {
+                                 const wire::SlotDigest& digest, double squares, bool* gone) {
   TRIBUTARY_TRY(shape_.CheckChunk(name_, slot, bytes.size()));
   const std::shared_lock life(life_);
   if ((*gone = retired())) return NoSuchObject(name_);
@@ -18,7 +18,7 @@ Result<SlotMeta> DiskObject::Put(std::uint64_t slot, std::uint64_t generation, s
   if (before && before->generation > generation) {
     return OlderGeneration(name_, slot, generation, before->generation);
   }
-  SlotRecord record{{generation, static_cast<std::uint32_t>(bytes.size()), digest}, 0};
+  SlotRecord record{{generation, static_cast<std::uint32_t>(bytes.size()), digest, squares}, 0};
   // The same bytes again, as after a lost acknowledgement: at most the generation changes.
   const bool same = before && before->digest == digest && slot < verified_;
   if (same && before->generation == generation) return record;

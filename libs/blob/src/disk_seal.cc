@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cmath>
 #include <utility>
 
 #include "disk_object.h"
@@ -78,6 +79,7 @@ Status DiskObject::WriteManifest(const OpenFiles& files, bool durable) {
   TRIBUTARY_ASSIGN(wire::ObjectSpec spec, Spec());
   const auto pages = directory_ / "pages";
   Manifest manifest;
+  double squares = 0;
   {
     TRIBUTARY_ASSIGN(const Fd out, OpenFile(pages, O_WRONLY | O_CREAT | O_TRUNC));
     std::uint64_t offset = 0;
@@ -89,6 +91,7 @@ Status DiskObject::WriteManifest(const OpenFiles& files, bool durable) {
     TRIBUTARY_TRY(ScanRecords(files.slots, {0, shape_.slots()}, directory_ / "slots",
                               [&](std::uint64_t slot, const SlotRecord* meta) {
                                 if (meta == nullptr) return Status(Lost(slot, "its record changed while it was sealed"));
+                                squares += meta->squares;
                                 return builder.Add(meta->digest, meta->bytes);
                               }));
     TRIBUTARY_ASSIGN(manifest, builder.Finish(std::move(spec)));
@@ -104,6 +107,7 @@ Status DiskObject::WriteManifest(const OpenFiles& files, bool durable) {
   TRIBUTARY_TRY(RenamePath(directory_ / "root.tmp", directory_ / "root"));
   const std::lock_guard lock(state_);
   digest_ = manifest.digest;
+  norm_ = std::sqrt(squares);
   sealed_ = true;
   return Ok();
 }

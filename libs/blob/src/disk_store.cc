@@ -141,12 +141,12 @@ class DirectoryStore final : public LocalStore, public DiskStore {
     TRIBUTARY_TRY(object->CheckContent(slot, bytes));
     digest.sha256 = sha256 != nullptr ? *sha256 : digest::ComputeSha256(bytes);
     bool gone = false;
-    auto put = object->Put(slot, generation, bytes, digest, &gone);
+    auto put = object->Put(slot, generation, bytes, digest, object->Squares(slot, bytes), &gone);
     if (gone) {
       // Replaced while the bytes were hashed: they belong to the new one, if they fit it.
       TRIBUTARY_ASSIGN(object, Find(name));
       TRIBUTARY_TRY(object->CheckContent(slot, bytes));
-      put = object->Put(slot, generation, bytes, digest, &gone);
+      put = object->Put(slot, generation, bytes, digest, object->Squares(slot, bytes), &gone);
     }
     if (put.ok()) Changed();
     return put;

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <shared_mutex>
 
@@ -59,12 +60,15 @@ class MemoryStore final : public LocalStore {
     info.bytes = object->shape.bytes();
     info.sample_count = object->spec.sample_count;
     info.digest = object->manifest.digest;
+    double squares = 0;
     for (const Slot& slot : object->slots) {
       if (slot.bytes.empty()) continue;
       ++info.slots_present;
       info.bytes_present += slot.bytes.size();
       info.generation = std::max(info.generation, slot.meta.generation);
+      if (info.sealed) squares += slot.meta.squares;
     }
+    info.norm = std::sqrt(squares);
     return info;
   }
 
@@ -165,6 +169,7 @@ class MemoryStore final : public LocalStore {
       const std::unique_lock lock(mutex_);
       TRIBUTARY_ASSIGN(Object* object, Find(name));
       TRIBUTARY_TRY(object->shape.CheckContent(name, slot, bytes));
+      meta.squares = object->shape.Squares(slot, bytes);
       if (object->sealed()) return ObjectSealed(name);
       Slot& place = object->slots[slot];
       if (!place.bytes.empty() && place.meta.generation > generation) {

@@ -27,6 +27,7 @@ Result<ObjectShape> ObjectShape::Make(const wire::ObjectSpec& spec) {
   shape.slots_ = layout.slot_count();
   shape.encoding_ = spec.encoding;
   shape.update_ = spec.kind == wire::ObjectKind::kUpdate;
+  shape.delta_ = spec.delta;
   return shape;
 }
 
@@ -66,6 +67,24 @@ Status ObjectShape::CheckContent(const ObjectName& name, std::uint64_t slot, std
   return MakeError(Code::kInvalidArgument,
                    "slot {} of update '{}' is refused: {}; did its training diverge? Lower the learning rate or clip gradients", slot,
                    name.str(), checked.error().message());
+}
+
+double ObjectShape::Squares(std::uint64_t slot, std::span<const std::byte> bytes) const {
+  if (!delta_) return 0;
+  const Part& part = PartOf(slot);
+  // Sections that travel native hold the numbers themselves.
+  const tensor::Encoding encoding = encoding::EffectiveEncoding(part.section.dtype, encoding_);
+  if (encoding == tensor::Encoding::kNative) return 0;
+  constexpr std::uint64_t kPiece = 1024;
+  float values[kPiece];
+  const std::uint64_t elements = part.section.ElementsOf(slot).count;
+  double sum = 0;
+  for (std::uint64_t first = 0; first < elements; first += kPiece) {
+    const auto piece = std::span(values, std::min(kPiece, elements - first));
+    encoding::DecodePart(encoding, bytes, first, elements, piece);
+    for (const float value : piece) sum += static_cast<double>(value) * static_cast<double>(value);
+  }
+  return sum;
 }
 
 Status ObjectShape::CheckRange(const ObjectName& name, tensor::SlotRange range) const {

@@ -32,6 +32,8 @@ class ObjectShape {
   Status CheckChunk(const ObjectName& name, std::uint64_t slot, std::uint64_t bytes) const;
   // CheckChunk, and kInvalidArgument for an update whose numbers, as encoded, are not all finite: one would spoil every later round.
   Status CheckContent(const ObjectName& name, std::uint64_t slot, std::span<const std::byte> bytes) const;
+  // Sum of the squares of the differences that the chunk of an update holds; 0 of all other chunks. In double, in order. REQUIRES: CheckContent.
+  double Squares(std::uint64_t slot, std::span<const std::byte> bytes) const;
   // kInvalidArgument unless begin <= end <= slots().
   Status CheckRange(const ObjectName& name, tensor::SlotRange range) const;
 
@@ -48,6 +50,7 @@ class ObjectShape {
 
   std::vector<Part> parts_;
   bool update_ = false;
+  bool delta_ = false;
   tensor::Encoding encoding_ = tensor::Encoding::kNative;
   std::uint64_t slots_ = 0;
   std::uint64_t bytes_ = 0;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstring>
 
 namespace tributary::blob {
@@ -33,6 +34,7 @@ Record Encode(std::uint64_t slot, const SlotRecord& meta) {
   std::memcpy(record.data() + 24, meta.digest.sha256.data(), meta.digest.sha256.size());
   std::memcpy(record.data() + 56, meta.digest.xxh128.data(), meta.digest.xxh128.size());
   PutInt<std::uint64_t>(record.data() + 72, meta.location);
+  PutInt<std::uint64_t>(record.data() + 80, std::bit_cast<std::uint64_t>(meta.squares));
   const auto sum = digest::ComputeXxh128(std::span(record).first(kChecksumOffset));
   std::memcpy(record.data() + kChecksumOffset, sum.data(), sum.size());
   return record;
@@ -48,6 +50,7 @@ std::optional<SlotRecord> Decode(std::uint64_t slot, const std::byte* record) {
   std::memcpy(meta.digest.sha256.data(), record + 24, meta.digest.sha256.size());
   std::memcpy(meta.digest.xxh128.data(), record + 56, meta.digest.xxh128.size());
   meta.location = GetInt<std::uint64_t>(record + 72);
+  meta.squares = std::bit_cast<double>(GetInt<std::uint64_t>(record + 80));
   return meta;
 }
 

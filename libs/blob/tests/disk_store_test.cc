@@ -251,5 +251,26 @@ TEST_F(DiskStoreTest, AReaderNeverSeesHalfOfAReplacement) {
   }
 }
 
+TEST_F(DiskStoreTest, TheNormOfAnUpdateIsTheSameAfterARestart) {
+  wire::ObjectSpec update;
+  update.kind = wire::ObjectKind::kUpdate;
+  update.tensors = {{"t", tensor::DType::kF32, {5000}}};
+  update.chunk_bytes = 4096;
+  update.encoding = tensor::Encoding::kBF16;
+  update.delta = true;
+  const auto layout = LayoutOf(update);
+  ASSERT_TRUE(store_->Create(Object("u"), update, false).ok());
+  for (std::uint64_t slot = 0; slot < layout.slot_count(); ++slot) {
+    auto bytes = Pattern(layout.Place(slot).elements * 2, slot);
+    for (std::size_t i = 1; i < bytes.size(); i += 2) bytes[i] &= std::byte{0xBF};  // no exponent of NaN or infinity
+    ASSERT_TRUE(PutOne(*store_, Object("u"), slot, bytes).ok());
+  }
+  ASSERT_TRUE(store_->Seal(Object("u"), 0, false).ok());
+  const double norm = store_->Stat(Object("u"))->norm;
+  EXPECT_GT(norm, 0);
+  Reopen();
+  EXPECT_EQ(store_->Stat(Object("u"))->norm, norm);
+}
+
 }  // namespace
 }  // namespace tributary::blob::testing

@@ -100,6 +100,9 @@ Status CheckTransfer(const Job& job, const Given& given) {
   if (const auto needs = NeedsOf(job); !needs.ok()) {
     return Impossible(given, "transfer.mode", fmt::format("stream for this model: {}", needs.error().message()));
   }
+  if (job.strategy.max_norm > 0 && !job.transfer.delta) {
+    return Impossible(given, "strategy.max_norm", "0, or transfer.delta: true: the norm of whole weights is the model's own");
+  }
   const tensor::DType dtype = job.synthetic() ? job.model.synthetic.dtype : tensor::DType::kF32;
   if (job.transfer.broadcast != tensor::Encoding::kNative &&
       encoding::EffectiveEncoding(dtype, job.transfer.broadcast) == tensor::Encoding::kNative) {

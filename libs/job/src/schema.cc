@@ -242,6 +242,9 @@ const Row kRows[] = {
        j.strategy.weights_by_samples = word == "samples";
        return true;
      }},
+    {"strategy.max_norm", "a number of 0 to 1e30; 0: any", "0",
+     "largest L2 norm of an update's difference to the model; one above it is left out of the round, needs transfer.delta", "", kEvery,
+     READ { return ReadDouble(n, j.strategy.max_norm, 0, 1e30); }},
     {"strategy.same_init_model", "true", "true", "every seat starts from the same first model", "false", kEvery,
      ReadOnlyBool<true>},
 

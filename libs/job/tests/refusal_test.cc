@@ -198,5 +198,16 @@ TEST(Refusals, ABroadcastThatWouldMakeNothingSmaller) {
   EXPECT_TRUE(ParseJob(job + "int8\n", "job.yaml").ok());
 }
 
+TEST(Refusals, ANormOfWholeWeights) {
+  const std::string job = "name: a\nmodel: {family: synthetic, bytes: 4KiB}\nstrategy:\n  max_norm: ";
+  EXPECT_EQ(ErrorOf(job + "2.5\n"), "job.yaml:4: strategy.max_norm: got '2.5', expected 0, or transfer.delta: true: the norm of whole weights is the model's own");
+  EXPECT_THAT(ErrorOf(job + "-1\n"), HasSubstr("job.yaml:4: strategy.max_norm: got '-1', expected a number of 0 to 1e30; 0: any"));
+  EXPECT_THAT(ErrorOf(job + ".inf\n"), HasSubstr("strategy.max_norm"));
+  EXPECT_TRUE(ParseJob(job + "0\n", "job.yaml").ok());
+  const auto set = ParseJob(job + "2.5\ntransfer: {encoding: int8, delta: true}\n", "job.yaml");
+  ASSERT_TRUE(set.ok()) << set.error().message();
+  EXPECT_EQ(set->strategy.max_norm, 2.5);
+}
+
 }  // namespace
 }  // namespace tributary::job

@@ -44,6 +44,7 @@ void Fields(V& v, ObjectStatus& m) {
   v("bytes", m.bytes);
   v("bytes_present", m.bytes_present);
   v("digest", m.digest);
+  v("norm", m.norm);
 }
 template <class V>
 void Fields(V& v, GetSpec& m) {

@@ -70,7 +70,7 @@ void ForEachSample(F&& f) {
   f(Create{"o", true});
   f(Created{"o", true, true});
   f(Stat{"o"});
-  f(ObjectStatus{"o", 2, true, 10, 9, 3, 100, 4096, 2048, digest});
+  f(ObjectStatus{"o", 2, true, 10, 9, 3, 100, 4096, 2048, digest, 1.5});
   f(GetSpec{"o"});
   f(SpecBody{"o"});
   f(GetMissing{"o", 1, 100, 3});

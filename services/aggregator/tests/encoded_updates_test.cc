@@ -278,5 +278,42 @@ TEST_F(EncodedUpdates, TheOneThatIsNotAsTheJobSaysIsNamed) {
   EXPECT_THAT(Aggregate(Encoding::kF16, false).error().message(), HasSubstr("update u0 holds weights as int8, the job's updates hold weights as fp16"));
 }
 
+class MaxNorm : public EncodedUpdates {
+ protected:
+  Result<session::TaskResult> Run(wire::TaskKind kind, double max_norm) {
+    task_.kind = static_cast<std::uint32_t>(kind);
+    const std::string job = fmt::format("name: j\nmodel: {{family: synthetic, bytes: 1MiB}}\ndata: {{name: s, format: synthetic}}\n"
+                                        "transfer: {{encoding: int8, delta: true}}\nstrategy: {{max_norm: {}}}\n", max_norm);
+    for (auto& input : task_.inputs) input.weight = 1.0 / static_cast<double>(task_.inputs.size());
+    AggregatorTasks tasks([this](const session::TaskContext&) { return Result<std::shared_ptr<blob::BlobStore>>(store_); });
+    const std::vector<std::string> endpoints;
+    NoProgress progress;
+    return tasks.Run({task_, job, endpoints, progress, {}});
+  }
+};
+
+// Of 2,500 differences of up to 0.01: about 0.29; the integers beside them do not count.
+TEST_F(MaxNorm, TheUpdateAboveItIsNamedWithNormAndLimitByAggregationAndSeal) {
+  const auto back = PutUpdate("u0", Encoding::kInt8, true, 10, 1'000'000);
+  double squares = 0;
+  for (const float x : back) squares += static_cast<double>(x) * static_cast<double>(x);
+  const double norm = store_->Stat(ObjectName::Trusted("u0"))->norm;
+  EXPECT_NEAR(norm, std::sqrt(squares), 1e-12);
+  for (const auto kind : {wire::TaskKind::kAggregate, wire::TaskKind::kSeal}) {
+    const auto refused = Run(kind, norm * 0.999);
+    ASSERT_FALSE(refused.ok());
+    EXPECT_EQ(refused.error().code(), Code::kInvalidArgument);
+    EXPECT_THAT(refused.error().message(), HasSubstr(fmt::format("update u0 has the norm {:.6g}, more than strategy.max_norm ({:.6g})", norm, norm * 0.999)));
+  }
+  EXPECT_TRUE(Run(wire::TaskKind::kAggregate, norm).ok());
+  EXPECT_TRUE(Run(wire::TaskKind::kSeal, norm).ok());
+}
+
+TEST_F(MaxNorm, WhatIsNoDifferenceHasNone) {
+  PutUpdate("u0", Encoding::kInt8, false, 10, 1);
+  EXPECT_EQ(store_->Stat(ObjectName::Trusted("u0"))->norm, 0);
+  EXPECT_EQ(store_->Stat(ObjectName::Trusted("base"))->norm, 0);
+}
+
 }  // namespace
 }  // namespace tributary::aggregator

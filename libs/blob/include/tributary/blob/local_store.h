@@ -19,6 +19,7 @@ struct SlotMeta {
   std::uint64_t generation = 0;
   std::uint32_t bytes = 0;
   wire::SlotDigest digest;
+  double squares = 0;  // sum, of an update's differences
 };
 
 // The texts of an object whose bytes have a meaning of their own: the root's SHA-256 is the object's digest.

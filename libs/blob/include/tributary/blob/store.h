@@ -39,6 +39,7 @@ struct ObjectInfo {
   std::uint64_t bytes = 0;           // of all chunks when complete
   std::uint64_t bytes_present = 0;
   std::string digest;                // hex, when sealed
+  double norm = 0;                   // L2, of the differences that a sealed update holds; 0 of all other objects
 };
 
 struct CreateOutcome {

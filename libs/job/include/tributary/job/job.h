@@ -91,6 +91,7 @@ struct Train {
 struct Strategy {
   std::string name = "fedavg";
   bool weights_by_samples = true;
+  double max_norm = 0;  // L2, of an update's differences; 0: any
 };
 
 struct Transfer {

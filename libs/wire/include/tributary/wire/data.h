@@ -58,6 +58,7 @@ struct ObjectStatus {
   std::uint64_t bytes = 0;          // native size of the layout
   std::uint64_t bytes_present = 0;
   std::string digest;               // hex, when sealed
+  double norm = 0;                  // L2, of the differences of a sealed update
 };
 
 struct GetSpec {
