@@ -173,6 +173,8 @@ void Reactor::OnTick() {
     EndSession(id, MakeError(Code::kUnavailable, "credit was not used for {} and is taken back", FormatDuration(options_.credit_idle)));
   }
   for (const PeerId& id : reads_.Stalled(now, options_.unread_limit)) {
+    // A reply is one frame, of which a slow line takes a part at a time.
+    if (const auto last = server_->LastTaken(id); last && now - *last < options_.unread_limit) continue;
     EndSession(id, MakeError(Code::kUnavailable, "no reply was taken for {}", FormatDuration(options_.unread_limit)));
     // What it did not take is memory of the read side until the connection has ended.
     server_->Disconnect(id);

@@ -151,6 +151,7 @@ int ExportCommand(int argc, char** argv) {
   blob_client::RemoteOptions remote;
   remote.endpoint = options.String("blob-store");
   remote.instance = "cli";
+  remote.derived = {true, true, true, true};
   auto store = blob_client::ConnectStore(std::make_shared<transport::Context>(), pool, remote);
   if (!store.ok()) return Report("model export", store.error());
   const bool terminal = isatty(STDERR_FILENO) == 1;

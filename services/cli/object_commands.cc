@@ -73,6 +73,7 @@ Status Connect(const config::Options& options, std::stop_token stop, Connection&
   remote.endpoint = options.String("blob-store");
   remote.instance = "cli";
   remote.stop = std::move(stop);
+  remote.derived = {true, true, true, true};
   TRIBUTARY_ASSIGN(connection.store, blob_client::ConnectStore(std::make_shared<transport::Context>(), connection.pool, remote));
   return Ok();
 }

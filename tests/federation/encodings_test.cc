@@ -63,18 +63,22 @@ class EncodedFederation : public testing::TestWithParam<Case> {
     auto begun = service::CoordinatorService::Start(coordinator);
     ASSERT_TRUE(begun.ok()) << begun.error().message();
     coordinator_ = std::move(*begun);
-    aggregator::AggregatorSpec aggregator;
-    aggregator.coordinator = coordinator_->endpoint();
-    aggregator.instance = "aggregator-0";
-    aggregator.memory_budget = kBudget;
-    auto aggregates = aggregator::AggregatorService::Start(aggregator);
-    ASSERT_TRUE(aggregates.ok());
-    aggregator_ = std::move(*aggregates);
+    AddAggregator();
     transport::ClientOptions options;
     options.endpoint = coordinator_->endpoint();
     auto client = transport::FrameClient::Connect(context_, options);
     ASSERT_TRUE(client.ok());
     client_ = std::move(*client);
+  }
+
+  void AddAggregator() {
+    aggregator::AggregatorSpec aggregator;
+    aggregator.coordinator = coordinator_->endpoint();
+    aggregator.instance = fmt::format("aggregator-{}", aggregators_.size());
+    aggregator.memory_budget = kBudget;
+    auto aggregates = aggregator::AggregatorService::Start(aggregator);
+    ASSERT_TRUE(aggregates.ok());
+    aggregators_.push_back(std::move(*aggregates));
   }
 
   void AddTrainer(std::int64_t ordinal) {
@@ -106,9 +110,9 @@ class EncodedFederation : public testing::TestWithParam<Case> {
     }
   }
 
-  void Submit(const Case& c) {
+  void Submit(const Case& c, const std::string& name = "job") {
     wire::Submit submit;
-    submit.name = "job";
+    submit.name = name;
     submit.text = fmt::format(
         "name: job\nrounds: {}\nparticipants: {{min: 2, quorum: {}, round_deadline: 1m}}\ntasks: [train]\n"
         "model: {{family: synthetic, bytes: {}, tensors: 3, dtype: f32, fill: random, seed: 5}}\n"
@@ -117,12 +121,13 @@ class EncodedFederation : public testing::TestWithParam<Case> {
         kRounds, quorum_, kElements * 4, max_norm_, tensor::EncodingName(c.encoding), c.delta, c.error_feedback,
         tensor::EncodingName(c.broadcast));
     submit.text += extra_;
-    EXPECT_EQ(Call<wire::Submitted>(submit).job, "job");
+    EXPECT_EQ(Call<wire::Submitted>(submit).job, name);
+    job_ = name;
   }
 
   wire::JobStatus Status() {
     wire::GetStatus request;
-    request.job = "job";
+    request.job = job_;
     return Call<wire::JobStatus>(request);
   }
   template <class Condition>
@@ -173,6 +178,7 @@ class EncodedFederation : public testing::TestWithParam<Case> {
     }
   }
 
+  std::string job_ = "job";
   std::string extra_;  // lines of the job file
   int quorum_ = 2;
   double max_norm_ = 0;
@@ -180,7 +186,7 @@ class EncodedFederation : public testing::TestWithParam<Case> {
   std::shared_ptr<transport::Context> context_ = std::make_shared<transport::Context>();
   std::unique_ptr<service::BlobStoreService> blob_store_;
   std::unique_ptr<service::CoordinatorService> coordinator_;
-  std::unique_ptr<aggregator::AggregatorService> aggregator_;
+  std::vector<std::unique_ptr<aggregator::AggregatorService>> aggregators_;
   std::vector<std::unique_ptr<trainer::TrainerService>> trainers_;
   std::unique_ptr<transport::FrameClient> client_;
   std::uint64_t next_id_ = 0;
@@ -256,6 +262,32 @@ INSTANTIATE_TEST_SUITE_P(Each, FrozenFederation,
                          testing::Values(Case{Encoding::kNative, false, false},
                                          // A chunk of the broadcast, decoded and encoded again, is the same chunk.
                                          Case{Encoding::kF16, false, false, Encoding::kF16}));
+
+// However many aggregators share the slots, models and their broadcasts are the same bits.
+class SharedFederation : public EncodedFederation {};
+
+TEST_P(SharedFederation, ThreeAggregatorsMakeTheSameModelAsOne) {
+  AddTrainer(0);
+  AddTrainer(1);
+  const auto ended = [](const wire::JobStatus& s) { return s.state != "queued" && s.state != "running"; };
+  Submit(GetParam(), "alone");
+  const auto alone = WaitFor(ended);
+  ASSERT_EQ(alone.state, "completed") << alone.message;
+  AddAggregator();
+  AddAggregator();
+  Submit(GetParam(), "shared");
+  const auto shared = WaitFor(ended);
+  ASSERT_EQ(shared.state, "completed") << shared.message;
+  ASSERT_EQ(shared.finished.size(), kRounds);
+  for (std::uint32_t i = 0; i < kRounds; ++i) {
+    EXPECT_EQ(shared.finished[i].digest, alone.finished[i].digest) << i;
+    // The second round began from the broadcast that the first one made. The sum of its errors depends on who added up what.
+    EXPECT_NEAR(shared.finished[i].metrics.at("broadcast_error"), alone.finished[i].metrics.at("broadcast_error"), 1e-12);
+  }
+  trainers_.clear();
+}
+
+INSTANTIATE_TEST_SUITE_P(Each, SharedFederation, testing::Values(Case{Encoding::kInt8, true, false, Encoding::kNf4}));
 
 // Seats add 1 and 2 to each of so many elements: norms of 316 and 632. The greater one is left out of every round.
 class BoundedFederation : public EncodedFederation {};

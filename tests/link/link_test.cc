@@ -121,5 +121,78 @@ TEST_F(Link, AnEndpointThatIsNoneIsRefused) {
   EXPECT_EQ(SlowLink::Start("ipc:///tmp/x", {}).error().code(), Code::kInvalidArgument);
 }
 
+// A chunk takes two seconds on this line: twice as long as any wait may last that nobody renews. What the kernel counts shows how slow it is.
+class SlowLine : public ::testing::Test {
+ protected:
+  static constexpr std::uint64_t kBigChunk = 1_MiB;
+  static constexpr std::uint64_t kFew = 3;
+
+  SlowLine() {
+    server_.Kill();
+    server_.spec().unread_limit = Duration(1'500);
+    server_.Start();
+  }
+  std::unique_ptr<blob_client::RemoteStore> Connect(bool derived) {
+    link_ = SlowLink::Start(server_.endpoint(), {Duration(5), 512_KiB}).value();
+    blob_client::RemoteOptions options;
+    options.endpoint = link_->endpoint();
+    options.instance = "slow";
+    options.read_timeout = options.write_timeout = options.ack_timeout = Duration(1'000);
+    options.derived = {derived, derived, derived, derived};
+    return blob_client::ConnectStore(context_, pool_, options).value();
+  }
+  static Status Put(blob::BlobStore& store, const ObjectName& name) {
+    TRIBUTARY_TRY(store.Create(name, OneTensorSpec(kFew * kBigChunk, kBigChunk), false).status());
+    TRIBUTARY_ASSIGN(const auto writer, store.Write({}));
+    for (std::uint64_t slot = 0; slot < kFew; ++slot) TRIBUTARY_TRY(blob::testing::PutBytes(*writer, name, slot, Pattern(kBigChunk, slot)));
+    TRIBUTARY_TRY(writer->Flush());
+    return store.Seal(name, 0, false).status();
+  }
+  static Status Get(blob::BlobStore& store, const ObjectName& name) {
+    TRIBUTARY_ASSIGN(const auto reader, store.Read(blob::SlotsOf(name, {0, kFew}), {}));
+    for (std::uint64_t slot = 0; slot < kFew; ++slot) {
+      TRIBUTARY_ASSIGN(const auto chunk, reader->Next());
+      if (!chunk || !std::ranges::equal(chunk->bytes, Pattern(kBigChunk, slot))) return MakeError(Code::kDataLoss, "slot {} is not as it was put", slot);
+    }
+    return Ok();
+  }
+
+  Server server_;
+  memory::Pool pool_{8_MiB};
+  std::shared_ptr<transport::Context> context_ = std::make_shared<transport::Context>();
+  std::unique_ptr<SlowLink> link_;
+};
+
+TEST_F(SlowLine, TimeoutsThatNobodyChoseAreAsLongAsTheLineIsSlow) {
+  const auto store = Connect(true);
+  const Status put = Put(*store, Object("o"));
+  ASSERT_TRUE(put.ok()) << put.error().message();
+  const Status got = Get(*store, Object("o"));
+  EXPECT_TRUE(got.ok()) << got.error().message();
+}
+
+TEST_F(SlowLine, TimeoutsThatAreChosenAreWhatTheySay) {
+  EXPECT_EQ(blob::testing::CodeOf(Put(*Connect(false), Object("o"))), "deadline");
+  Client near(server_.endpoint());
+  ASSERT_TRUE(Put(*near, Object("p")).ok());
+  EXPECT_EQ(blob::testing::CodeOf(Get(*Connect(false), Object("p"))), "deadline");
+}
+
+// A store that is dead, not slow, is given up after the timeout itself: what was measured before it stopped was fast.
+TEST_F(SlowLine, ALineThatStandsStillIsGivenUp) {
+  link_ = SlowLink::Start(server_.endpoint(), {Duration(0), 0}).value();
+  blob_client::RemoteOptions options;
+  options.endpoint = link_->endpoint();
+  options.instance = "fast";
+  options.request_timeout = Duration(5'000);
+  options.read_timeout = options.write_timeout = options.ack_timeout = Duration(1'000);
+  options.derived = {true, true, true, true};
+  const auto store = blob_client::ConnectStore(context_, pool_, options).value();
+  ASSERT_TRUE(Put(*store, Object("o")).ok());
+  link_->Break();
+  EXPECT_EQ(blob::testing::CodeOf(Get(*store, Object("o"))), "deadline");
+  link_->Mend();
+}
+
 }  // namespace
 }  // namespace tributary::testing

@@ -199,7 +199,9 @@ Result<std::optional<blob::Chunk>> RemoteReader::Next() {
       return std::optional<blob::Chunk>(
           blob::Chunk{front.ref.object, front.ref.slot, front.generation, bytes, std::move(owner)});
     }
-    if (deadline_.Expired()) {
+    const Duration own = options_.wait;
+    if (session_.Expired(deadline_, own.count() > 0 ? own : session_.options().read_timeout, own.count() == 0 && session_.options().derived.read,
+                         window_.bytes(session_.round_trip()))) {
       failed_ = pending_.empty() ? NoMemory() : NoProgress();
       continue;
     }

@@ -17,6 +17,10 @@ constexpr Duration kSilent{120'000};  // a chunk of 4 MiB at 280 kbit/s; an end 
 constexpr Duration kCancelWait{2'000};
 constexpr Duration kUnusedCredit{5'000};
 constexpr int kBurst = 32;
+constexpr Duration kMeasureEvery{100};
+// The line is shared and stutters, the disk behind it has its own pace: a window may take so many times its share.
+constexpr double kPatience = 4;
+constexpr Duration kLongestPatience{3'600'000};
 
 }  // namespace
 
@@ -92,7 +96,11 @@ Status Session::Step(Duration limit, const std::stop_token& stop) {
   TRIBUTARY_TRY(EnsureUp(stop));
   const Time begin = steady_clock::now();
   // Time in which nobody listened is not the store's silence.
-  if (begin - last_step_ > std::chrono::seconds(1)) last_frame_ = last_ping_ = begin;
+  if (begin - last_step_ > std::chrono::seconds(1)) {
+    last_frame_ = last_ping_ = begin;
+    up_line_.Pause();
+    down_line_.Pause();
+  }
   limit = std::min(limit, soon_ ? kSoon : kSlice);
   for (int i = 0; i < kBurst && up_; ++i) {
     TRIBUTARY_ASSIGN(transport::Received received, client_->Receive(i == 0 ? limit : Duration(0)));
@@ -107,15 +115,43 @@ Status Session::Step(Duration limit, const std::stop_token& stop) {
     }
   }
   last_step_ = steady_clock::now();
+  Measure(last_step_);
   if (up_) Idle(last_step_);
   soon_ = false;
   for (std::size_t i = 0; i < participants_.size(); ++i) soon_ |= participants_[i]->Advance();
   return Ok();
 }
 
+void Session::Measure(Time now) {
+  if (now - last_measure_ < kMeasureEvery) return;
+  last_measure_ = now;
+  const auto line = client_->Line();
+  if (!line) return;
+  up_line_.Look(now, line->acknowledged);
+  down_line_.Look(now, line->received);
+}
+
+Duration Session::Patience(Duration limit, bool derived, std::uint64_t window) const {
+  // The way that carries the chunks is the faster one.
+  const double rate = std::max(up_line_.Rate().value_or(0), down_line_.Rate().value_or(0));
+  if (!derived || limit.count() == 0 || rate <= 0) return limit;
+  const double milliseconds = kPatience * 1000 * static_cast<double>(window) / rate;
+  return std::max(limit, Duration(static_cast<Duration::rep>(std::min(milliseconds, static_cast<double>(kLongestPatience.count())))));
+}
+
+bool Session::Expired(Deadline& deadline, Duration limit, bool derived, std::uint64_t window) const {
+  if (!deadline.Expired()) return false;
+  const Duration patience = Patience(limit, derived, window);
+  if (patience <= deadline.limit()) return true;
+  // From here on: that much longer than what was waited already.
+  deadline = Deadline(Clock::Steady(), patience);
+  return false;
+}
+
 void Session::Idle(Time now) {
-  if (now - last_frame_ > kSilent) {
-    log::Warning("the blob-store at {} is silent for {}: a new session begins", options_.endpoint, FormatDuration(kSilent));
+  // A chunk is one frame: the slower the line, the longer it is silent before that.
+  if (const Duration limit = Patience(kSilent, true, wire::kMaxPayload); now - last_frame_ > limit) {
+    log::Warning("the blob-store at {} is silent for {}: a new session begins", options_.endpoint, FormatDuration(limit));
     Lost();
     return;
   }
@@ -233,10 +269,11 @@ Result<memory::BufferPtr> Session::Allocate(std::size_t bytes, Duration limit, c
                      "a chunk of {} does not fit the memory budget of {}; raise --memory-budget or lower chunk_bytes",
                      FormatBytes(bytes), FormatBytes(pool_.budget()));
   }
-  const Deadline deadline(Clock::Steady(), limit);
+  Deadline deadline(Clock::Steady(), limit);
   for (;;) {
     if (auto buffer = pool_.TryAllocate(memory::Side::kWrite, bytes)) return buffer;
-    if (deadline.Expired()) {
+    // What holds the memory is on its way to the store.
+    if (Expired(deadline, limit, options_.derived.write, pool_.budget() / 2)) {
       return MakeError(Code::kResourceExhausted,
                        "no {} of the memory budget of {} came free for writing within {}; raise --memory-budget",
                        FormatBytes(bytes), FormatBytes(pool_.budget()), FormatDuration(limit));
@@ -296,9 +333,10 @@ Result<transport::InFrame> Session::Call(const std::function<transport::OutFrame
       sessions = counters_.sessions;
       deadline.Renew();
     }
-    if (deadline.Expired()) {
+    // The request stands behind the chunks that are under way.
+    if (Expired(deadline, options_.request_timeout, options_.derived.request, pool_.budget() / 2)) {
       return MakeError(Code::kDeadline, "the blob-store at {} did not answer within {} ({}); is it overloaded or its disk slow?",
-                       options_.endpoint, FormatDuration(options_.request_timeout), what);
+                       options_.endpoint, FormatDuration(deadline.limit()), what);
     }
   }
   if (round_trip_.count() == 0 || caller.took < round_trip_) round_trip_ = caller.took;

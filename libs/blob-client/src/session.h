@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "line_meter.h"
 #include "tributary/base/clock.h"
 #include "tributary/blob_client/remote_store.h"
 #include "tributary/transport/frame_client.h"
@@ -69,6 +70,11 @@ class Session {
   Result<memory::BufferPtr> Allocate(std::size_t bytes, Duration limit, const std::stop_token& stop,
                                      const std::function<Status()>& check = nullptr);
 
+  // How long a wait without progress may last: `limit`, or longer where it is derived and `window` bytes take long on this line.
+  Duration Patience(Duration limit, bool derived, std::uint64_t window) const;
+  // Whether the wait is over. A derived limit that has passed is first raised to what the line calls for by now.
+  bool Expired(Deadline& deadline, Duration limit, bool derived, std::uint64_t window) const;
+
   const RemoteOptions& options() const { return options_; }
   memory::Pool& pool() { return pool_; }
   TransferCounters& counters() { return counters_; }
@@ -84,11 +90,14 @@ class Session {
   Status Dispatch(transport::InFrame frame);
   void Lost();
   void Idle(Time now);
+  void Measure(Time now);
 
   memory::Pool& pool_;
   const RemoteOptions options_;
   std::unique_ptr<transport::FrameClient> client_;
   TransferCounters counters_;
+  LineMeter up_line_, down_line_;
+  Time last_measure_{};
   std::vector<Participant*> participants_;
   std::map<std::uint64_t, Participant*> requests_;
   std::map<std::uint64_t, memory::Reservation> abandoned_;

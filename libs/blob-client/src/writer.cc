@@ -16,8 +16,9 @@ RemoteWriter::RemoteWriter(Session& session, const blob::WriteOptions& options, 
       get_page_(std::move(get_page)),
       window_(options.window_bytes > 0 ? Window(options.window_bytes, options.window_bytes) : Window(kWindow, session.pool().budget() / 2)),
       timeout_(options.timeout.count() > 0 ? options.timeout : session.options().write_timeout),
+      ack_timeout_(options.timeout.count() > 0 ? options.timeout : session.options().ack_timeout),
       deadline_(Clock::Steady(), timeout_),
-      ack_deadline_(Clock::Steady(), options.timeout.count() > 0 ? options.timeout : session.options().ack_timeout) {
+      ack_deadline_(Clock::Steady(), ack_timeout_) {
   links_ = options.same_as.has_value();
   session_.Join(this);
 }
@@ -94,8 +95,12 @@ bool RemoteWriter::AllSent() const {
 
 Status RemoteWriter::DrainTo(std::uint64_t bytes) {
   while (!failed_ && item_bytes_ > bytes) {
-    const Deadline& deadline = AllSent() ? ack_deadline_ : deadline_;
-    if (deadline.Expired()) {
+    const bool all_sent = AllSent();
+    Deadline& deadline = all_sent ? ack_deadline_ : deadline_;
+    // A timeout of the caller's own is what it says.
+    const bool derived = options_.timeout.count() == 0 && (all_sent ? session_.options().derived.ack : session_.options().derived.write);
+    const Duration limit = all_sent ? ack_timeout_ : timeout_;
+    if (session_.Expired(deadline, limit, derived, std::max(window_.bytes(session_.round_trip()), unit_))) {
       Fail(NoProgress());
       break;
     }

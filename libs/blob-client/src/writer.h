@@ -63,6 +63,7 @@ class RemoteWriter final : public blob::ChunkWriter, public Participant {
   const GetPage get_page_;
   Window window_;
   const Duration timeout_;
+  const Duration ack_timeout_;
   Deadline deadline_;      // while there is something to send
   Deadline ack_deadline_;  // once everything is sent
   std::deque<Item> items_;  // not acknowledged

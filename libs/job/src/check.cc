@@ -158,6 +158,10 @@ std::string Given::Got(const std::string& path) const {
 }
 
 Status CheckJob(Job& job, const Given& given) {
+  job.transfer.names_tensor_send_timeout = given.Has("transfer.tensor_send_timeout");
+  job.transfer.names_streaming_read_timeout = given.Has("transfer.streaming_read_timeout");
+  job.transfer.names_communication_timeout = given.Has("transfer.communication_timeout");
+  job.transfer.names_streaming_ack_wait = given.Has("transfer.streaming_ack_wait");
   TRIBUTARY_TRY(CheckFamilies(job, given));
   TRIBUTARY_TRY(job.synthetic() ? CheckSynthetic(job, given) : CheckGpt2(job, given));
   TRIBUTARY_TRY(CheckTransfer(job, given));

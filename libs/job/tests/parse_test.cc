@@ -168,6 +168,19 @@ TEST(ReadJobFile, MissingFolderAndTooLargeAreNamed) {
   EXPECT_THAT(ReadJobFile(path).error().message(), HasSubstr("larger than 1048576 bytes"));
 }
 
+TEST(ParseJob, TellsWhichTimeoutsItNames) {
+  const std::string job = "name: a\nmodel: {family: synthetic, bytes: 4KiB}\n";
+  const auto none = ParseJob(job, "job.yaml");
+  ASSERT_TRUE(none.ok()) << none.error().message();
+  EXPECT_FALSE(none->transfer.names_tensor_send_timeout || none->transfer.names_streaming_read_timeout ||
+               none->transfer.names_communication_timeout || none->transfer.names_streaming_ack_wait);
+  // Also one that is given its default.
+  const auto some = ParseJob(job + "transfer: {tensor_send_timeout: 30s, streaming_ack_wait: 1m}\n", "job.yaml");
+  ASSERT_TRUE(some.ok()) << some.error().message();
+  EXPECT_TRUE(some->transfer.names_tensor_send_timeout && some->transfer.names_streaming_ack_wait);
+  EXPECT_FALSE(some->transfer.names_streaming_read_timeout || some->transfer.names_communication_timeout);
+}
+
 TEST(ParseJob, Encodings) {
   const std::string job = "name: a\nmodel: {family: synthetic, bytes: 4KiB}\ntransfer: {encoding: ";
   for (const char* name : {"native", "fp16", "bf16", "int8", "nf4"}) {

@@ -1,12 +1,10 @@
 #include "connection_watch.h"
 
 #include <fcntl.h>
-#include <linux/tcp.h>
 #include <netinet/in.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,6 +12,7 @@
 #include <cstring>
 #include <utility>
 
+#include "tcp_counts.h"
 #include "tributary/base/units.h"
 
 namespace tributary::transport {
@@ -28,11 +27,6 @@ constexpr std::uint64_t kFree = 64u << 10;
 constexpr std::uint64_t kHandshake = 512;
 // What a long-lived connection says beside its messages (pings of ZMTP).
 constexpr std::uint64_t kBesidePerSecond = 64;
-
-ino_t InodeOf(int fd) {
-  struct stat info {};
-  return fstat(fd, &info) == 0 && S_ISSOCK(info.st_mode) ? info.st_ino : 0;
-}
 
 bool IsTcp(int fd) {
   int domain = 0;
@@ -125,25 +119,21 @@ void ConnectionWatch::ReadEvents() {
 
 std::uint64_t ConnectionWatch::Held(int fd, Connection& connection, TimePoint now) const {
   if (!connection.tcp || InodeOf(fd) != connection.inode) return 0;
-  tcp_info info{};
-  socklen_t size = sizeof info;
   int unread = 0;
-  if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0 ||
-      size < offsetof(tcp_info, tcpi_bytes_received) + sizeof info.tcpi_bytes_received || ioctl(fd, FIONREAD, &unread) != 0) {
-    return 0;
-  }
-  if (info.tcpi_bytes_received > connection.received) {
-    connection.received = info.tcpi_bytes_received;
+  const auto counts = CountsOf(fd);
+  if (!counts || ioctl(fd, FIONREAD, &unread) != 0) return 0;
+  if (counts->received > connection.received) {
+    connection.received = counts->received;
     connection.moved = now;
   }
-  if (info.tcpi_bytes_acked > connection.acknowledged) {
-    connection.acknowledged = info.tcpi_bytes_acked;
+  if (counts->acknowledged > connection.acknowledged) {
+    connection.acknowledged = counts->acknowledged;
     connection.taken = now;
   }
   const auto age = std::chrono::duration_cast<std::chrono::seconds>(now - connection.begun).count();
   const std::uint64_t known =
       connection.delivered + static_cast<std::uint64_t>(unread) + kHandshake + kBesidePerSecond * static_cast<std::uint64_t>(age);
-  return info.tcpi_bytes_received > known ? info.tcpi_bytes_received - known : 0;
+  return counts->received > known ? counts->received - known : 0;
 }
 
 void ConnectionWatch::Cut(int fd, Connection& connection, std::string why) {

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstring>
 
+#include "tcp_counts.h"
 #include "zmq_curve.h"
 #include "zmq_frame.h"
 
@@ -20,6 +21,8 @@ struct FrameClient::Impl {
   zmq::socket_t socket;
   zmq::socket_t monitor;
   WakeFd wake;
+  int connection = -1;  // libzmq's
+  ino_t inode = 0;      // the number may be another file's by now
 
   Status Open() {
     static std::atomic<std::uint64_t> counter{0};
@@ -35,7 +38,7 @@ struct FrameClient::Impl {
       socket.set(zmq::sockopt::tcp_keepalive_idle, 30);
       if (options.curve) UseCurve(socket, *options.curve);
       const std::string address = "inproc://monitor-" + std::to_string(++counter);
-      if (zmq_socket_monitor(socket.handle(), address.c_str(), ZMQ_EVENT_DISCONNECTED) != 0) throw zmq::error_t();
+      if (zmq_socket_monitor(socket.handle(), address.c_str(), ZMQ_EVENT_CONNECTED | ZMQ_EVENT_DISCONNECTED) != 0) throw zmq::error_t();
       monitor = zmq::socket_t(Native(*context), zmq::socket_type::pair);
       monitor.set(zmq::sockopt::linger, 0);
       monitor.connect(address);
@@ -54,8 +57,16 @@ struct FrameClient::Impl {
       zmq::message_t part;
       if (!monitor.recv(part, zmq::recv_flags::dontwait)) return lost;
       std::uint16_t event = 0;
+      std::uint32_t value = 0;
       if (part.size() >= sizeof event) std::memcpy(&event, part.data(), sizeof event);
-      if (event == ZMQ_EVENT_DISCONNECTED) lost = true;
+      if (part.size() >= sizeof event + sizeof value) std::memcpy(&value, static_cast<const std::byte*>(part.data()) + sizeof event, sizeof value);
+      if (event == ZMQ_EVENT_DISCONNECTED) {
+        lost = true;
+        connection = -1;
+      } else if (event == ZMQ_EVENT_CONNECTED) {
+        connection = static_cast<int>(value);
+        inode = InodeOf(connection);
+      }
       while (part.more() && monitor.recv(part, zmq::recv_flags::dontwait)) {
       }
     }
@@ -128,7 +139,15 @@ Result<Received> FrameClient::Receive(Duration timeout) {
   }
 }
 
+std::optional<LineBytes> FrameClient::Line() const {
+  if (impl_->connection < 0 || impl_->inode == 0 || InodeOf(impl_->connection) != impl_->inode) return std::nullopt;
+  const auto counts = CountsOf(impl_->connection);
+  if (!counts) return std::nullopt;
+  return LineBytes{counts->acknowledged, counts->received};
+}
+
 Status FrameClient::Reset() {
+  impl_->connection = -1;
   impl_->socket.close();
   impl_->monitor.close();
   return impl_->Open();

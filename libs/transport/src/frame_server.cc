@@ -228,7 +228,6 @@ void FrameServer::Send(const PeerId& peer, OutFrame frame) {
 std::optional<std::chrono::steady_clock::time_point> FrameServer::LastBytes(const PeerId& peer) const {
   return impl_->watch.LastBytes(peer);
 }
-
 std::optional<std::chrono::steady_clock::time_point> FrameServer::LastTaken(const PeerId& peer) const {
   return impl_->watch.LastTaken(peer);
 }

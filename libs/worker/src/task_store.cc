@@ -25,6 +25,8 @@ Result<blob_client::RemoteOptions> StoreOptions(const std::string& instance, con
     options.read_timeout = job.transfer.streaming_read_timeout;
     options.write_timeout = job.transfer.tensor_send_timeout;
     options.ack_timeout = job.transfer.streaming_ack_wait;
+    options.derived = {!job.transfer.names_communication_timeout, !job.transfer.names_streaming_read_timeout,
+                       !job.transfer.names_tensor_send_timeout, !job.transfer.names_streaming_ack_wait};
     if (job.transfer.cut() != tensor::Cut::kChunks) {
       // What a worker cannot do it may still seal and remove.
       const auto kind = static_cast<wire::TaskKind>(task.spec.kind);

@@ -37,6 +37,14 @@ struct RemoteOptions {
   // Largest payload that comes or goes, 4 MiB to 1 GiB. A frame beyond it ends the connection. More than 4 MiB is for objects that are
   // not cut into chunks, and for a store that takes them (--max-message).
   std::uint64_t max_message = wire::kMaxPayload;
+  // Those of the timeouts above (all but connect) that nobody chose: they are the least, and as long as four windows take at the rate that the
+  // line was measured to have, an hour at most. No link is so slow that they must be tuned.
+  struct Derived {
+    bool request = false;
+    bool read = false;
+    bool write = false;
+    bool ack = false;
+  } derived;
   std::stop_token stop;                 // ends every wait with kCancelled
 };
 

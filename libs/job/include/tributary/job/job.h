@@ -107,6 +107,11 @@ struct Transfer {
   Duration communication_timeout{300'000};
   Duration streaming_ack_wait{300'000};
   Duration wait_send_task_data_all_clients_timeout{0};  // 0: none
+  // Timeouts that the job names are what they are; the others are the least, and grow with how slow a line is measured to be.
+  bool names_tensor_send_timeout = false;
+  bool names_streaming_read_timeout = false;
+  bool names_communication_timeout = false;
+  bool names_streaming_ack_wait = false;
 
   // How the mode cuts a model into messages; file streams chunks, through a file at the trainer.
   tensor::Cut cut() const {

@@ -5,6 +5,7 @@
 // nothing queued, after which outstanding requests are sent again.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -36,6 +37,12 @@ struct Received {
   InFrame frame;
 };
 
+// What the kernel counts on the present connection, parts of frames included.
+struct LineBytes {
+  std::uint64_t acknowledged = 0;  // by the peer's machine
+  std::uint64_t received = 0;
+};
+
 class FrameClient {
  public:
   // Does not wait for the peer. kInvalidArgument for an endpoint that is none.
@@ -50,6 +57,9 @@ class FrameClient {
   Status Reset();
   // Makes a Receive that waits now, or the next one, return kInterrupted. Thread-safe.
   void Interrupt();
+
+  // Nothing without a connection, and over ipc.
+  std::optional<LineBytes> Line() const;
 
   const std::string& endpoint() const;
 
