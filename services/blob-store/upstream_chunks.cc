@@ -4,6 +4,7 @@
 
 #include "services/blob-store/upstream_cache.h"
 #include "tributary/base/log.h"
+#include "tributary/digest/digest.h"
 
 namespace tributary::service {
 namespace {
@@ -88,19 +89,21 @@ Status UpstreamCache::Stage(const blob::Chunk& chunk) {
     page_of_ = chunk.object;
     page_number_ = number;
   }
-  auto staged = local_.PutSlot(chunk.object, chunk.slot, chunk.generation, chunk.bytes, nullptr, nullptr);
-  if (!staged.ok() && staged.error().code() == Code::kResourceExhausted) {
-    TRIBUTARY_TRY(MakeRoom(chunk.object, staged.error()));
-    staged = local_.PutSlot(chunk.object, chunk.slot, chunk.generation, chunk.bytes, nullptr, nullptr);
-  }
-  TRIBUTARY_ASSIGN(const blob::SlotMeta meta, staged);
   ++counters_.chunks;
   counters_.bytes += chunk.bytes.size();
+  // Before it is staged: from then on it is served.
+  const digest::Sha256 sha256 = digest::ComputeSha256(chunk.bytes);
   const std::uint64_t index = chunk.slot % wire::kPageDigests;
-  if (index >= page_.size() || page_[index].sha256 != meta.digest.sha256) {
+  if (index >= page_.size() || page_[index].sha256 != sha256) {
     return MakeError(Code::kDataLoss, "slot {} of object '{}' came from {} with other bytes than were sealed", chunk.slot, chunk.object.str(),
                      options_.endpoint);
   }
+  auto staged = local_.PutSlot(chunk.object, chunk.slot, chunk.generation, chunk.bytes, nullptr, &sha256);
+  if (!staged.ok() && staged.error().code() == Code::kResourceExhausted) {
+    TRIBUTARY_TRY(MakeRoom(chunk.object, staged.error()));
+    staged = local_.PutSlot(chunk.object, chunk.slot, chunk.generation, chunk.bytes, nullptr, &sha256);
+  }
+  TRIBUTARY_TRY(staged.status());
   {
     const std::lock_guard lock(mutex_);
     const auto found = objects_.find(chunk.object);
