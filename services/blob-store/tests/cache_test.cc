@@ -1,6 +1,7 @@
 // A blob-store that is a cache of another one: each slot crosses the link between them once.
 #include <gmock/gmock.h>
 
+#include <array>
 #include <atomic>
 #include <fstream>
 #include <thread>
@@ -243,6 +244,36 @@ TEST_F(CacheTest, ADamagedChunkComesAnewAndADamagedManifestIsRefused) {
   const Status damaged = Read("models/2");
   ASSERT_FALSE(damaged.ok());
   EXPECT_THAT(damaged.error().message(), HasSubstr("a page of the manifest of object 'models/2'"));
+}
+
+// Its disk holds other bytes, and records of them that are in order: only the manifest tells.
+TEST_F(CacheTest, AnUpstreamThatGivesOtherBytesThanWereSealedIsFoundOut) {
+  Put("models/1");
+  upstream_.Kill();
+  {
+    const auto directory = upstream_.spec().directory / "objects/models+1";
+    const auto forged = Pattern(kChunk, 5, /*salt=*/1);
+    std::fstream data(directory / "data", std::ios::in | std::ios::out | std::ios::binary);
+    data.seekp(5 * kChunk);
+    data.write(reinterpret_cast<const char*>(forged.data()), static_cast<std::streamsize>(forged.size()));
+    std::fstream slots(directory / "slots", std::ios::in | std::ios::out | std::ios::binary);
+    std::array<std::byte, 128> record;
+    slots.seekg(5 * record.size());
+    slots.read(reinterpret_cast<char*>(record.data()), record.size());
+    const auto put = [&](std::size_t at, const auto& bytes) { std::copy(bytes.begin(), bytes.end(), record.begin() + static_cast<std::ptrdiff_t>(at)); };
+    put(24, digest::ComputeSha256(forged));
+    put(56, digest::ComputeXxh128(forged));
+    put(112, digest::ComputeXxh128(std::span(record).first(112)));
+    slots.seekp(5 * record.size());
+    slots.write(reinterpret_cast<const char*>(record.data()), record.size());
+  }
+  upstream_.Start();
+  Client direct(upstream_.endpoint());
+  ASSERT_EQ(*blob::testing::GetOne(*direct, Object("models/1"), 5), Pattern(kChunk, 5, 1));
+  const Status read = Read("models/1");
+  ASSERT_FALSE(read.ok());
+  EXPECT_EQ(read.error().code(), Code::kDataLoss);
+  EXPECT_THAT(read.error().message(), AllOf(HasSubstr("slot 5 of object 'models/1'"), HasSubstr("other bytes than were sealed")));
 }
 
 }  // namespace
