@@ -172,6 +172,7 @@ Result<blob::SlotMeta> UpstreamCache::GetSlot(const Name& name, std::uint64_t sl
   if (got.error().code() == Code::kDataLoss) {
     log::LogError("{}; it is fetched anew from {}", got.error().message(), options_.endpoint);
     Forget(name);
+    return NotYet(name);
   }
   const std::lock_guard lock(mutex_);
   if (objects_.contains(name)) return got;

@@ -231,7 +231,7 @@ TEST_F(CacheTest, ADamagedChunkComesAnewAndADamagedManifestIsRefused) {
   cache_.Start();
   const Status again = Read("models/1");
   EXPECT_TRUE(again.ok()) << again.error().message();
-  EXPECT_GT(cache_->stats().damaged_reads, 0u);
+  EXPECT_GE(cache_->stats().fetched_chunks, kSlots);
 
   Put("models/2");
   upstream_.Kill();
