@@ -231,7 +231,7 @@ Status UpstreamCache::MakeRoom(const Name& wanted, const Error& why) {
     return Error(why.code(), why.message() + "; everything else in this cache is being read: raise --quota or make room on the disk");
   }
   log::Info("object '{}' makes room for '{}'", victim.str(), wanted.str());
-  Forget(victim);
+  if (!TryForget(victim)) return MakeError(Code::kUnavailable, "object '{}', which is to make room, is being looked at", victim.str());
   ++counters_.evicted;
   events_.changed(victim);
   return Ok();

@@ -102,6 +102,17 @@ void UpstreamCache::Forget(const Name& name) {
   fs::remove_all(SideDirectory(name), ignored);
 }
 
+bool UpstreamCache::TryForget(const Name& name) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!in_question_.insert(name).second) return false;
+  }
+  Forget(name);
+  const std::lock_guard lock(mutex_);
+  in_question_.erase(name);
+  return true;
+}
+
 Result<blob::ObjectInfo> UpstreamCache::Stat(const Name& name) {
   TRIBUTARY_TRY(Known(name, true));
   const std::lock_guard lock(mutex_);
@@ -152,7 +163,7 @@ Result<blob::SlotMeta> UpstreamCache::StatSlot(const Name& name, std::uint64_t s
   }
   if (meta.error().code() != Code::kUnavailable) {
     // Removed between the two calls; or its records are damaged, and it is fetched anew.
-    if (meta.error().code() == Code::kDataLoss) Forget(name);
+    if (meta.error().code() == Code::kDataLoss) TryForget(name);
     const std::lock_guard lock(mutex_);
     if (!objects_.contains(name) || meta.error().code() == Code::kDataLoss) return NotYet(name);
     return meta;
@@ -171,7 +182,7 @@ Result<blob::SlotMeta> UpstreamCache::GetSlot(const Name& name, std::uint64_t sl
   if (got.ok() || got.error().code() == Code::kUnavailable) return got;
   if (got.error().code() == Code::kDataLoss) {
     log::LogError("{}; it is fetched anew from {}", got.error().message(), options_.endpoint);
-    Forget(name);
+    TryForget(name);
     return NotYet(name);
   }
   const std::lock_guard lock(mutex_);

@@ -106,7 +106,10 @@ class UpstreamCache final : public blob::SlotStore {
   // The object, if it can be read; else kUnavailable, and it is asked for.
   Status Known(const Name& name, bool complete_alone, bool* complete = nullptr);
   void Ask(const Name& name);  // REQUIRES mutex_
+  // On the thread for manifests, of what it looks at.
   void Forget(const Name& name);
+  // On any thread; false if the object is being looked at upstream, and so stays for now. Nobody has it fetched anew until it is gone.
+  bool TryForget(const Name& name);
 
   // The thread for manifests (upstream_adopt.cc).
   void RunManifests(std::stop_token stop);
