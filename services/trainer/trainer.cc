@@ -45,6 +45,7 @@ class RelayingRunner final : public session::TaskRunner {
 
 Result<std::shared_ptr<blob::BlobStore>> OpenStoreOf(const session::TaskContext& task, worker::WorkerHost& host, const Identity& identity) {
   TRIBUTARY_ASSIGN(auto store, host.OpenStore(task));
+  if (task.job_text.empty()) return store;  // what belongs to no job: an offer, and its removal
   TRIBUTARY_ASSIGN(const auto job, job::ParseJob(task.job_text, "job " + task.spec.job));
   if (job.transfer.mode != "file") return store;
   if (identity.work_dir.empty()) {

@@ -131,6 +131,7 @@ class FileWriter final : public ChunkWriter {
     }
     return inner_->Flush();
   }
+  std::uint64_t deduplicated() const override { return inner_->deduplicated(); }
 
  private:
   const ThroughFileOptions& through_;
