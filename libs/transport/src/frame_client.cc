@@ -50,6 +50,14 @@ struct FrameClient::Impl {
     return Ok();
   }
 
+  // First the monitor's end in libzmq: its I/O thread would wait for ever to tell a monitor that is gone of a connection that has just come up, and
+  // with it everything else of this context.
+  void Close() {
+    if (socket.handle() != nullptr) zmq_socket_monitor(socket.handle(), nullptr, 0);
+    socket.close();
+    monitor.close();
+  }
+
   // Reads what the monitor tells; true if a disconnect was among it.
   bool DrainMonitor() {
     bool lost = false;
@@ -90,7 +98,9 @@ struct FrameClient::Impl {
 };
 
 FrameClient::FrameClient() : impl_(std::make_unique<Impl>()) {}
-FrameClient::~FrameClient() = default;
+FrameClient::~FrameClient() {
+  if (impl_) impl_->Close();
+}
 
 Result<std::unique_ptr<FrameClient>> FrameClient::Connect(std::shared_ptr<Context> context,
                                                           const ClientOptions& options) {
@@ -148,8 +158,7 @@ std::optional<LineBytes> FrameClient::Line() const {
 
 Status FrameClient::Reset() {
   impl_->connection = -1;
-  impl_->socket.close();
-  impl_->monitor.close();
+  impl_->Close();
   return impl_->Open();
 }
 
