@@ -21,8 +21,8 @@ SCRIPTS = [HPC / name for name in ('on-node', 'site.sh', 'trainers.slurm', 'trai
 
 # A trainer that tells its words and ends as it is told.
 FAKE_TRAINER = '''#!/usr/bin/env bash
-echo "$$ $*" >>"$FAKE_LOG"
 trap 'echo "$$ TERM" >>"$FAKE_LOG"; exit 0' TERM
+echo "$$ $*" >>"$FAKE_LOG"
 [[ -n ${FAKE_DIES:-} ]] && exit 3
 while :; do sleep 0.1; done
 '''
@@ -40,6 +40,8 @@ class Hpc(unittest.TestCase):
         (self.dir / 'path/ssh').symlink_to(STUB_SSH)
         self.write('bin/tributary-trainer', FAKE_TRAINER)
         self.write('bin/tributary', FAKE_STATUS)
+        # A login shell sets its own PATH.
+        self.write('.bash_profile', f'PATH={self.dir}/path:$PATH\n')
         (self.dir / 'state').write_text('running')
         self.env = dict(os.environ, PATH=f'{self.dir}/path:{os.environ["PATH"]}', TMPDIR=str(self.dir), HOME=str(self.dir),
                         STUB_SSH_LOG=str(self.dir / 'ssh.log'), FAKE_LOG=str(self.dir / 'trainer.log'), FAKE_STATE=str(self.dir / 'state'),
@@ -121,7 +123,8 @@ class Hpc(unittest.TestCase):
             else:
                 os.killpg(process.pid, signal.SIGTERM)
             self.ended(process)
-            self.assertEqual(sum(line.endswith(' TERM') for line in self.lines('trainer.log')), 2)
+            # Each was told, one or more times.
+            self.assertEqual(len({line for line in self.lines('trainer.log') if line.endswith(' TERM')}), 2)
 
     def test_a_launcher_without_its_body_says_so(self):
         process = self.start('bash', HPC / 'trainers.slurm', SLURM_SUBMIT_DIR=str(self.dir))
