@@ -144,6 +144,17 @@ void Fields(V& v, PageBody& m) {
   v("page", m.page);
 }
 template <class V>
+void Fields(V& v, GetDigests& m) {
+  v("object", m.object);
+  v("page", m.page);
+}
+template <class V>
+void Fields(V& v, PutDigests& m) {
+  v("object", m.object);
+  v("page", m.page);
+  v("generation", m.generation);
+}
+template <class V>
 void Fields(V& v, Remove& m) {
   v("object", m.object);
 }
@@ -186,6 +197,8 @@ TRIBUTARY_WIRE_MESSAGE(GetRoot);
 TRIBUTARY_WIRE_MESSAGE(RootBody);
 TRIBUTARY_WIRE_MESSAGE(GetPage);
 TRIBUTARY_WIRE_MESSAGE(PageBody);
+TRIBUTARY_WIRE_MESSAGE(GetDigests);
+TRIBUTARY_WIRE_MESSAGE(PutDigests);
 TRIBUTARY_WIRE_MESSAGE(Remove);
 TRIBUTARY_WIRE_MESSAGE(Removed);
 TRIBUTARY_WIRE_MESSAGE(List);

@@ -62,6 +62,8 @@ std::string_view TypeName(Type type) {
     case Type::kRoot: return "root";
     case Type::kGetPage: return "get-page";
     case Type::kPage: return "page";
+    case Type::kGetDigests: return "get-digests";
+    case Type::kPutDigests: return "put-digests";
     case Type::kRemove: return "remove";
     case Type::kRemoved: return "removed";
     case Type::kList: return "list";

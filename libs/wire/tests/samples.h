@@ -89,6 +89,8 @@ void ForEachSample(F&& f) {
   f(RootBody{"o"});
   f(GetPage{"o", 2});
   f(PageBody{2});
+  f(GetDigests{"o", 2});
+  f(PutDigests{"o", 2, 3});
   f(Remove{"o"});
   f(Removed{"o"});
   f(List{"jobs/", "jobs/a", 10});

@@ -175,6 +175,19 @@ struct PageBody {  // payload: 48-byte digests
   std::uint64_t page = 0;
 };
 
+// Where a store has several shards, whoever seals tells each of them the digests of the others' slots.
+struct GetDigests {  // of a page's slots that lie on this shard, zeros of the others; answered with kPage
+  static constexpr Type kType = Type::kGetDigests;
+  std::string object;
+  std::uint64_t page = 0;
+};
+struct PutDigests {  // payload: a page's digests, of which the shard takes those of other shards' slots; spends credit, answered with kPutAck
+  static constexpr Type kType = Type::kPutDigests;
+  std::string object;
+  std::uint64_t page = 0;
+  std::uint64_t generation = 0;  // that the object is to be sealed with
+};
+
 struct Remove {  // no error when it is not there
   static constexpr Type kType = Type::kRemove;
   std::string object;

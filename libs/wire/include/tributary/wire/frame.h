@@ -75,6 +75,8 @@ enum class Type : std::uint32_t {
   kRoot = 133,     // payload: manifest root
   kGetPage = 134,
   kPage = 135,     // payload: digests
+  kGetDigests = 136,
+  kPutDigests = 137,  // payload: digests
   kRemove = 140,
   kRemoved = 141,
   kList = 142,
