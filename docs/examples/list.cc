@@ -12,7 +12,7 @@ using namespace tributary;
 Status Run(const std::string& endpoint) {
   memory::Pool pool(8_MiB);
   blob_client::RemoteOptions remote;
-  remote.endpoint = endpoint;
+  remote.endpoints = {endpoint};
   remote.instance = "example-list";
   TRIBUTARY_ASSIGN(const auto store, blob_client::ConnectStore(std::make_shared<transport::Context>(), pool, remote));
 

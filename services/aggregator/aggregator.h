@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "tributary/base/result.h"
 #include "tributary/base/units.h"
@@ -15,10 +16,11 @@ namespace tributary::aggregator {
 
 struct AggregatorSpec {
   std::string coordinator = "tcp://localhost:7700";
-  std::string blob_store;  // empty: where the coordinator says
+  std::vector<std::string> blob_stores;  // by shard; empty: where the coordinator says
   std::string instance;    // the same after a restart
   std::uint64_t memory_budget = config::kDefaultMemoryBudget;
   std::string metrics_address = "off";
+  std::uint32_t connections = 1;  // to each shard of the blob-store
 };
 
 class AggregatorService {

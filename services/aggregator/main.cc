@@ -21,8 +21,7 @@ int Main(int argc, char** argv) {
   config::Options options("tributary-aggregator", "reduces ranges of slots for the coordinator");
   options.Group("Aggregator");
   options.AddString("coordinator", "tcp://localhost:7700", "the coordinator's endpoint", config::CheckEndpoint);
-  options.AddString("blob-store", "", "the blob-store's endpoint as seen from here; by default as the coordinator tells it",
-                    [](const std::string& value) { return value.empty() ? Ok() : config::CheckEndpoint(value); });
+  config::AddStoreOptions(options, "");
   options.AddString("instance", HostName(), "this process's name, the same after a restart and unlike the other aggregators'",
                     config::CheckName);
   config::AddServiceOptions(options, "127.0.0.1:9471");
@@ -32,7 +31,9 @@ int Main(int argc, char** argv) {
   const std::string instance = options.String("instance");
   log::InitLog("aggregator " + instance, settings.log_level, settings.log_format);
 
-  return config::Serve([&] { return AggregatorService::Start({options.String("coordinator"), options.String("blob-store"), instance, settings.memory_budget, settings.metrics_address}); });
+  const auto store = config::GetStoreAddress(options);
+  const AggregatorSpec spec{options.String("coordinator"), store.endpoints, instance, settings.memory_budget, settings.metrics_address, store.connections};
+  return config::Serve([&] { return AggregatorService::Start(spec); });
 }
 
 }  // namespace

@@ -134,7 +134,7 @@ Result<std::unique_ptr<BlobStoreService>> BlobStoreService::Start(Spec spec) {
       *state.store, MaintenanceOptions{spec.scrub_interval, spec.scrub_bytes_per_second, spec.abandoned_after, spec.s3.has_value()});
   if (caches) {
     UpstreamOptions upstream;
-    upstream.endpoint = spec.upstream;
+    upstream.endpoints = spec.upstream;
     upstream.directory = spec.directory / "upstream";
     upstream.memory_budget = for_fetching;
     upstream.answer_timeout = spec.upstream_answer;
@@ -147,7 +147,7 @@ Result<std::unique_ptr<BlobStoreService>> BlobStoreService::Start(Spec spec) {
   reacting.cache = state.cache.get();
   blob::SlotStore& served = caches ? static_cast<blob::SlotStore&>(*state.cache) : *state.store;
   state.reactor = std::make_unique<Reactor>(served, state.pool, reacting);
-  state.context = std::make_shared<transport::Context>();
+  state.context = std::make_shared<transport::Context>(static_cast<int>(spec.io_threads));
   transport::ServerOptions options;
   options.endpoint = spec.listen;
   options.curve = spec.curve;

@@ -30,8 +30,9 @@ class BlobStoreService {
     std::uint32_t shard = 0;
     std::uint32_t shards = 1;
     std::size_t worker_threads = 2;
+    std::size_t io_threads = 1;
     std::uint64_t quota = 0;  // bytes that objects may take on disk; 0: no limit
-    std::string upstream = "";  // endpoint of the blob-store of which this is a cache; empty: of none
+    std::vector<std::string> upstream = {};  // endpoints, by shard, of the blob-store of which this is a cache; empty: of none
     Duration upstream_answer{5'000};  // no answer of it for so long: it is away
     Duration cache_in_use{10'000};    // what was read this lately does not go to make room
     Duration cache_revalidate{5'000};  // how old the knowledge may be that an object is still the one upstream

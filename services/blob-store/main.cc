@@ -67,8 +67,8 @@ int Main(int argc, char** argv) {
                     });
   options.Require("data-dir");
   options.AddBytes("quota", 0, "bytes that objects may take on disk; 0: no limit but the disk");
-  options.AddString("upstream", "", "endpoint of another blob-store: be a cache of it, that is only read; what is asked for is fetched once and kept",
-                    [](const std::string& value) { return value.empty() ? Ok() : config::CheckEndpoint(value); });
+  options.AddStrings("upstream", "endpoint of another blob-store (of each of its shards, in order): be a cache of it, that is only read; what is asked for is fetched once and kept",
+                     config::CheckEndpoint);
   options.AddDuration("scrub-interval", std::chrono::hours(24), "between the passes that read sealed objects and check them; 0s: none");
   options.AddBytes("scrub-rate", 64_MiB, "bytes that such a pass reads a second; 0: as many as it can");
   options.AddDuration("abandoned-after", std::chrono::hours(24 * 7), "open objects to which nothing was written for so long are removed; 0s: none");
@@ -81,6 +81,7 @@ int Main(int argc, char** argv) {
   options.AddUint("shard", 0, "number of this shard, from 0", 0, 1023);
   options.AddUint("shards", 1, "number of shards", 1, 1024);
   options.AddUint("worker-threads", 2, "threads that hash and write", 1, 64);
+  options.AddUint("io-threads", 1, "threads that move bytes between sockets and memory, for links of more than some gigabytes a second", 1, 16);
   AddBucketOptions(options);
   config::AddServiceOptions(options, "127.0.0.1:9472");
   if (const auto code = options.ParseOrExitCode(argc, argv, environ)) return *code;
@@ -115,8 +116,9 @@ int Main(int argc, char** argv) {
     spec.curve = *std::move(keys);
   }
   spec.worker_threads = options.Uint("worker-threads");
+  spec.io_threads = options.Uint("io-threads");
   spec.quota = options.Bytes("quota");
-  spec.upstream = options.String("upstream");
+  spec.upstream = options.Strings("upstream");
   spec.s3 = *std::move(bucket);
   spec.s3_cache_bytes = options.Bytes("s3-cache-bytes");
   spec.scrub_interval = options.Time("scrub-interval");

@@ -31,7 +31,7 @@ Status WriteText(const fs::path& path, const std::string& text) {
 
 void UpstreamCache::RunManifests(std::stop_token stop) {
   blob_client::RemoteOptions remote;
-  remote.endpoint = options_.endpoint;
+  remote.endpoints = options_.endpoints;
   remote.instance = "cache";
   remote.request_timeout = remote.connect_timeout = options_.answer_timeout;
   remote.stop = stop;
@@ -74,7 +74,7 @@ void UpstreamCache::Adopt(blob::BlobStore& remote, const Name& name) {
     if (away) {
       log::Warning("{}; what is complete here is served, others wait", info.error().message());
     } else {
-      log::Info("the blob-store at {} answers again", options_.endpoint);
+      log::Info("the blob-store at {} answers again", name_);
     }
   }
   if (away) {
@@ -104,7 +104,7 @@ void UpstreamCache::Adopt(blob::BlobStore& remote, const Name& name) {
     later();
     events_.failed(name,
                    MakeError(Code::kUnavailable, "object '{}' is open at {}, {} of {} slots are there: a cache has what is sealed", name.str(),
-                             options_.endpoint, info->slots_present, info->slots),
+                             name_, info->slots_present, info->slots),
                    false);
     return;
   }
@@ -132,13 +132,13 @@ Status UpstreamCache::Fetch(blob::BlobStore& remote, const Name& name, const blo
     if (!sealed && object.missing == 0) to_seal_.push_back(name);
     changed_.notify_all();
   }
-  log::Info("object '{}' is fetched from {}: {}", name.str(), options_.endpoint, FormatBytes(info.bytes));
+  log::Info("object '{}' is fetched from {}: {}", name.str(), name_, FormatBytes(info.bytes));
   return Ok();
 }
 
 Status UpstreamCache::FetchManifest(blob::BlobStore& remote, const Name& name, const blob::ObjectInfo& info, wire::ObjectSpec& spec) {
   const auto lost = [&](const char* what) {
-    return MakeError(Code::kDataLoss, "{} of object '{}' at {} is not what its digest {} says", what, name.str(), options_.endpoint, info.digest);
+    return MakeError(Code::kDataLoss, "{} of object '{}' at {} is not what its digest {} says", what, name.str(), name_, info.digest);
   };
   TRIBUTARY_ASSIGN(const wire::ManifestRoot root, remote.Root(name));
   const std::string text = wire::EncodeManifestRoot(root);

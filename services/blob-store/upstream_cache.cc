@@ -13,12 +13,18 @@ namespace fs = std::filesystem;
 
 constexpr std::uint32_t kListStep = 200;
 
+std::string Joined(const std::vector<std::string>& endpoints) {
+  std::string text;
+  for (const std::string& endpoint : endpoints) text += (text.empty() ? "" : ", ") + endpoint;
+  return text;
+}
+
 Error NotYet(const ObjectName& name) { return MakeError(Code::kUnavailable, "object '{}' is not here yet", name.str()); }
 
 }  // namespace
 
 UpstreamCache::UpstreamCache(UpstreamOptions options, blob::DiskStore& local)
-    : options_(std::move(options)), local_(local), pool_(options_.memory_budget) {}
+    : options_(std::move(options)), name_(Joined(options_.endpoints)), local_(local), pool_(options_.memory_budget) {}
 
 UpstreamCache::~UpstreamCache() { Stop(); }
 
@@ -41,7 +47,7 @@ Status UpstreamCache::Start(Events events) {
     if (names.empty()) break;
     after = names.back().str();
   }
-  log::Info("a cache of the blob-store at {}: {} objects are here", options_.endpoint, objects_.size());
+  log::Info("a cache of the blob-store at {}: {} objects are here", name_, objects_.size());
   manifests_ = std::jthread([this](std::stop_token stop) { RunManifests(stop); });
   chunks_ = std::jthread([this](std::stop_token stop) { RunChunks(stop); });
   return Ok();
@@ -55,11 +61,11 @@ void UpstreamCache::Stop() {
 }
 
 Error UpstreamCache::ReadOnly() const {
-  return MakeError(Code::kPermission, "this blob-store is a cache that is only read; dial {} to write, remove or list", options_.endpoint);
+  return MakeError(Code::kPermission, "this blob-store is a cache that is only read; dial {} to write, remove or list", name_);
 }
 
 std::string UpstreamCache::Why() const {
-  return counters_.away ? fmt::format(": the blob-store at {}, of which this is a cache, does not answer", options_.endpoint) : std::string();
+  return counters_.away ? fmt::format(": the blob-store at {}, of which this is a cache, does not answer", name_) : std::string();
 }
 
 void UpstreamCache::Ask(const Name& name) {
@@ -181,7 +187,7 @@ Result<blob::SlotMeta> UpstreamCache::GetSlot(const Name& name, std::uint64_t sl
   auto got = local_.GetSlot(name, slot, out);
   if (got.ok() || got.error().code() == Code::kUnavailable) return got;
   if (got.error().code() == Code::kDataLoss) {
-    log::LogError("{}; it is fetched anew from {}", got.error().message(), options_.endpoint);
+    log::LogError("{}; it is fetched anew from {}", got.error().message(), name_);
     TryForget(name);
     return NotYet(name);
   }

@@ -29,7 +29,7 @@
 namespace tributary::service {
 
 struct UpstreamOptions {
-  std::string endpoint;
+  std::vector<std::string> endpoints;  // by shard
   std::filesystem::path directory;     // for manifests of what is being fetched; emptied at start
   std::uint64_t memory_budget = 0;     // for chunks on their way here
   Duration answer_timeout{5'000};      // no answer to a small request for this long: upstream is away
@@ -65,7 +65,7 @@ class UpstreamCache final : public blob::SlotStore {
   // For errors of those who waited in vain: "" or ": tcp://… does not answer".
   std::string Why() const;
   const UpstreamCounters& counters() const { return counters_; }
-  const std::string& endpoint() const { return options_.endpoint; }
+  const std::string& endpoint() const { return name_; }
 
   Result<blob::ObjectInfo> Stat(const Name& name) override;
   Result<wire::ObjectSpec> Spec(const Name& name) override;
@@ -132,6 +132,7 @@ class UpstreamCache final : public blob::SlotStore {
   void Lost(const Error& error);
 
   const UpstreamOptions options_;
+  const std::string name_;  // the endpoints
   blob::DiskStore& local_;
   memory::Pool pool_;  // outlives the context
   std::shared_ptr<transport::Context> context_ = std::make_shared<transport::Context>();

@@ -47,7 +47,7 @@ std::optional<blob::ChunkRef> UpstreamCache::NextWanted() {
 
 void UpstreamCache::RunChunks(std::stop_token stop) {
   blob_client::RemoteOptions remote;
-  remote.endpoint = options_.endpoint;
+  remote.endpoints = options_.endpoints;
   remote.instance = "cache";
   remote.connect_timeout = remote.request_timeout = remote.read_timeout = options_.read_timeout;
   remote.stop = stop;
@@ -96,7 +96,7 @@ Status UpstreamCache::Stage(const blob::Chunk& chunk) {
   const std::uint64_t index = chunk.slot % wire::kPageDigests;
   if (index >= page_.size() || page_[index].sha256 != sha256) {
     return MakeError(Code::kDataLoss, "slot {} of object '{}' came from {} with other bytes than were sealed", chunk.slot, chunk.object.str(),
-                     options_.endpoint);
+                     name_);
   }
   auto staged = local_.PutSlot(chunk.object, chunk.slot, chunk.generation, chunk.bytes, nullptr, &sha256);
   if (!staged.ok() && staged.error().code() == Code::kResourceExhausted) {

@@ -18,6 +18,7 @@ namespace {
 
 constexpr Duration kAnswer{10'000};
 constexpr const char* kDefaultCoordinator = "tcp://127.0.0.1:7700";
+constexpr const char* kDefaultBlobStore = "tcp://127.0.0.1:7710";
 
 int Report(const char* command, const Error& error) {
   fmt::print(stderr, "tributary {}: {}\n", command, error.message());
@@ -132,7 +133,7 @@ int PingCommand(int argc, char** argv) {
 
 int ExportCommand(int argc, char** argv) {
   auto options = CoordinatorOptions("tributary model export", "writes a job's newest model as a Hugging Face directory");
-  options.AddString("blob-store", "tcp://127.0.0.1:7710", "data endpoint", config::CheckEndpoint);
+  config::AddStoreOptions(options, kDefaultBlobStore);
   options.AddPositional("job", "the job's id");
   options.AddPositional("path", "the directory to make");
   options.AddString("tokenizer", "", "a directory or tokenizer.json whose files are put beside the weights");
@@ -149,7 +150,9 @@ int ExportCommand(int argc, char** argv) {
   }
   memory::Pool pool(options.Bytes("memory-budget"));
   blob_client::RemoteOptions remote;
-  remote.endpoint = options.String("blob-store");
+  const auto address = config::GetStoreAddress(options);
+  remote.endpoints = address.endpoints;
+  remote.connections = address.connections;
   remote.instance = "cli";
   remote.derived = {true, true, true, true};
   auto store = blob_client::ConnectStore(std::make_shared<transport::Context>(), pool, remote);

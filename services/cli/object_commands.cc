@@ -21,6 +21,7 @@ namespace {
 constexpr std::string_view kJobs = "jobs/";
 constexpr std::string_view kOffers = "offers/";
 constexpr const char* kCoordinator = "tcp://127.0.0.1:7700";
+constexpr const char* kBlobStore = "tcp://127.0.0.1:7710";
 
 int Report(const char* command, const Error& error) {
   fmt::print(stderr, "tributary {}: {}\n", command, error.message());
@@ -29,7 +30,7 @@ int Report(const char* command, const Error& error) {
 
 config::Options StoreOptions(const char* program, const char* help) {
   config::Options options(program, help);
-  options.AddString("blob-store", "tcp://127.0.0.1:7710", "data endpoint", config::CheckEndpoint);
+  config::AddStoreOptions(options, kBlobStore);
   options.AddPositional("name", "of the object, as in shared/imdb");
   options.AddBytes("memory-budget", config::kDefaultMemoryBudget, "chunks under way", config::kMinMemoryBudget, config::kMaxMemoryBudget);
   options.AddBool("no-progress", false, "no bar while it runs");
@@ -70,11 +71,14 @@ struct Connection {
 
 Status Connect(const config::Options& options, std::stop_token stop, Connection& connection) {
   blob_client::RemoteOptions remote;
-  remote.endpoint = options.String("blob-store");
+  const auto address = config::GetStoreAddress(options);
+  remote.endpoints = address.endpoints;
+  remote.connections = address.connections;
   remote.instance = "cli";
   remote.stop = std::move(stop);
   remote.derived = {true, true, true, true};
-  TRIBUTARY_ASSIGN(connection.store, blob_client::ConnectStore(std::make_shared<transport::Context>(), connection.pool, remote));
+  auto context = std::make_shared<transport::Context>(blob_client::IoThreads(remote.connections));
+  TRIBUTARY_ASSIGN(connection.store, blob_client::ConnectStore(std::move(context), connection.pool, remote));
   return Ok();
 }
 
@@ -140,7 +144,7 @@ int GetFromSite(const config::Options& options, objects::Sink& sink) {
   memory::Pool pool(options.Bytes("memory-budget"));
   retriever::RetrieveOptions retrieve;
   retrieve.coordinator = options.String("coordinator");
-  if (options.Given("blob-store")) retrieve.blob_store = options.String("blob-store");
+  if (options.Given("blob-store")) retrieve.blob_stores = options.Strings("blob-store");
   retrieve.site = options.String("from");
   retrieve.name = options.String("name");
   retrieve.digest = options.String("digest");

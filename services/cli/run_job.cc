@@ -272,7 +272,7 @@ class JobRun {
 
   Status ExportFromStore(const ObjectName& object, std::stop_token stop) {
     blob_client::RemoteOptions options;
-    options.endpoint = dir_.Endpoint("blob-store.sock");
+    options.endpoints = {dir_.Endpoint("blob-store.sock")};
     options.instance = "cli";
     options.stop = stop;
     if (spec_.job.transfer.cut() != tensor::Cut::kChunks) options.max_message = blob_client::MessagesWithin(spec_.memory_budget);

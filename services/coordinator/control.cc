@@ -37,7 +37,7 @@ Control::Control(ControlOptions options, federation::State restored, journal::Jo
       on_failure_(std::move(on_failure)),
       federation_(options_.limits, options_.parser, std::move(restored), Now()),
       life_(NewLife()),
-      retrievals_(options_.retrievals, life_, options_.blob_stores.empty() ? std::string() : options_.blob_stores.front()) {}
+      retrievals_(options_.retrievals, life_, options_.blob_stores) {}
 
 void Control::Attach(transport::FrameServer& server) {
   server_ = &server;

@@ -42,8 +42,8 @@ std::string Printable(const std::string& told) {
 
 }  // namespace
 
-Retrievals::Retrievals(RetrievalLimits limits, std::string life, std::string blob_store)
-    : limits_(limits), life_(std::move(life)), blob_store_(std::move(blob_store)) {}
+Retrievals::Retrievals(RetrievalLimits limits, std::string life, std::vector<std::string> blob_stores)
+    : limits_(limits), life_(std::move(life)), blob_stores_(std::move(blob_stores)) {}
 
 Status Retrievals::Check(const wire::Hello& hello) {
   if (hello.offers.size() > kMaxOffers) {
@@ -190,7 +190,7 @@ Result<wire::Retrieval> Retrievals::Ask(const wire::Retrieve& request, Duration 
 wire::Retrieval Retrievals::Answer(const std::string& request, const Row& row, Duration now) const {
   wire::Retrieval answer;
   answer.request = request;
-  answer.blob_store = blob_store_;
+  answer.blob_stores = blob_stores_;
   answer.done = row.told.done;
   answer.total = row.told.total;
   const auto holder = trainers_.find(row.holder);

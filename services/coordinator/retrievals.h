@@ -27,8 +27,8 @@ struct RetrievalLimits {
 
 class Retrievals {
  public:
-  // `life`: unlike any earlier coordinator's, and fit for a name. `blob_store`: what clients are told.
-  Retrievals(RetrievalLimits limits, std::string life, std::string blob_store);
+  // `life`: unlike any earlier coordinator's, and fit for a name. `blob_stores`: what clients are told.
+  Retrievals(RetrievalLimits limits, std::string life, std::vector<std::string> blob_stores);
 
   // Whether a Hello's offers may be kept.
   static Status Check(const wire::Hello& hello);
@@ -90,7 +90,7 @@ class Retrievals {
 
   const RetrievalLimits limits_;
   const std::string life_;
-  const std::string blob_store_;
+  const std::vector<std::string> blob_stores_;
   std::map<std::string, Trainer> trainers_;
   std::map<std::string, Row> rows_;  // by the client's request
   std::deque<Removal> removals_;

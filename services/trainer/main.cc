@@ -40,8 +40,7 @@ config::Options Declare() {
   config::Options options("tributary-trainer", "trains on this site's own data for the coordinator");
   options.Group("Trainer");
   options.AddString("coordinator", "tcp://localhost:7700", "the coordinator's endpoint", config::CheckEndpoint);
-  options.AddString("blob-store", "", "the blob-store's endpoint as seen from here; by default as the coordinator tells it",
-                    [](const std::string& value) { return value.empty() ? Ok() : config::CheckEndpoint(value); });
+  config::AddStoreOptions(options, "");
   options.AddString("model-cache", "", "a blob-store near here that runs with --upstream: models come from it, updates go to the blob-store",
                     [](const std::string& value) { return value.empty() ? Ok() : config::CheckEndpoint(value); });
   options.AddString("site", "local", "the site whose data this is", config::CheckName);
@@ -63,7 +62,9 @@ int Main(int argc, char** argv) {
   memory::TuneMalloc(settings.memory_budget);
   TrainerSpec spec;
   spec.coordinator = options.String("coordinator");
-  spec.blob_store = options.String("blob-store");
+  const auto store = config::GetStoreAddress(options);
+  spec.blob_stores = store.endpoints;
+  spec.connections = store.connections;
   spec.model_cache = options.String("model-cache");
   spec.identity.site = options.String("site");
   for (const auto& entry : options.Strings("data")) {

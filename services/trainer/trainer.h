@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "services/trainer/task_support.h"
 #include "tributary/base/result.h"
@@ -19,8 +20,9 @@ namespace tributary::trainer {
 
 struct TrainerSpec {
   std::string coordinator = "tcp://localhost:7700";
-  std::string blob_store;      // empty: where the coordinator says
+  std::vector<std::string> blob_stores;  // by shard; empty: where the coordinator says
   std::string model_cache;     // a cache of it near here, from which models come; empty: from the blob-store itself
+  std::uint32_t connections = 1;  // to each of them
   Identity identity;
   std::string instance;        // the same after a restart
   std::int64_t ordinal = -1;   // the seat it would like

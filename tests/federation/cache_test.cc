@@ -20,7 +20,7 @@ constexpr std::uint32_t kRounds = 3;
 
 class ModelCacheTest : public ::testing::Test {
  protected:
-  std::unique_ptr<service::BlobStoreService> Store(const std::string& name, const std::string& upstream) {
+  std::unique_ptr<service::BlobStoreService> Store(const std::string& name, const std::vector<std::string>& upstream) {
     service::BlobStoreService::Spec spec;
     spec.listen = "tcp://127.0.0.1:0";
     spec.directory = directory_.path() / name;
@@ -32,8 +32,8 @@ class ModelCacheTest : public ::testing::Test {
   }
   // Runs a job of synthetic training to its end; gives the last model's digest.
   std::string Run(const std::string& job, bool cached) {
-    const auto store = Store(job, "");
-    const auto cache = Store(job + "-cache", store->endpoint());
+    const auto store = Store(job, {});
+    const auto cache = Store(job + "-cache", {store->endpoint()});
     service::CoordinatorService::Spec coordinator;
     coordinator.listen = "tcp://127.0.0.1:0";
     coordinator.state_dir = directory_.File(job + "-state");

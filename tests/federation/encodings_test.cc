@@ -157,7 +157,7 @@ class EncodedFederation : public testing::TestWithParam<Case> {
   std::vector<float> ReadModel(const std::string& name) {
     memory::Pool pool(kBudget);
     blob_client::RemoteOptions remote;
-    remote.endpoint = blob_store_->endpoint();
+    remote.endpoints = {blob_store_->endpoint()};
     remote.instance = "test";
     auto context = std::make_shared<transport::Context>();
     auto store = blob_client::ConnectStore(context, pool, remote);

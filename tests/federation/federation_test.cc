@@ -73,7 +73,7 @@ class KnownTrainer final : public session::TaskRunner {
     if (task.spec.kind != static_cast<std::uint32_t>(wire::TaskKind::kTrain)) return session::TaskResult{};
     if (before_ && !before_->Wait(task.stop)) return MakeError(Code::kCancelled, "stopped");
     blob_client::RemoteOptions remote;
-    remote.endpoint = task.blob_stores.at(0);
+    remote.endpoints = task.blob_stores;
     remote.instance = fmt::format("trainer-{}", ordinal_);
     remote.stop = task.stop;
     TRIBUTARY_ASSIGN(auto store, blob_client::ConnectStore(context_, pool_, remote));
@@ -204,7 +204,7 @@ class FederationTest : public testing::Test {
   void ExpectMean(const wire::JobStatus& status, std::uint32_t round, const std::vector<std::uint32_t>& ordinals) {
     memory::Pool pool(kBudget);
     blob_client::RemoteOptions remote;
-    remote.endpoint = blob_store_->endpoint();
+    remote.endpoints = {blob_store_->endpoint()};
     remote.instance = "test";
     auto store = blob_client::ConnectStore(context_, pool, remote);
     ASSERT_TRUE(store.ok());

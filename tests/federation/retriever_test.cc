@@ -89,7 +89,7 @@ class RetrieverTest : public ::testing::Test {
   // Nothing of what sites put stays in the store.
   bool StoreIsClean() {
     blob_client::RemoteOptions remote;
-    remote.endpoint = blob_store_->endpoint();
+    remote.endpoints = {blob_store_->endpoint()};
     remote.instance = "test";
     const auto store = *blob_client::ConnectStore(context_, pool_, remote);
     for (int i = 0; i < 2000; ++i) {

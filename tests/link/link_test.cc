@@ -135,7 +135,7 @@ class SlowLine : public ::testing::Test {
   std::unique_ptr<blob_client::RemoteStore> Connect(bool derived) {
     link_ = SlowLink::Start(server_.endpoint(), {Duration(5), 512_KiB}).value();
     blob_client::RemoteOptions options;
-    options.endpoint = link_->endpoint();
+    options.endpoints = {link_->endpoint()};
     options.instance = "slow";
     options.read_timeout = options.write_timeout = options.ack_timeout = Duration(1'000);
     options.derived = {derived, derived, derived, derived};
@@ -182,7 +182,7 @@ TEST_F(SlowLine, TimeoutsThatAreChosenAreWhatTheySay) {
 TEST_F(SlowLine, ALineThatStandsStillIsGivenUp) {
   link_ = SlowLink::Start(server_.endpoint(), {Duration(0), 0}).value();
   blob_client::RemoteOptions options;
-  options.endpoint = link_->endpoint();
+  options.endpoints = {link_->endpoint()};
   options.instance = "fast";
   options.request_timeout = Duration(5'000);
   options.read_timeout = options.write_timeout = options.ack_timeout = Duration(1'000);

@@ -67,7 +67,7 @@ class Store {
 struct Peer {
   explicit Peer(const std::string& endpoint) {
     blob_client::RemoteOptions options;
-    options.endpoint = endpoint;
+    options.endpoints = {endpoint};
     options.instance = "bench";
     options.read_timeout = std::chrono::hours(1);
     store = Take(blob_client::ConnectStore(std::make_shared<transport::Context>(), pool, options));

@@ -18,32 +18,30 @@ constexpr Duration kSlice{50};
 
 }  // namespace
 
-RemoteReader::RemoteReader(Session& session, blob::ChunkSequence sequence, const blob::ReadOptions& options)
-    : session_(session),
+RemoteReader::RemoteReader(Lanes& lanes, blob::ChunkSequence sequence, const blob::ReadOptions& options)
+    : lanes_(lanes),
       sequence_(std::move(sequence)),
       options_(options),
-      window_(options.window_bytes > 0 ? Window(options.window_bytes, options.window_bytes) : Window(kWindow, session.pool().budget() / 2)),
-      deadline_(Clock::Steady(), options.wait.count() > 0 ? options.wait : session.options().read_timeout) {
-  session_.Join(this);
+      window_(options.window_bytes > 0 ? Window(options.window_bytes, options.window_bytes) : Window(kWindow, lanes.pool().budget() / 2)),
+      deadline_(Clock::Steady(), options.wait.count() > 0 ? options.wait : lanes.options().read_timeout) {
+  lanes_.Join(this);
 }
 
 RemoteReader::~RemoteReader() {
-  session_.Leave(this);
+  lanes_.Leave(this);
   for (Pending& pending : pending_) {
-    if (pending.id != 0 && !pending.done() && session_.up()) session_.Abandon(pending.id, std::move(pending.reservation));
+    Session& session = lanes_.at(pending.lane);
+    if (pending.id != 0 && !pending.done() && session.up()) session.Abandon(pending.id, std::move(pending.reservation));
   }
-  session_.CancelReads();
+  lanes_.CancelReads();
 }
 
 Result<std::uint64_t> RemoteReader::BytesOf(const blob::ChunkRef& ref) {
   auto it = sizes_.find(ref.object);
   if (it == sizes_.end()) {
     TRIBUTARY_ASSIGN(const transport::InFrame frame,
-                     session_.Call(
-                         [&](std::uint64_t id) {
-                           return transport::MakeFrame(id, wire::GetSpec{ref.object.str()});
-                         },
-                         0, "spec of " + ref.object.str()));
+                     lanes_.Call(0, [&](std::uint64_t id) { return transport::MakeFrame(id, wire::GetSpec{ref.object.str()}); },
+                                 {.what = "spec of " + ref.object.str()}));
     TRIBUTARY_TRY(wire::Expect<wire::SpecBody>(frame.view()).status());
     TRIBUTARY_ASSIGN(const wire::ObjectSpec spec, wire::DecodeObjectSpec(frame.view().payload));
     TRIBUTARY_ASSIGN(const tensor::Layout layout, wire::MakeLayout(spec));
@@ -54,10 +52,10 @@ Result<std::uint64_t> RemoteReader::BytesOf(const blob::ChunkRef& ref) {
     if (ref.slot >= section.slots.end) continue;
     const std::uint64_t bytes = encoding::EncodedBytes(section.dtype, it->second.encoding, section.ElementsOf(ref.slot).count);
     // libzmq would end the connection, again and again.
-    if (bytes > session_.options().max_message) {
+    if (bytes > lanes_.options().max_message) {
       return MakeError(Code::kResourceExhausted, "slot {} of object '{}' is a message of {}: this program takes at most {} at a time; "
                        "raise its --memory-budget", ref.slot,
-                       ref.object.str(), FormatBytes(bytes), FormatBytes(session_.options().max_message));
+                       ref.object.str(), FormatBytes(bytes), FormatBytes(lanes_.options().max_message));
     }
     return bytes;
   }
@@ -65,7 +63,7 @@ Result<std::uint64_t> RemoteReader::BytesOf(const blob::ChunkRef& ref) {
 }
 
 Status RemoteReader::Fill() {
-  while (!ended_ && pending_.size() < kMaxOutstanding) {
+  while (!ended_ && pending_.size() < kMaxOutstanding * lanes_.size()) {
     if (!next_) next_ = sequence_();
     if (!next_) {
       ended_ = true;
@@ -74,6 +72,7 @@ Status RemoteReader::Fill() {
     const auto bytes = BytesOf(*next_);
     Pending pending;
     pending.ref = *next_;
+    pending.lane = lanes_.LaneOf(next_->slot);
     if (!bytes.ok()) {
       // Told when its turn comes; nothing after it can be of use.
       if (bytes.error().code() == Code::kDeadline || bytes.error().code() == Code::kCancelled) return bytes.error();
@@ -81,8 +80,8 @@ Status RemoteReader::Fill() {
       ended_ = true;
     } else {
       pending.bytes = *bytes;
-      if (!pending_.empty() && pending_bytes_ + *bytes > window_.bytes(session_.round_trip())) break;
-      auto reservation = session_.pool().TryReserve(memory::Side::kRead, *bytes + memory::kHeadroom);
+      if (!pending_.empty() && pending_bytes_ + *bytes > window_.bytes(lanes_.round_trip())) break;
+      auto reservation = lanes_.pool().TryReserve(memory::Side::kRead, *bytes + memory::kHeadroom);
       if (!reservation) break;
       pending.reservation = *std::move(reservation);
     }
@@ -94,29 +93,32 @@ Status RemoteReader::Fill() {
 }
 
 Status RemoteReader::Ask() {
+  std::vector<std::size_t> asked(lanes_.size(), 0);
   for (Pending& pending : pending_) {
-    if (pending.id != 0 || pending.done() || !session_.up()) continue;
-    if (std::exchange(pending.lost, false)) session_.counters().bytes_reasked += pending.bytes;
-    pending.id = session_.NewRequest(this);
+    if (pending.done()) continue;
+    Session& session = lanes_.at(pending.lane);
+    if (++asked[pending.lane] > kMaxOutstanding || pending.id != 0 || !session.up()) continue;
+    if (std::exchange(pending.lost, false)) session.counters().bytes_reasked += pending.bytes;
+    pending.id = session.NewRequest(this);
     wire::GetChunk get;
     get.object = pending.ref.object.str();
     get.slot = pending.ref.slot;
     get.min_generation = options_.min_generation;
     get.wait_ms = static_cast<std::uint64_t>(options_.wait.count());
-    TRIBUTARY_TRY(session_.Send(transport::MakeFrame(pending.id, get)));
+    TRIBUTARY_TRY(session.Send(transport::MakeFrame(pending.id, get)));
   }
   return Ok();
 }
 
-void RemoteReader::OnLost() {
+void RemoteReader::OnLost(Session& session) {
   for (Pending& pending : pending_) {
-    if (pending.done()) continue;
+    if (pending.done() || &lanes_.at(pending.lane) != &session) continue;
     pending.lost = pending.id != 0;
     pending.id = 0;
   }
 }
 
-void RemoteReader::OnSession() { deadline_.Renew(); }
+void RemoteReader::OnSession(Session&) { deadline_.Renew(); }
 
 bool RemoteReader::Advance() {
   if (const Status asked = Ask(); !asked.ok()) failed_ = asked.error();
@@ -129,12 +131,12 @@ Status RemoteReader::Check(Pending& pending, transport::InFrame frame) {
   if (chunk.slot != pending.ref.slot || chunk.generation < options_.min_generation || payload.size() != pending.bytes ||
       digest::ComputeXxh128(payload) != chunk.xxh128) {
     return MakeError(Code::kDataLoss, "slot {} of object '{}' came from {} with other bytes than its digest says",
-                     pending.ref.slot, pending.ref.object.str(), session_.options().endpoint);
+                     pending.ref.slot, pending.ref.object.str(), lanes_.at(pending.lane).endpoint());
   }
   pending.generation = chunk.generation;
   frame.Attach(std::move(pending.reservation));
   pending.frame = std::move(frame);
-  session_.counters().bytes_read += pending.bytes;
+  lanes_.at(pending.lane).counters().bytes_read += pending.bytes;
   window_.Moved(pending.bytes, std::chrono::steady_clock::now());
   return Ok();
 }
@@ -162,12 +164,12 @@ Error RemoteReader::NoProgress() const {
   return MakeError(Code::kDeadline,
                    "slot {} of object '{}' did not come from {} within {}, after {} chunks; is its writer still running? If it is slow, "
                    "wait longer",
-                   front.ref.slot, front.ref.object.str(), session_.options().endpoint, FormatDuration(deadline_.limit()),
+                   front.ref.slot, front.ref.object.str(), lanes_.at(front.lane).endpoint(), FormatDuration(deadline_.limit()),
                    delivered_);
 }
 
 Error RemoteReader::NoMemory() const {
-  const memory::PoolUse use = session_.pool().Use();
+  const memory::PoolUse use = lanes_.pool().Use();
   return MakeError(Code::kResourceExhausted,
                    "no room to read slot {} of object '{}' after {} chunks: {} of the {} for reading are held by chunks not yet let "
                    "go; raise --memory-budget above {} or lower chunk_bytes",
@@ -200,14 +202,14 @@ Result<std::optional<blob::Chunk>> RemoteReader::Next() {
           blob::Chunk{front.ref.object, front.ref.slot, front.generation, bytes, std::move(owner)});
     }
     const Duration own = options_.wait;
-    if (session_.Expired(deadline_, own.count() > 0 ? own : session_.options().read_timeout, own.count() == 0 && session_.options().derived.read,
-                         window_.bytes(session_.round_trip()))) {
+    if (lanes_.Expired(deadline_, own.count() > 0 ? own : lanes_.options().read_timeout, own.count() == 0 && lanes_.options().derived.read,
+                         window_.bytes(lanes_.round_trip()))) {
       failed_ = pending_.empty() ? NoMemory() : NoProgress();
       continue;
     }
     // Without a request under way only this process can make progress: look again soon.
     const Duration limit = pending_.empty() ? Duration(2) : std::min(kSlice, deadline_.Left());
-    if (const Status stepped = session_.Step(limit, options_.stop); !stepped.ok()) failed_ = stepped.error();
+    if (const Status stepped = lanes_.Step(limit, options_.stop); !stepped.ok()) failed_ = stepped.error();
   }
 }
 

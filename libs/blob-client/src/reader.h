@@ -1,14 +1,14 @@
 // Private: reads a sequence of chunks, a window of requests ahead of its consumer.
 //
 // Each request holds a reservation for its chunk (and the frame's header), taken in order of the sequence, so the next chunk to be
-// delivered always has one; it passes to the chunk and ends with it. One thread, the session's.
+// delivered always has one; it passes to the chunk and ends with it. One thread, the lanes'.
 #pragma once
 
 #include <deque>
 #include <map>
 #include <optional>
 
-#include "session.h"
+#include "lanes.h"
 #include "tributary/tensor/layout.h"
 #include "window.h"
 
@@ -16,19 +16,20 @@ namespace tributary::blob_client {
 
 class RemoteReader final : public blob::ChunkReader, public Participant {
  public:
-  RemoteReader(Session& session, blob::ChunkSequence sequence, const blob::ReadOptions& options);
+  RemoteReader(Lanes& lanes, blob::ChunkSequence sequence, const blob::ReadOptions& options);
   ~RemoteReader() override;
 
   Result<std::optional<blob::Chunk>> Next() override;
 
   void OnReply(std::uint64_t id, transport::InFrame frame) override;
-  void OnLost() override;
-  void OnSession() override;
+  void OnLost(Session& session) override;
+  void OnSession(Session& session) override;
   bool Advance() override;
 
  private:
   struct Pending {
     blob::ChunkRef ref;
+    std::size_t lane = 0;
     std::uint64_t bytes = 0;
     std::uint64_t id = 0;  // 0: to be asked
     int attempts = 0;
@@ -48,7 +49,7 @@ class RemoteReader final : public blob::ChunkReader, public Participant {
   Error NoProgress() const;
   Error NoMemory() const;
 
-  Session& session_;
+  Lanes& lanes_;
   blob::ChunkSequence sequence_;
   const blob::ReadOptions options_;
   Window window_;

@@ -1,9 +1,13 @@
 #include "tributary/blob_client/remote_store.h"
 
 #include <algorithm>
+#include <functional>
+#include <iterator>
+#include <numeric>
 
+#include "lanes.h"
 #include "reader.h"
-#include "session.h"
+#include "striped.h"
 #include "tributary/wire/object.h"
 #include "writer.h"
 
@@ -12,9 +16,25 @@ namespace {
 
 constexpr std::uint32_t kListPage = 200;  // as many as a frame holds
 
+blob::ObjectInfo ToInfo(const wire::ObjectStatus& status, const ObjectName& name) {
+  blob::ObjectInfo info;
+  info.name = name;
+  info.kind = static_cast<wire::ObjectKind>(std::clamp(status.kind, 1u, 3u));
+  info.sealed = status.sealed;
+  info.slots = status.slots;
+  info.slots_present = status.slots_present;
+  info.generation = status.generation;
+  info.sample_count = status.sample_count;
+  info.bytes = status.bytes;
+  info.bytes_present = status.bytes_present;
+  info.digest = status.digest;
+  info.norm = status.norm;
+  return info;
+}
+
 class Remote final : public RemoteStore {
  public:
-  explicit Remote(std::unique_ptr<Session> session) : session_(std::move(session)) {}
+  explicit Remote(std::unique_ptr<Lanes> lanes) : lanes_(std::move(lanes)), all_(lanes_->shards()) { std::iota(all_.begin(), all_.end(), 0); }
 
   Result<blob::CreateOutcome> Create(const ObjectName& name, const wire::ObjectSpec& spec, bool replace) override {
     const std::string text = wire::EncodeObjectSpec(spec);
@@ -22,58 +42,108 @@ class Remote final : public RemoteStore {
       return MakeError(Code::kInvalidArgument, "the spec of object '{}' has {} bytes: at most {}", name.str(), text.size(),
                        wire::kMaxPayload);
     }
-    TRIBUTARY_ASSIGN(memory::BufferPtr buffer,
-                     session_->Allocate(text.size(), session_->options().request_timeout, {}));
-    std::copy_n(reinterpret_cast<const std::byte*>(text.data()), text.size(), buffer->payload().begin());
-    TRIBUTARY_ASSIGN(const transport::InFrame frame,
-                     session_->Call(
-                         [&](std::uint64_t id) {
-                           // Still with the socket of a session that was lost.
-                           if (buffer.use_count() > 1) return transport::OutFrame();
-                           return transport::MakeFrame(id, wire::Create{name.str(), replace}, buffer);
-                         },
-                         text.size(), "create " + name.str(), /*slow=*/true));
-    TRIBUTARY_ASSIGN(const wire::Created created, wire::Expect<wire::Created>(frame.view()));
-    return blob::CreateOutcome{created.existed, created.sealed};
+    TRIBUTARY_ASSIGN(const auto frames, Send(all_, wire::Create{name.str(), replace}, std::as_bytes(std::span(text)), name));
+    blob::CreateOutcome outcome{true, true};
+    for (const transport::InFrame& frame : frames) {
+      TRIBUTARY_ASSIGN(const wire::Created created, wire::Expect<wire::Created>(frame.view()));
+      outcome.existed = outcome.existed && created.existed;
+      outcome.sealed = outcome.sealed && created.sealed;
+    }
+    return outcome;
   }
 
   Result<blob::ObjectInfo> Stat(const ObjectName& name) override {
-    TRIBUTARY_ASSIGN(const wire::ObjectStatus status, Ask<wire::ObjectStatus>(wire::Stat{name.str()}, name));
-    blob::ObjectInfo info;
-    info.name = name;
-    info.kind = static_cast<wire::ObjectKind>(std::clamp(status.kind, 1u, 3u));
-    info.sealed = status.sealed;
-    info.slots = status.slots;
-    info.slots_present = status.slots_present;
-    info.generation = status.generation;
-    info.sample_count = status.sample_count;
-    info.bytes = status.bytes;
-    info.bytes_present = status.bytes_present;
-    info.digest = status.digest;
-    info.norm = status.norm;
-    return info;
+    TRIBUTARY_ASSIGN(const auto infos, StatEach(name));
+    return MergeInfo(infos);
   }
 
   Result<wire::ObjectSpec> Spec(const ObjectName& name) override {
-    TRIBUTARY_ASSIGN(const transport::InFrame frame, Fetch<wire::SpecBody>(wire::GetSpec{name.str()}, name));
+    TRIBUTARY_ASSIGN(const transport::InFrame frame, Fetch<wire::SpecBody>(0, wire::GetSpec{name.str()}, name));
     return wire::DecodeObjectSpec(frame.view().payload);
   }
 
   Result<std::vector<tensor::SlotRange>> Missing(const ObjectName& name, tensor::SlotRange range,
                                                  std::uint64_t generation) override {
+    std::vector<std::vector<tensor::SlotRange>> missing(all_.size());
+    for (const std::size_t shard : all_) {
+      TRIBUTARY_ASSIGN(missing[shard], MissingOf(shard, name, range, generation));
+    }
+    if (all_.size() == 1) return std::move(missing.front());
+    return MergeRanges(missing);
+  }
+
+  Result<std::unique_ptr<blob::ChunkReader>> Read(blob::ChunkSequence sequence, const blob::ReadOptions& options) override {
+    return std::unique_ptr<blob::ChunkReader>(std::make_unique<RemoteReader>(*lanes_, std::move(sequence), options));
+  }
+  Result<std::unique_ptr<blob::ChunkWriter>> Write(const blob::WriteOptions& options) override {
+    return std::unique_ptr<blob::ChunkWriter>(std::make_unique<RemoteWriter>(
+        *lanes_, options, [this](const ObjectName& object, std::uint64_t page) { return Page(object, page); }));
+  }
+
+  Result<std::string> Seal(const ObjectName& name, std::uint64_t generation, bool durable) override {
+    if (all_.size() > 1) TRIBUTARY_TRY(ExchangeDigests(name, generation));
+    TRIBUTARY_ASSIGN(const auto sealed, AskEach<wire::Sealed>(wire::Seal{name.str(), generation, durable}, name, /*slow=*/true));
+    for (const wire::Sealed& other : sealed) {
+      if (other.digest == sealed.front().digest) continue;
+      return MakeError(Code::kDataLoss, "the shards of the blob-store sealed object '{}' as {} and as {}; remove it and put it again", name.str(),
+                       sealed.front().digest, other.digest);
+    }
+    return sealed.front().digest;
+  }
+
+  Result<wire::ManifestRoot> Root(const ObjectName& name) override {
+    TRIBUTARY_ASSIGN(const transport::InFrame frame, Fetch<wire::RootBody>(0, wire::GetRoot{name.str()}, name));
+    return wire::DecodeManifestRoot(frame.view().payload);
+  }
+  Result<std::vector<wire::SlotDigest>> Page(const ObjectName& name, std::uint64_t page) override {
+    TRIBUTARY_ASSIGN(const transport::InFrame frame, Fetch<wire::PageBody>(page % all_.size(), wire::GetPage{name.str(), page}, name));
+    return wire::DecodePage(frame.view().payload);
+  }
+
+  Status Remove(const ObjectName& name) override {
+    return AskEach<wire::Removed>(wire::Remove{name.str()}, name, /*slow=*/true).status();
+  }
+
+  Result<std::vector<ObjectName>> List(const std::string& prefix, const std::string& after,
+                                       std::uint32_t limit) override {
+    // One that some shard lacks is listed, too: whoever looks for what to remove finds it.
+    std::vector<ObjectName> names;
+    for (const std::size_t shard : all_) {
+      TRIBUTARY_ASSIGN(const auto listed, ListOf(shard, prefix, after, limit));
+      std::vector<ObjectName> both;
+      std::ranges::set_union(names, listed, std::back_inserter(both), std::less(), &ObjectName::str, &ObjectName::str);
+      names = std::move(both);
+    }
+    if (names.size() > limit) names.erase(names.begin() + limit, names.end());
+    return names;
+  }
+
+  TransferCounters counters() const override { return lanes_->counters(); }
+
+ private:
+  Result<std::vector<blob::ObjectInfo>> StatEach(const ObjectName& name) {
+    TRIBUTARY_ASSIGN(const auto statuses, AskEach<wire::ObjectStatus>(wire::Stat{name.str()}, name));
+    std::vector<blob::ObjectInfo> infos;
+    for (const wire::ObjectStatus& status : statuses) infos.push_back(ToInfo(status, name));
+    return infos;
+  }
+
+  Result<std::vector<tensor::SlotRange>> MissingOf(std::size_t shard, const ObjectName& name, tensor::SlotRange range, std::uint64_t generation) {
+    const std::string& endpoint = lanes_->OfShard(shard).endpoint();
     std::vector<tensor::SlotRange> missing;
     std::uint64_t begin = range.begin;
     do {
-      TRIBUTARY_ASSIGN(const wire::Missing reply,
-                       Ask<wire::Missing>(wire::GetMissing{name.str(), begin, range.end, generation}, name, /*slow=*/true));
+      TRIBUTARY_ASSIGN(const transport::InFrame frame,
+                       Fetch<wire::Missing>(shard, wire::GetMissing{name.str(), begin, range.end, generation}, name, /*slow=*/true));
+      TRIBUTARY_ASSIGN(const wire::Missing reply, wire::Expect<wire::Missing>(frame.view()));
       if (reply.next > range.end || (reply.next <= begin && begin < range.end) || reply.ranges.size() % 2 != 0) {
-        return MakeError(Code::kProtocol, "{} answers with slots that were not asked for", session_->options().endpoint);
+        return MakeError(Code::kProtocol, "{} answers with slots that were not asked for", endpoint);
       }
       std::uint64_t last = begin;
       for (std::size_t i = 0; i < reply.ranges.size(); i += 2) {
         if (reply.ranges[i] < last || reply.ranges[i + 1] <= reply.ranges[i] || reply.ranges[i + 1] > reply.next) {
-          return MakeError(Code::kProtocol, "{} answers that slots {} to {} are missing, of {} to {} that were asked for",
-                           session_->options().endpoint, reply.ranges[i], reply.ranges[i + 1], begin, reply.next);
+          return MakeError(Code::kProtocol, "{} answers that slots {} to {} are missing, of {} to {} that were asked for", endpoint, reply.ranges[i],
+                           reply.ranges[i + 1], begin, reply.next);
         }
         last = reply.ranges[i + 1];
         if (!missing.empty() && missing.back().end == reply.ranges[i]) {
@@ -87,44 +157,17 @@ class Remote final : public RemoteStore {
     return missing;
   }
 
-  Result<std::unique_ptr<blob::ChunkReader>> Read(blob::ChunkSequence sequence, const blob::ReadOptions& options) override {
-    return std::unique_ptr<blob::ChunkReader>(std::make_unique<RemoteReader>(*session_, std::move(sequence), options));
-  }
-  Result<std::unique_ptr<blob::ChunkWriter>> Write(const blob::WriteOptions& options) override {
-    return std::unique_ptr<blob::ChunkWriter>(std::make_unique<RemoteWriter>(
-        *session_, options, [this](const ObjectName& object, std::uint64_t page) { return Page(object, page); }));
-  }
-
-  Result<std::string> Seal(const ObjectName& name, std::uint64_t generation, bool durable) override {
-    TRIBUTARY_ASSIGN(const wire::Sealed sealed,
-                     Ask<wire::Sealed>(wire::Seal{name.str(), generation, durable}, name, /*slow=*/true));
-    return sealed.digest;
-  }
-
-  Result<wire::ManifestRoot> Root(const ObjectName& name) override {
-    TRIBUTARY_ASSIGN(const transport::InFrame frame, Fetch<wire::RootBody>(wire::GetRoot{name.str()}, name));
-    return wire::DecodeManifestRoot(frame.view().payload);
-  }
-  Result<std::vector<wire::SlotDigest>> Page(const ObjectName& name, std::uint64_t page) override {
-    TRIBUTARY_ASSIGN(const transport::InFrame frame, Fetch<wire::PageBody>(wire::GetPage{name.str(), page}, name));
-    return wire::DecodePage(frame.view().payload);
-  }
-
-  Status Remove(const ObjectName& name) override {
-    return Ask<wire::Removed>(wire::Remove{name.str()}, name, /*slow=*/true).status();
-  }
-
-  Result<std::vector<ObjectName>> List(const std::string& prefix, const std::string& after,
-                                       std::uint32_t limit) override {
+  Result<std::vector<ObjectName>> ListOf(std::size_t shard, const std::string& prefix, const std::string& after, std::uint32_t limit) {
     std::vector<ObjectName> names;
     std::string from = after;
     while (names.size() < limit) {
       const auto page = std::min<std::uint32_t>(kListPage, limit - static_cast<std::uint32_t>(names.size()));
-      TRIBUTARY_ASSIGN(const wire::ObjectList list, Ask<wire::ObjectList>(wire::List{prefix, from, page}, {}, /*slow=*/true));
+      TRIBUTARY_ASSIGN(const transport::InFrame frame, Fetch<wire::ObjectList>(shard, wire::List{prefix, from, page}, {}, /*slow=*/true));
+      TRIBUTARY_ASSIGN(const wire::ObjectList list, wire::Expect<wire::ObjectList>(frame.view()));
       for (const std::string& text : list.objects) {
         TRIBUTARY_ASSIGN(ObjectName name, ObjectName::Parse(text));
         if (text <= from) {
-          return MakeError(Code::kProtocol, "{} lists objects out of order", session_->options().endpoint);
+          return MakeError(Code::kProtocol, "{} lists objects out of order", lanes_->OfShard(shard).endpoint());
         }
         from = text;
         names.push_back(std::move(name));
@@ -134,27 +177,87 @@ class Remote final : public RemoteStore {
     return names;
   }
 
-  TransferCounters counters() const override { return session_->counters(); }
+  // Before the shards of an object are sealed: each has to know the digests of the others' slots (docs/blob-store.md, Shards).
+  Status ExchangeDigests(const ObjectName& name, std::uint64_t generation) {
+    TRIBUTARY_ASSIGN(const auto infos, StatEach(name));
+    std::vector<std::size_t> open;
+    std::uint64_t present = 0;
+    for (const std::size_t shard : all_) {
+      present += infos[shard].slots_present;
+      if (!infos[shard].sealed) open.push_back(shard);
+    }
+    if (open.empty()) return Ok();
+    const std::uint64_t slots = infos.front().slots;
+    if (present < slots) {
+      TRIBUTARY_ASSIGN(const auto missing, Missing(name, {0, slots}, 0));
+      return MakeError(Code::kUnavailable, "object '{}' cannot be sealed: {} of {} slots are missing, the first is {}", name.str(), slots - present,
+                       slots, missing.empty() ? 0 : missing.front().begin);
+    }
+    for (std::uint64_t page = 0; page * wire::kPageDigests < slots; ++page) {
+      TRIBUTARY_ASSIGN(const auto frames, FetchEach<wire::PageBody>(all_, wire::GetDigests{name.str(), page}, name, /*slow=*/true));
+      std::vector<std::vector<wire::SlotDigest>> each;
+      for (const transport::InFrame& frame : frames) {
+        TRIBUTARY_ASSIGN(auto digests, wire::DecodePage(frame.view().payload));
+        each.push_back(std::move(digests));
+      }
+      TRIBUTARY_ASSIGN(const auto digests, MergeDigests(each, page * wire::kPageDigests));
+      const std::string bytes = wire::EncodePage(digests);
+      TRIBUTARY_ASSIGN(const auto taken, Send(open, wire::PutDigests{name.str(), page, generation}, std::as_bytes(std::span(bytes)), name));
+      for (const transport::InFrame& frame : taken) TRIBUTARY_TRY(wire::Expect<wire::PutAck>(frame.view()).status());
+    }
+    return Ok();
+  }
 
- private:
-  template <class Reply, class Request>
-  Result<transport::InFrame> Fetch(const Request& request, const ObjectName& name, bool slow = false) {
-    TRIBUTARY_ASSIGN(transport::InFrame frame,
-                     session_->Call([&](std::uint64_t id) { return transport::MakeFrame(id, request); }, 0,
-                                    fmt::format("{} {}", wire::TypeName(Request::kType), name.str()), slow));
-    TRIBUTARY_TRY(wire::Expect<Reply>(frame.view()).status());
-    return frame;
+  // A request with a payload, the same to each of the shards.
+  template <class Request>
+  Result<std::vector<transport::InFrame>> Send(const std::vector<std::size_t>& shards, const Request& request, std::span<const std::byte> bytes,
+                                               const ObjectName& name) {
+    TRIBUTARY_ASSIGN(memory::BufferPtr buffer, lanes_->Allocate(bytes.size(), lanes_->options().request_timeout, {}));
+    std::ranges::copy(bytes, buffer->payload().begin());
+    return lanes_->CallEach(
+        shards,
+        [&](std::uint64_t id) {
+          // Still with the socket of another shard, or of a session that was lost.
+          if (buffer.use_count() > 1) return transport::OutFrame();
+          return transport::MakeFrame(id, request, buffer);
+        },
+        {.what = What<Request>(name), .slow = true, .credit = bytes.size()});
   }
   template <class Reply, class Request>
-  Result<Reply> Ask(const Request& request, const ObjectName& name, bool slow = false) {
-    TRIBUTARY_ASSIGN(const transport::InFrame frame, Fetch<Reply>(request, name, slow));
-    return wire::Expect<Reply>(frame.view());
+  Result<std::vector<transport::InFrame>> FetchEach(const std::vector<std::size_t>& shards, const Request& request, const ObjectName& name,
+                                                    bool slow = false) {
+    TRIBUTARY_ASSIGN(auto frames, lanes_->CallEach(shards, [&](std::uint64_t id) { return transport::MakeFrame(id, request); },
+                                                   {.what = What<Request>(name), .slow = slow}));
+    for (const transport::InFrame& frame : frames) TRIBUTARY_TRY(wire::Expect<Reply>(frame.view()).status());
+    return frames;
+  }
+  template <class Reply, class Request>
+  Result<transport::InFrame> Fetch(std::size_t shard, const Request& request, const ObjectName& name, bool slow = false) {
+    TRIBUTARY_ASSIGN(auto frames, FetchEach<Reply>({shard}, request, name, slow));
+    return std::move(frames.front());
+  }
+  template <class Reply, class Request>
+  Result<std::vector<Reply>> AskEach(const Request& request, const ObjectName& name, bool slow = false) {
+    TRIBUTARY_ASSIGN(const auto frames, FetchEach<Reply>(all_, request, name, slow));
+    std::vector<Reply> replies;
+    for (const transport::InFrame& frame : frames) {
+      TRIBUTARY_ASSIGN(Reply reply, wire::Expect<Reply>(frame.view()));
+      replies.push_back(std::move(reply));
+    }
+    return replies;
+  }
+  template <class Request>
+  static std::string What(const ObjectName& name) {
+    return fmt::format("{} {}", wire::TypeName(Request::kType), name.str());
   }
 
-  std::unique_ptr<Session> session_;
+  std::unique_ptr<Lanes> lanes_;
+  std::vector<std::size_t> all_;  // the shards' numbers
 };
 
 }  // namespace
+
+int IoThreads(std::uint32_t connections) { return static_cast<int>(std::min(connections, 4u)); }
 
 std::uint64_t MessagesWithin(std::uint64_t budget) {
   const std::uint64_t half = budget / 2;
@@ -163,8 +266,8 @@ std::uint64_t MessagesWithin(std::uint64_t budget) {
 
 Result<std::unique_ptr<RemoteStore>> ConnectStore(std::shared_ptr<transport::Context> context, memory::Pool& pool,
                                                   const RemoteOptions& options) {
-  TRIBUTARY_ASSIGN(auto session, Session::Make(std::move(context), pool, options));
-  return std::unique_ptr<RemoteStore>(std::make_unique<Remote>(std::move(session)));
+  TRIBUTARY_ASSIGN(auto lanes, Lanes::Make(std::move(context), pool, options));
+  return std::unique_ptr<RemoteStore>(std::make_unique<Remote>(std::move(lanes)));
 }
 
 }  // namespace tributary::blob_client

@@ -1,13 +1,11 @@
-// Private: the conversation with one blob-store, over as many connections as it takes.
+// Private: the conversation with one shard of the blob-store over one connection at a time, over as many as it takes.
 //
-// One pump (Step) receives all frames and hands each to whom it belongs, so that a writer that waits for credit goes on
-// receiving the reader's chunks and the other way round. Request ids are unique over all connections: an answer to an
-// earlier one finds nobody and is dropped. After a lost connection (or silence, or the store's word) Step begins a new session and
-// tells the participants, who ask and send again. One thread.
+// Its frames are received in Pump and handed to whom they belong. Request ids are unique over all connections and all sessions of a
+// client: an answer to an earlier one finds nobody and is dropped. After a lost connection (or silence, or the store's word) EnsureUp
+// begins a new session and tells the participants, who ask and send again. One thread; lanes.h drives it.
 #pragma once
 
 #include <chrono>
-#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -22,32 +20,53 @@
 
 namespace tributary::blob_client {
 
+class Session;
+
 class Participant {
  public:
   virtual ~Participant() = default;
-  // The answer to a request that was sent with Session::Request.
+  // The answer to a request that was sent with Session::NewRequest.
   virtual void OnReply(std::uint64_t id, transport::InFrame frame) = 0;
-  virtual void OnLost() {}     // what was asked and not answered never will be
-  virtual void OnSession() {}  // a new session
+  virtual void OnLost(Session&) {}     // what was asked there and not answered never will be
+  virtual void OnSession(Session&) {}  // a new one
   // After each step, whoever waits: sends what can be sent now. True if it should be called again soon, since what it
   // waits for is no frame.
   virtual bool Advance() { return false; }
 };
 
+// What all sessions of a client share.
+struct Company {
+  std::vector<Participant*> participants;
+  std::uint64_t last_id = 0;
+};
+
+// One of the store's shards, as its welcome must name it.
+struct ShardAddress {
+  std::string endpoint;
+  std::uint32_t number = 0;
+  std::uint32_t count = 1;
+};
+
 class Session {
  public:
-  static Result<std::unique_ptr<Session>> Make(std::shared_ptr<transport::Context> context, memory::Pool& pool,
-                                               const RemoteOptions& options);
+  using Time = std::chrono::steady_clock::time_point;
 
-  void Join(Participant* participant) { participants_.push_back(participant); }
-  void Leave(Participant* participant);
+  static Result<std::unique_ptr<Session>> Make(std::shared_ptr<transport::Context> context, Company& company, const RemoteOptions& options,
+                                               const ShardAddress& shard);
 
-  // Waits for one event, at most `limit`; begins a new session first if there is none.
-  Status Step(Duration limit, const std::stop_token& stop);
+  // Begins a new session if there is none, and waits for it.
+  Status EnsureUp(const std::stop_token& stop);
   bool up() const { return up_; }
+  // Before Pump, at the time that it begins to wait.
+  void Listen(Time now);
+  // Receives what is there; waits for the first frame at most `limit`.
+  Status Pump(Duration limit);
 
   // The id under which `participant` gets the answer. REQUIRES up().
   std::uint64_t NewRequest(Participant* participant);
+  void ForgetRequest(std::uint64_t id) { requests_.erase(id); }
+  void Forget(const Participant* participant);
+  bool asks() const { return !requests_.empty(); }
   Status Send(transport::OutFrame frame);
   // The answer will come but nobody wants it: its memory stays reserved until then.
   void Abandon(std::uint64_t id, memory::Reservation reservation);
@@ -61,54 +80,45 @@ class Session {
   Status WantCredit(std::uint64_t needed, std::uint64_t window, std::uint64_t unit);
   void GiveCreditBack();
 
-  // One request, one answer; asked again in each new session. `credit`: payload bytes that the frame spends. `make` may give
-  // an empty frame: not yet. `slow`: the answer may take long, a sign of life renews the deadline.
-  Result<transport::InFrame> Call(const std::function<transport::OutFrame(std::uint64_t id)>& make,
-                                  std::uint64_t credit, std::string_view what, bool slow = false);
-
-  // A buffer of the pool's write side, going on with the conversation while it waits; `check` may end it.
-  Result<memory::BufferPtr> Allocate(std::size_t bytes, Duration limit, const std::stop_token& stop,
-                                     const std::function<Status()>& check = nullptr);
-
-  // How long a wait without progress may last: `limit`, or longer where it is derived and `window` bytes take long on this line.
-  Duration Patience(Duration limit, bool derived, std::uint64_t window) const;
-  // Whether the wait is over. A derived limit that has passed is first raised to what the line calls for by now.
-  bool Expired(Deadline& deadline, Duration limit, bool derived, std::uint64_t window) const;
-
-  const RemoteOptions& options() const { return options_; }
-  memory::Pool& pool() { return pool_; }
-  TransferCounters& counters() { return counters_; }
+  // Bytes a second of the way that carries the chunks, the faster one; 0: not known.
+  double rate() const { return std::max(up_line_.Rate().value_or(0), down_line_.Rate().value_or(0)); }
   // The shortest time that a small request took to be answered; zero before the first.
-  std::chrono::steady_clock::duration round_trip() const { return round_trip_; }
+  Time::duration round_trip() const { return round_trip_; }
+  void Took(Time::duration time) {
+    if (round_trip_.count() == 0 || time < round_trip_) round_trip_ = time;
+  }
+  // Whether a sign of life came since the last call.
+  bool TakePong() { return std::exchange(ponged_, false); }
+
+  const std::string& endpoint() const { return shard_.endpoint; }
+  TransferCounters& counters() { return counters_; }
+  transport::FrameClient* client() { return client_.get(); }
 
  private:
-  using Time = std::chrono::steady_clock::time_point;
-  Session(memory::Pool& pool, const RemoteOptions& options) : pool_(pool), options_(options) {}
+  Session(Company& company, const RemoteOptions& options, const ShardAddress& shard) : company_(company), options_(options), shard_(shard) {}
 
-  Status EnsureUp(const std::stop_token& stop);
   Status CheckStop(const std::stop_token& stop) const;
+  Status CheckWelcome(const wire::FrameView& frame) const;
   Status Dispatch(transport::InFrame frame);
   void Lost();
   void Idle(Time now);
   void Measure(Time now);
 
-  memory::Pool& pool_;
-  const RemoteOptions options_;
+  Company& company_;
+  const RemoteOptions& options_;
+  const ShardAddress shard_;
   std::unique_ptr<transport::FrameClient> client_;
   TransferCounters counters_;
   LineMeter up_line_, down_line_;
   Time last_measure_{};
-  std::vector<Participant*> participants_;
   std::map<std::uint64_t, Participant*> requests_;
   std::map<std::uint64_t, memory::Reservation> abandoned_;
 
-  std::uint64_t last_id_ = 0;
   bool up_ = false;
   bool fresh_socket_ = true;
   bool ponged_ = false;
-  bool soon_ = false;  // a participant wants to be called again soon
-  std::chrono::steady_clock::duration round_trip_{};
-  Time last_step_{};
+  Time::duration round_trip_{};
+  Time last_pump_{};
   Time last_frame_{};
   Time last_ping_{};
 

@@ -10,49 +10,49 @@ constexpr int kAttempts = 3;  // for bytes that the store says arrived damaged
 
 }  // namespace
 
-RemoteWriter::RemoteWriter(Session& session, const blob::WriteOptions& options, GetPage get_page)
-    : session_(session),
+RemoteWriter::RemoteWriter(Lanes& lanes, const blob::WriteOptions& options, GetPage get_page)
+    : lanes_(lanes),
       options_(options),
       get_page_(std::move(get_page)),
-      window_(options.window_bytes > 0 ? Window(options.window_bytes, options.window_bytes) : Window(kWindow, session.pool().budget() / 2)),
-      timeout_(options.timeout.count() > 0 ? options.timeout : session.options().write_timeout),
-      ack_timeout_(options.timeout.count() > 0 ? options.timeout : session.options().ack_timeout),
+      window_(options.window_bytes > 0 ? Window(options.window_bytes, options.window_bytes) : Window(kWindow, lanes.pool().budget() / 2)),
+      timeout_(options.timeout.count() > 0 ? options.timeout : lanes.options().write_timeout),
+      ack_timeout_(options.timeout.count() > 0 ? options.timeout : lanes.options().ack_timeout),
       deadline_(Clock::Steady(), timeout_),
       ack_deadline_(Clock::Steady(), ack_timeout_) {
   links_ = options.same_as.has_value();
-  session_.Join(this);
+  lanes_.Join(this);
 }
 
 RemoteWriter::~RemoteWriter() {
-  session_.Leave(this);
-  session_.GiveCreditBack();
+  lanes_.Leave(this);
+  lanes_.GiveCreditBack();
 }
 
 Result<memory::BufferPtr> RemoteWriter::Allocate(std::size_t bytes) {
   if (failed_) return *failed_;
-  return session_.Allocate(bytes, timeout_, options_.stop, [this] { return Check(); });
+  return lanes_.Allocate(bytes, timeout_, options_.stop, [this] { return Check(); });
 }
 
 Status RemoteWriter::Put(const ObjectName& object, std::uint64_t slot, memory::BufferPtr chunk) {
   if (failed_) return *failed_;
   const std::uint64_t bytes = chunk->payload().size();
-  if (bytes == 0 || bytes > session_.options().max_message) {
+  if (bytes == 0 || bytes > lanes_.options().max_message) {
     return MakeError(Code::kInvalidArgument, "slot {} of object '{}': a chunk of {} bytes cannot be put, messages have at most {}", slot,
-                     object.str(), bytes, session_.options().max_message);
+                     object.str(), bytes, lanes_.options().max_message);
   }
   // The consumer's own time does not count.
   Renew();
   const auto xxh128 = digest::ComputeXxh128(std::as_const(*chunk).payload());
   auto linked = LinkOf(slot, std::as_const(*chunk).payload(), xxh128);
-  items_.push_back({object, slot, std::move(chunk), xxh128, 0, 0, 0, std::move(linked)});
+  items_.push_back({object, slot, lanes_.LaneOf(slot), std::move(chunk), xxh128, 0, 0, 0, std::move(linked)});
   item_bytes_ += bytes;
   unit_ = std::max(unit_, bytes);
   Advance();
   // Sees to acknowledgements and the reader's chunks, without waiting.
-  if (session_.up() && !failed_) {
-    if (const Status stepped = session_.Step(Duration(0), options_.stop); !stepped.ok()) Fail(stepped.error());
+  if (!failed_ && lanes_.at(items_.back().lane).up()) {
+    if (const Status stepped = lanes_.Step(Duration(0), options_.stop); !stepped.ok()) Fail(stepped.error());
   }
-  const std::uint64_t window = window_.bytes(session_.round_trip());
+  const std::uint64_t window = window_.bytes(lanes_.round_trip());
   return DrainTo(window > bytes ? window - bytes : 0);
 }
 
@@ -80,7 +80,7 @@ std::optional<digest::Sha256> RemoteWriter::LinkOf(std::uint64_t slot, std::span
 Status RemoteWriter::Flush() {
   Renew();
   const Status drained = DrainTo(0);
-  session_.GiveCreditBack();
+  lanes_.GiveCreditBack();
   return drained;
 }
 
@@ -98,13 +98,13 @@ Status RemoteWriter::DrainTo(std::uint64_t bytes) {
     const bool all_sent = AllSent();
     Deadline& deadline = all_sent ? ack_deadline_ : deadline_;
     // A timeout of the caller's own is what it says.
-    const bool derived = options_.timeout.count() == 0 && (all_sent ? session_.options().derived.ack : session_.options().derived.write);
+    const bool derived = options_.timeout.count() == 0 && (all_sent ? lanes_.options().derived.ack : lanes_.options().derived.write);
     const Duration limit = all_sent ? ack_timeout_ : timeout_;
-    if (session_.Expired(deadline, limit, derived, std::max(window_.bytes(session_.round_trip()), unit_))) {
+    if (lanes_.Expired(deadline, limit, derived, std::max(window_.bytes(lanes_.round_trip()), unit_))) {
       Fail(NoProgress());
       break;
     }
-    const Status stepped = session_.Step(deadline.Left(), options_.stop);
+    const Status stepped = lanes_.Step(deadline.Left(), options_.stop);
     if (!stepped.ok()) Fail(stepped.error());
   }
   return Check();
@@ -117,20 +117,30 @@ Status RemoteWriter::Check() const {
 
 Status RemoteWriter::SendItems() {
   waits_for_socket_ = false;
-  if (failed_ || !session_.up() || items_.empty()) return Ok();
-  std::uint64_t waiting = 0;
+  if (failed_) return Ok();
+  struct Lane {
+    bool used = false;
+    bool held_up = false;
+    std::uint64_t waiting = 0;
+  };
+  std::vector<Lane> lanes(lanes_.size());
   for (Item& item : items_) {
-    if (item.id != 0) continue;
-    if (waiting > 0 || session_.credit() < item.bytes()) {
-      waiting += item.bytes();
+    Session& session = lanes_.at(item.lane);
+    Lane& lane = lanes[item.lane];
+    if (!session.up()) continue;
+    lane.used = true;
+    if (item.id != 0 || lane.held_up) continue;
+    if (lane.waiting > 0 || session.credit() < item.bytes()) {
+      lane.waiting += item.bytes();
       continue;
     }
     // The socket of the session that was lost may not have let go of the buffer, whose headroom takes the new header.
-    waits_for_socket_ = item.sent > 0 && item.buffer.use_count() > 1;
-    if (waits_for_socket_) break;
+    lane.held_up = item.sent > 0 && item.buffer.use_count() > 1;
+    waits_for_socket_ |= lane.held_up;
+    if (lane.held_up) continue;
     Renew();
-    item.id = session_.NewRequest(this);
-    session_.SpendCredit(item.bytes());
+    item.id = session.NewRequest(this);
+    session.SpendCredit(item.bytes());
     if (item.linked) {
       wire::LinkChunk link;
       link.object = item.object.str();
@@ -140,18 +150,22 @@ Status RemoteWriter::SendItems() {
       link.bytes = item.bytes();
       link.xxh128 = item.xxh128;
       link.sha256 = *item.linked;
-      TRIBUTARY_TRY(session_.Send(transport::MakeFrame(item.id, link)));
+      TRIBUTARY_TRY(session.Send(transport::MakeFrame(item.id, link)));
       continue;
     }
-    if (item.sent++ > 0) session_.counters().bytes_resent += item.bytes();
+    if (item.sent++ > 0) session.counters().bytes_resent += item.bytes();
     wire::PutChunk put;
     put.object = item.object.str();
     put.slot = item.slot;
     put.generation = options_.generation;
     put.xxh128 = item.xxh128;
-    TRIBUTARY_TRY(session_.Send(transport::MakeFrame(item.id, put, item.buffer)));
+    TRIBUTARY_TRY(session.Send(transport::MakeFrame(item.id, put, item.buffer)));
   }
-  return session_.WantCredit(waiting, std::max(window_.bytes(session_.round_trip()), unit_), unit_);
+  const std::uint64_t share = (window_.bytes(lanes_.round_trip()) + lanes.size() - 1) / lanes.size();
+  for (std::size_t i = 0; i < lanes.size(); ++i) {
+    if (lanes[i].used) TRIBUTARY_TRY(lanes_.at(i).WantCredit(lanes[i].waiting, std::max(share, unit_), unit_));
+  }
+  return Ok();
 }
 
 bool RemoteWriter::Advance() {
@@ -159,11 +173,13 @@ bool RemoteWriter::Advance() {
   return waits_for_socket_;
 }
 
-void RemoteWriter::OnLost() {
-  for (Item& item : items_) item.id = 0;
+void RemoteWriter::OnLost(Session& session) {
+  for (Item& item : items_) {
+    if (&lanes_.at(item.lane) == &session) item.id = 0;
+  }
 }
 
-void RemoteWriter::OnSession() { Renew(); }
+void RemoteWriter::OnSession(Session&) { Renew(); }
 
 void RemoteWriter::OnReply(std::uint64_t id, transport::InFrame frame) {
   const auto it = std::ranges::find(items_, id, &Item::id);
@@ -189,9 +205,9 @@ void RemoteWriter::OnReply(std::uint64_t id, transport::InFrame frame) {
   acknowledged_ += it->bytes();
   if (it->linked) {
     deduplicated_ += it->bytes();
-    session_.counters().bytes_deduplicated += it->bytes();
+    lanes_.at(it->lane).counters().bytes_deduplicated += it->bytes();
   } else {
-    session_.counters().bytes_written += it->bytes();
+    lanes_.at(it->lane).counters().bytes_written += it->bytes();
   }
   window_.Moved(it->bytes(), std::chrono::steady_clock::now());
   item_bytes_ -= it->bytes();
@@ -209,7 +225,7 @@ Error RemoteWriter::NoProgress() const {
   return MakeError(Code::kDeadline,
                    "{} acknowledged nothing for {}, slot {} of object '{}' and {} more wait, {} are there; is its disk slow, or its "
                    "--memory-budget too small for its peers?",
-                   session_.options().endpoint, FormatDuration((AllSent() ? ack_deadline_ : deadline_).limit()), item.slot, item.object.str(),
+                   lanes_.at(item.lane).endpoint(), FormatDuration((AllSent() ? ack_deadline_ : deadline_).limit()), item.slot, item.object.str(),
                    FormatBytes(item_bytes_ - item.bytes()), FormatBytes(acknowledged_));
 }
 

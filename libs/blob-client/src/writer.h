@@ -1,7 +1,7 @@
 // Private: puts chunks, several under way, each kept until it is acknowledged.
 //
-// A put spends credit of the session; what a lost session did not acknowledge is put again in the next. After the first error nothing
-// more is sent. One thread, the session's.
+// A put spends credit of its lane's session; what a lost session did not acknowledge is put again in the next. After the first error nothing
+// more is sent. One thread, the lanes'.
 #pragma once
 
 #include <deque>
@@ -9,7 +9,7 @@
 #include <optional>
 #include <vector>
 
-#include "session.h"
+#include "lanes.h"
 #include "tributary/wire/object.h"
 #include "window.h"
 
@@ -20,7 +20,7 @@ class RemoteWriter final : public blob::ChunkWriter, public Participant {
   // Gives a page of an object's manifest.
   using GetPage = std::function<Result<std::vector<wire::SlotDigest>>(const ObjectName& object, std::uint64_t page)>;
 
-  RemoteWriter(Session& session, const blob::WriteOptions& options, GetPage get_page);
+  RemoteWriter(Lanes& lanes, const blob::WriteOptions& options, GetPage get_page);
   ~RemoteWriter() override;
 
   Result<memory::BufferPtr> Allocate(std::size_t bytes) override;
@@ -29,14 +29,15 @@ class RemoteWriter final : public blob::ChunkWriter, public Participant {
   std::uint64_t deduplicated() const override { return deduplicated_; }
 
   void OnReply(std::uint64_t id, transport::InFrame frame) override;
-  void OnLost() override;
-  void OnSession() override;
+  void OnLost(Session& session) override;
+  void OnSession(Session& session) override;
   bool Advance() override;
 
  private:
   struct Item {
     ObjectName object;
     std::uint64_t slot = 0;
+    std::size_t lane = 0;
     memory::BufferPtr buffer;
     digest::Xxh128 xxh128{};
     std::uint64_t id = 0;  // 0: to be sent
@@ -58,7 +59,7 @@ class RemoteWriter final : public blob::ChunkWriter, public Participant {
   bool AllSent() const;
   Error NoProgress() const;
 
-  Session& session_;
+  Lanes& lanes_;
   const blob::WriteOptions options_;
   const GetPage get_page_;
   Window window_;

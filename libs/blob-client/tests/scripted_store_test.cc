@@ -95,7 +95,7 @@ class RemoteStoreTest : public testing::Test {
   // Why a put of one chunk is given up.
   Error PutError(const RemoteOptions& timeouts) {
     RemoteOptions options = timeouts;
-    options.endpoint = server_->endpoint();
+    options.endpoints = {server_->endpoint()};
     options.instance = "test";
     const auto store = ConnectStore(context_, pool_, options);
     auto writer = (*store)->Write({});
@@ -107,7 +107,7 @@ class RemoteStoreTest : public testing::Test {
 
   std::unique_ptr<RemoteStore> Connect(Duration request_timeout = Duration(60'000)) {
     RemoteOptions options;
-    options.endpoint = server_->endpoint();
+    options.endpoints = {server_->endpoint()};
     options.instance = "test";
     options.request_timeout = request_timeout;
     auto store = ConnectStore(context_, pool_, options);

@@ -112,9 +112,10 @@ void Options::AddBool(std::string name, bool fallback, std::string help) {
   knob.number = fallback ? 1 : 0;
 }
 
-void Options::AddStrings(std::string name, std::string help, Check check) {
+void Options::AddStrings(std::string name, std::string help, Check check, std::vector<std::string> fallback) {
   Knob& knob = state_->Add(std::move(name), Kind::kStrings, std::move(help));
   knob.check = std::move(check);
+  knob.list = std::move(fallback);
 }
 
 void Options::AddPositional(std::string name, std::string help, bool optional, Check check) {

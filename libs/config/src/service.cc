@@ -62,6 +62,17 @@ Status CheckName(const std::string& value) {
   return Expected("1 to 63 letters, digits, '.', '_' or '-', beginning with a letter or digit");
 }
 
+void AddStoreOptions(Options& options, std::string fallback) {
+  const std::string otherwise = fallback.empty() ? "by default as the coordinator tells it" : "by default " + fallback;
+  options.AddStrings("blob-store", "the blob-store's endpoint as seen from here; of one with several shards each, in order; " + otherwise, CheckEndpoint,
+                     fallback.empty() ? std::vector<std::string>() : std::vector{fallback});
+  options.AddUint("connections", 1, "to each blob-store, for a line that one TCP connection does not fill", 1, 16);
+}
+
+StoreAddress GetStoreAddress(const Options& options) {
+  return {options.Strings("blob-store"), static_cast<std::uint32_t>(options.Uint("connections"))};
+}
+
 void AddServiceOptions(Options& options, std::string metrics_address) {
   options.Group("Service");
   options.AddBytes("memory-budget", kDefaultMemoryBudget,

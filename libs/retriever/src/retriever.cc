@@ -98,7 +98,7 @@ class Request {
       return MakeError(Code::kDataLoss, "it has the digest {}, not {}", sent.digest, options_.digest);
     }
     blob_client::RemoteOptions remote;
-    remote.endpoint = options_.blob_store.empty() ? sent.blob_store : options_.blob_store;
+    remote.endpoints = options_.blob_stores.empty() ? sent.blob_stores : options_.blob_stores;
     remote.instance = "retriever";
     remote.request_timeout = remote.connect_timeout = remote.read_timeout = options_.patience;
     remote.stop = options_.stop;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstring>
+#include <vector>
 
 #include "tcp_counts.h"
 #include "zmq_curve.h"
@@ -147,6 +148,22 @@ Result<Received> FrameClient::Receive(Duration timeout) {
       return MakeError(Code::kIo, "receiving from {}: {}", impl_->options.endpoint, e.what());
     }
   }
+}
+
+Status FrameClient::WaitAny(std::span<FrameClient* const> clients, Duration timeout) {
+  std::vector<zmq::pollitem_t> items;
+  items.reserve(3 * clients.size());
+  for (FrameClient* const client : clients) {
+    items.push_back({client->impl_->socket.handle(), 0, ZMQ_POLLIN, 0});
+    items.push_back({client->impl_->monitor.handle(), 0, ZMQ_POLLIN, 0});
+    items.push_back({nullptr, client->impl_->wake.fd(), ZMQ_POLLIN, 0});
+  }
+  try {
+    zmq::poll(items, std::max(timeout, Duration(0)));
+  } catch (const zmq::error_t& e) {
+    if (e.num() != EINTR) return MakeError(Code::kIo, "waiting for {} connections: {}", clients.size(), e.what());
+  }
+  return Ok();
 }
 
 std::optional<LineBytes> FrameClient::Line() const {

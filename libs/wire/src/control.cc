@@ -111,7 +111,6 @@ void Fields(V& v, TaskSpec& m) {
   v("base", m.base);
   v("base_digest", m.base_digest);
   v("output", m.output);
-  v("shard", m.shard);
   v("first_slot", m.first_slot);
   v("end_slot", m.end_slot);
   v("encoding", m.encoding);
@@ -263,7 +262,7 @@ void Fields(V& v, Retrieval& m) {
   v("state", m.state);
   v("object", m.object);
   v("digest", m.digest);
-  v("blob_store", m.blob_store);
+  v("blob_stores", m.blob_stores);
   v("trainer", m.trainer);
   v("done", m.done);
   v("total", m.total);

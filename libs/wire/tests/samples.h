@@ -27,7 +27,7 @@ inline digest::Sha256 SampleSha256() {
 
 inline TaskSpec SampleTaskSpec() {
   return {"job-1.r3.aggregate.0", 4, "job-1", 3, 2, "site/1", 1, "jobs/job-1/models/2", std::string(64, 'a'),
-          "jobs/job-1/models/3", 1, 10, 20, 2, 
+          "jobs/job-1/models/3", 10, 20, 2,
           {{"jobs/job-1/rounds/3/updates/a/0", 0.25, std::string(64, 'd')}, {"jobs/job-1/rounds/3/updates/b/1", 0.75, ""}}, {"old"},
           "jobs/job-1/broadcasts/3", std::string(64, 'e')};
 }
@@ -63,7 +63,7 @@ void ForEachSample(F&& f) {
   f(ListOffers{"site"});
   f(OfferList{{{"site", "scans", 2}}});
   f(Retrieve{"a1b2", "site", "scans", true});
-  f(Retrieval{"a1b2", "failed", "offers/1", digest, "tcp://store:7710", "trainer-0", 5, 10, 2, "it is gone"});
+  f(Retrieval{"a1b2", "failed", "offers/1", digest, {"tcp://store:7710", "tcp://other:7710"}, "trainer-0", 5, 10, 2, "it is gone"});
 
   f(StoreHello{"trainer-0", 1});
   f(StoreWelcome{9, 1, 2, 1048576, 32});

@@ -27,7 +27,7 @@ struct WorkerHost::Impl {
   const HostSpec spec;
   metrics::Registry registry;
   memory::Pool pool;  // outlives the context, whose threads may hold the last of its buffers
-  std::shared_ptr<transport::Context> context = std::make_shared<transport::Context>();
+  std::shared_ptr<transport::Context> context = std::make_shared<transport::Context>(blob_client::IoThreads(spec.connections));
   wire::Role role = wire::Role::kClient;  // set once, before there are tasks
   metrics::Counter received;
   metrics::Counter sent;
@@ -47,9 +47,10 @@ memory::Pool& WorkerHost::pool() { return impl_->pool; }
 metrics::Registry& WorkerHost::registry() { return impl_->registry; }
 
 Result<std::shared_ptr<blob::BlobStore>> WorkerHost::OpenStore(const session::TaskContext& task) {
-  const auto connect = [&](const std::string& endpoint) -> Result<std::shared_ptr<blob::BlobStore>> {
-    TRIBUTARY_ASSIGN(auto options, StoreOptions(impl_->spec.instance, endpoint, impl_->spec.memory_budget, task));
+  const auto connect = [&](const std::vector<std::string>& endpoints) -> Result<std::shared_ptr<blob::BlobStore>> {
+    TRIBUTARY_ASSIGN(auto options, StoreOptions(impl_->spec.instance, endpoints, impl_->spec.memory_budget, task));
     options.role = impl_->role;
+    options.connections = impl_->spec.connections;
     TRIBUTARY_ASSIGN(auto remote, blob_client::ConnectStore(impl_->context, impl_->pool, options));
     return std::shared_ptr<blob::BlobStore>(remote.release(), [this](blob::BlobStore* store) {
       const auto counters = static_cast<blob_client::RemoteStore*>(store)->counters();
@@ -58,11 +59,11 @@ Result<std::shared_ptr<blob::BlobStore>> WorkerHost::OpenStore(const session::Ta
       delete store;
     });
   };
-  TRIBUTARY_ASSIGN(auto store, connect(impl_->spec.blob_store));
+  TRIBUTARY_ASSIGN(auto store, connect(impl_->spec.blob_stores));
   const auto kind = static_cast<wire::TaskKind>(task.spec.kind);
   const bool reads_model = kind == wire::TaskKind::kTrain || kind == wire::TaskKind::kValidate;
   if (impl_->spec.model_cache.empty() || !reads_model) return store;
-  TRIBUTARY_ASSIGN(auto cache, connect(impl_->spec.model_cache));
+  TRIBUTARY_ASSIGN(auto cache, connect({impl_->spec.model_cache}));
   return std::shared_ptr<blob::BlobStore>(std::make_shared<BaseFromCache>(task.spec.base, std::move(cache), std::move(store)));
 }
 

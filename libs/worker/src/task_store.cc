@@ -5,18 +5,13 @@
 
 namespace tributary::worker {
 
-Result<blob_client::RemoteOptions> StoreOptions(const std::string& instance, const std::string& endpoint,
+Result<blob_client::RemoteOptions> StoreOptions(const std::string& instance, const std::vector<std::string>& endpoints,
                                                 std::uint64_t budget, const session::TaskContext& task) {
   blob_client::RemoteOptions options;
   options.instance = instance;
   options.stop = task.stop;
-  if (!endpoint.empty()) {
-    options.endpoint = endpoint;
-  } else if (task.spec.shard < task.blob_stores.size()) {
-    options.endpoint = task.blob_stores[task.spec.shard];
-  } else {
-    return MakeError(Code::kUnavailable, "the coordinator told no blob-store for shard {}; start it with --blob-store", task.spec.shard);
-  }
+  options.endpoints = !endpoints.empty() ? endpoints : task.blob_stores;
+  if (options.endpoints.empty()) return MakeError(Code::kUnavailable, "the coordinator told no blob-store; start it with --blob-store");
   // Removals may come after the coordinator has let go of the job's text: the defaults serve them.
   if (!task.job_text.empty()) {
     TRIBUTARY_ASSIGN(const job::Job job, job::ParseJob(task.job_text, "job " + task.spec.job));

@@ -10,7 +10,7 @@
 namespace tributary::worker {
 
 // `endpoint`: as seen from this worker; empty: where the coordinator says. `budget` bounds messages of jobs that send no chunks.
-Result<blob_client::RemoteOptions> StoreOptions(const std::string& instance, const std::string& endpoint,
+Result<blob_client::RemoteOptions> StoreOptions(const std::string& instance, const std::vector<std::string>& endpoints,
                                                 std::uint64_t budget, const session::TaskContext& task);
 
 }  // namespace tributary::worker

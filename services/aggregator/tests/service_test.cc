@@ -29,7 +29,7 @@ class Refusing final : public transport::Handler {
 
 TEST(AggregatorService, EndsWhenTheCoordinatorRefusesIt) {
   Refusing coordinator;
-  auto service = AggregatorService::Start({coordinator.server->endpoint(), "", "aggregator-0"});
+  auto service = AggregatorService::Start({coordinator.server->endpoint(), {}, "aggregator-0"});
   ASSERT_TRUE(service.ok()) << service.error().message();
   const auto over = (*service)->Wait(Duration(20'000));
   ASSERT_FALSE(over.ok());
@@ -39,7 +39,7 @@ TEST(AggregatorService, EndsWhenTheCoordinatorRefusesIt) {
 
 TEST(AggregatorService, WaitsForACoordinatorAndStops) {
   auto service = AggregatorService::Start(
-      {"ipc:///tmp/tributary-absent-" + std::to_string(getpid()), "", "aggregator-0", 8_MiB, "127.0.0.1:0"});
+      {"ipc:///tmp/tributary-absent-" + std::to_string(getpid()), {}, "aggregator-0", 8_MiB, "127.0.0.1:0"});
   ASSERT_TRUE(service.ok()) << service.error().message();
   EXPECT_GT((*service)->metrics_port(), 0);
   const auto over = (*service)->Wait(Duration(10));
@@ -50,7 +50,7 @@ TEST(AggregatorService, WaitsForACoordinatorAndStops) {
 }
 
 TEST(AggregatorService, RefusesAnInstanceNameThatIsNone) {
-  const auto service = AggregatorService::Start({"tcp://localhost:7700", "", "a b"});
+  const auto service = AggregatorService::Start({"tcp://localhost:7700", {}, "a b"});
   ASSERT_FALSE(service.ok());
   EXPECT_THAT(service.error().message(), HasSubstr("instance name"));
 }

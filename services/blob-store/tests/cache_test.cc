@@ -26,7 +26,7 @@ class CacheTest : public ::testing::Test {
  protected:
   CacheTest() {
     cache_.Kill();
-    cache_.spec().upstream = upstream_.endpoint();
+    cache_.spec().upstream = {upstream_.endpoint()};
     cache_.spec().upstream_answer = Duration(1'000);
     cache_.spec().cache_in_use = Duration(0);
     cache_.Start();

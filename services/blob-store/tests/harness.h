@@ -50,7 +50,7 @@ class Client {
   explicit Client(const std::string& endpoint, std::uint64_t budget = 8_MiB, Duration timeout = Duration(30'000))
       : pool_(budget) {
     blob_client::RemoteOptions options;
-    options.endpoint = endpoint;
+    options.endpoints = {endpoint};
     options.instance = "test";
     options.request_timeout = timeout;
     options.connect_timeout = timeout;

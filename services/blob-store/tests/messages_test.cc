@@ -25,7 +25,7 @@ class Messages : public ::testing::Test {
   // A client that takes messages of up to `bytes`.
   std::unique_ptr<blob_client::RemoteStore> Connect(const Server& server, std::uint64_t bytes) {
     blob_client::RemoteOptions options;
-    options.endpoint = server.endpoint();
+    options.endpoints = {server.endpoint()};
     options.instance = "test";
     options.max_message = bytes;
     return *blob_client::ConnectStore(context_, pool_, options);

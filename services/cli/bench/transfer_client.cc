@@ -107,7 +107,7 @@ Result<Json> RunTransferClient(const std::string& endpoint, const TransferPlan& 
   const wire::ObjectSpec spec = SpecOf(plan, mode.cut);
   memory::Pool pool(mode.memory_budget);
   blob_client::RemoteOptions options;
-  options.endpoint = endpoint;
+  options.endpoints = {endpoint};
   options.instance = "bench";
   options.max_message = mode.max_message;
   if (plan.curve) {

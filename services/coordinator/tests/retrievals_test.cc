@@ -61,7 +61,7 @@ class RetrievalsTest : public ::testing::Test {
   }
 
   Duration now_{1'000'000};
-  Retrievals retrievals_{RetrievalLimits{}, "life", "tcp://store:7710"};
+  Retrievals retrievals_{RetrievalLimits{}, "life", {"tcp://store:7710"}};
 };
 
 TEST_F(RetrievalsTest, GoesFromATrainerToTheClientAndIsRemoved) {
@@ -90,7 +90,7 @@ TEST_F(RetrievalsTest, GoesFromATrainerToTheClientAndIsRemoved) {
   EXPECT_EQ(done->state, "done");
   EXPECT_EQ(done->object, "offers/life-1");
   EXPECT_EQ(done->digest, kDigest);
-  EXPECT_EQ(done->blob_store, "tcp://store:7710");
+  EXPECT_THAT(done->blob_stores, testing::ElementsAre("tcp://store:7710"));
   // Reported for as long as it is there; a process that was started anew must not put it once more.
   EXPECT_EQ(Tasks("a/t0").size(), 1u);
   Connect("a", "t0", {"scans", "notes"});

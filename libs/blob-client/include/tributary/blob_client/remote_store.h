@@ -1,4 +1,4 @@
-// The blob-store at the other end of a socket, as a blob::BlobStore.
+// The blob-store at the other end of a socket, or of one for each of its shards, as a blob::BlobStore.
 //
 // Reads keep a window of requests under way, writes spend byte credit that the store grants; both hold the caller's pool for
 // every chunk that is here or may arrive. When the connection is lost, a new session begins, and only what was not
@@ -13,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "tributary/base/result.h"
 #include "tributary/blob/store.h"
@@ -25,7 +26,9 @@
 namespace tributary::blob_client {
 
 struct RemoteOptions {
-  std::string endpoint;                 // tcp://host:7710
+  std::vector<std::string> endpoints;   // tcp://host:7710; of all shards, in the order of their numbers
+  // To each shard, its slots in turns: for lines that one TCP connection does not fill. The store shares its memory out by connection.
+  std::uint32_t connections = 1;
   std::optional<transport::CurveClient> curve = {};  // encrypted
   std::string instance;                 // for the store's log
   wire::Role role = wire::Role::kClient;  // the store serves aggregators as often as all others together
@@ -47,6 +50,12 @@ struct RemoteOptions {
   } derived;
   std::stop_token stop;                 // ends every wait with kCancelled
 };
+
+constexpr std::uint32_t kMaxShards = 1024;
+constexpr std::uint32_t kMaxConnections = 16;
+
+// I/O threads that a context for so many connections to each shard should have: one moves some gigabytes a second.
+int IoThreads(std::uint32_t connections);
 
 // What max_message may be with this budget: a half of it holds one.
 std::uint64_t MessagesWithin(std::uint64_t budget);

@@ -72,7 +72,7 @@ class Options {
   // --name, --name=true, --name=false.
   void AddBool(std::string name, bool fallback, std::string help);
   // May be given several times; comma-separated in the environment. A stronger source replaces the whole list.
-  void AddStrings(std::string name, std::string help, Check check = nullptr);
+  void AddStrings(std::string name, std::string help, Check check = nullptr, std::vector<std::string> fallback = {});
   // The next word of the command line without a flag ("JOB.yaml"); required unless `optional`. Shown in upper case.
   void AddPositional(std::string name, std::string help, bool optional = false, Check check = nullptr);
   // The knob must be given by one of the sources. REQUIRES: declared before.

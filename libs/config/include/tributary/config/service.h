@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "tributary/base/log.h"
 #include "tributary/base/result.h"
@@ -28,6 +29,15 @@ struct ServiceSettings {
 void AddServiceOptions(Options& options, std::string metrics_address);
 // REQUIRES: options was parsed with kRun.
 ServiceSettings GetServiceSettings(const Options& options);
+
+// Declares --blob-store, once for each shard in their order, and --connections. `fallback`: of the first; empty: as the coordinator tells it.
+void AddStoreOptions(Options& options, std::string fallback);
+struct StoreAddress {
+  std::vector<std::string> endpoints;  // empty: as the coordinator tells it
+  std::uint32_t connections = 1;       // to each
+};
+// REQUIRES: options was parsed with kRun.
+StoreAddress GetStoreAddress(const Options& options);
 
 // Checks for AddString. HostPort: "127.0.0.1:7700", "[::1]:0", "name:7700".
 Status CheckHostPort(const std::string& value);

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "tributary/base/result.h"
@@ -53,6 +54,8 @@ class FrameClient {
   Status Send(OutFrame frame);
   // Waits for one event. A frame that does not parse is a kProtocol error; the connection stays usable.
   Result<Received> Receive(Duration timeout);
+  // Returns when Receive of one of them would have something to tell, or after `timeout`. All of one thread.
+  static Status WaitAny(std::span<FrameClient* const> clients, Duration timeout);
   // A new socket to the same endpoint; what was queued is dropped, its buffers released soon after.
   Status Reset();
   // Makes a Receive that waits now, or the next one, return kInterrupted. Thread-safe.

@@ -81,7 +81,6 @@ struct TaskSpec {
   std::string base;               // object read: the round's model, or the layout's source; offer: the offer's name
   std::string base_digest;        // hex SHA-256 of its manifest root; empty if unknown
   std::string output;             // object written or sealed
-  std::uint32_t shard = 0;        // of the blob-store; 0 while there is one
   std::uint64_t first_slot = 0;   // aggregate: [first_slot, end_slot)
   std::uint64_t end_slot = 0;     // 0: all
   std::uint32_t encoding = 0;     // of updates
@@ -236,7 +235,7 @@ struct Retrieval {
   std::string state;       // "waiting", "sending", "done", "failed", "over"
   std::string object;      // done: where it lies
   std::string digest;      // done: its digest
-  std::string blob_store;  // endpoint, as the coordinator knows it
+  std::vector<std::string> blob_stores;  // endpoints, in order of shard, as the coordinator knows them
   std::string trainer;     // who sends or sent it
   std::uint64_t done = 0;  // bytes
   std::uint64_t total = 0;

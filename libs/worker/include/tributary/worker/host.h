@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "tributary/base/result.h"
 #include "tributary/base/units.h"
@@ -20,11 +21,12 @@ namespace tributary::worker {
 
 struct HostSpec {
   std::string coordinator;
-  std::string blob_store;  // as seen from this worker; empty: where the coordinator says
+  std::vector<std::string> blob_stores;  // endpoints by shard, as seen from this worker; empty: where the coordinator says
   std::string instance;    // for the store's log
   std::uint64_t memory_budget = 0;
   std::string metrics_address = "off";
   std::string model_cache = "";  // a cache of the blob-store near here, from which models come; empty: from the store itself
+  std::uint32_t connections = 1;  // to each of them
 };
 
 class WorkerHost {
@@ -36,7 +38,7 @@ class WorkerHost {
 
   memory::Pool& pool();
   metrics::Registry& registry();
-  // The blob-store as this task uses it, its base read from the cache if there is one: its shard, the job's timeouts; its waits end when the task is stopped. What it moves is
+  // The blob-store as this task uses it, its base read from the cache if there is one: its shards, the job's timeouts; its waits end when the task is stopped. What it moves is
   // counted when it is let go. kUnavailable if neither the worker nor the coordinator names one. Must not outlive the host.
   Result<std::shared_ptr<blob::BlobStore>> OpenStore(const session::TaskContext& task);
 

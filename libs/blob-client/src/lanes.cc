@@ -1,0 +1,226 @@
+#include "lanes.h"
+
+#include <algorithm>
+
+namespace tributary::blob_client {
+namespace {
+
+using std::chrono::steady_clock;
+
+constexpr Duration kSlice{50};  // how soon a stop is seen
+constexpr Duration kSoon{2};
+// The line is shared and stutters, the disk behind it has its own pace: a window may take so many times its share.
+constexpr double kPatience = 4;
+constexpr Duration kLongestPatience{3'600'000};
+
+// Waits for the answer of one shard.
+class Caller final : public Participant {
+ public:
+  explicit Caller(Session& of) : session(of), sessions(of.counters().sessions) {}
+  void OnReply(std::uint64_t, transport::InFrame frame) override {
+    reply = std::move(frame);
+    session.Took(steady_clock::now() - asked_at);
+  }
+  void OnLost(Session& lost) override {
+    if (&lost == &session) asked = false;
+  }
+
+  Session& session;
+  std::uint64_t sessions;
+  Session::Time asked_at{};
+  std::optional<transport::InFrame> reply;
+  bool asked = false;
+};
+
+}  // namespace
+
+Duration PatienceAt(double rate, Duration limit, bool derived, std::uint64_t window) {
+  if (!derived || limit.count() == 0 || rate <= 0) return limit;
+  const double milliseconds = kPatience * 1000 * static_cast<double>(window) / rate;
+  return std::max(limit, Duration(static_cast<Duration::rep>(std::min(milliseconds, static_cast<double>(kLongestPatience.count())))));
+}
+
+Lanes::Lanes(memory::Pool& pool, const RemoteOptions& options) : pool_(pool), options_(options) {
+  for (const std::string& endpoint : options.endpoints) name_ += (name_.empty() ? "" : ", ") + endpoint;
+}
+
+Result<std::unique_ptr<Lanes>> Lanes::Make(std::shared_ptr<transport::Context> context, memory::Pool& pool, const RemoteOptions& options) {
+  if (options.endpoints.empty() || options.endpoints.size() > kMaxShards || options.connections == 0 || options.connections > kMaxConnections) {
+    return MakeError(Code::kInvalidArgument, "{} blob-store shards with {} connections each: 1 to {} shards and 1 to {} connections are possible",
+                     options.endpoints.size(), options.connections, kMaxShards, kMaxConnections);
+  }
+  std::unique_ptr<Lanes> lanes(new Lanes(pool, options));
+  const auto count = static_cast<std::uint32_t>(options.endpoints.size());
+  for (std::uint32_t shard = 0; shard < count; ++shard) {
+    for (std::uint32_t i = 0; i < options.connections; ++i) {
+      TRIBUTARY_ASSIGN(auto session, Session::Make(context, lanes->company_, lanes->options_, {options.endpoints[shard], shard, count}));
+      lanes->clients_.push_back(session->client());
+      lanes->sessions_.push_back(std::move(session));
+    }
+  }
+  return lanes;
+}
+
+void Lanes::Leave(Participant* participant) {
+  std::erase(company_.participants, participant);
+  for (const auto& session : sessions_) session->Forget(participant);
+}
+
+Status Lanes::Step(Duration limit, const std::stop_token& stop) {
+  if (stop.stop_requested() || options_.stop.stop_requested()) {
+    return MakeError(Code::kCancelled, "stopped while waiting for the blob-store at {}", name_);
+  }
+  for (const auto& session : sessions_) TRIBUTARY_TRY(session->EnsureUp(stop));
+  const auto begin = steady_clock::now();
+  for (const auto& session : sessions_) session->Listen(begin);
+  limit = std::min(limit, soon_ ? kSoon : kSlice);
+  if (sessions_.size() > 1) {
+    if (limit.count() > 0) TRIBUTARY_TRY(transport::FrameClient::WaitAny(clients_, limit));
+    limit = Duration(0);
+  }
+  for (const auto& session : sessions_) TRIBUTARY_TRY(session->Pump(limit));
+  soon_ = false;
+  for (std::size_t i = 0; i < company_.participants.size(); ++i) soon_ |= company_.participants[i]->Advance();
+  return Ok();
+}
+
+Duration Lanes::Patience(Duration limit, bool derived, std::uint64_t window) const {
+  double rate = 0;
+  for (const auto& session : sessions_) rate += session->rate();
+  return PatienceAt(rate, limit, derived, window);
+}
+
+bool Lanes::Expired(Deadline& deadline, Duration limit, bool derived, std::uint64_t window) const {
+  if (!deadline.Expired()) return false;
+  const Duration patience = Patience(limit, derived, window);
+  if (patience <= deadline.limit()) return true;
+  // From here on: that much longer than what was waited already.
+  deadline = Deadline(Clock::Steady(), patience);
+  return false;
+}
+
+Session::Time::duration Lanes::round_trip() const {
+  Session::Time::duration longest{};
+  for (const auto& session : sessions_) longest = std::max(longest, session->round_trip());
+  return longest;
+}
+
+TransferCounters Lanes::counters() const {
+  TransferCounters sum;
+  for (const auto& session : sessions_) {
+    const TransferCounters& each = session->counters();
+    sum.bytes_read += each.bytes_read;
+    sum.bytes_written += each.bytes_written;
+    sum.bytes_deduplicated += each.bytes_deduplicated;
+    sum.bytes_resent += each.bytes_resent;
+    sum.bytes_reasked += each.bytes_reasked;
+    sum.sessions += each.sessions;
+  }
+  return sum;
+}
+
+void Lanes::CancelReads() {
+  for (const auto& session : sessions_) session->CancelReads();
+}
+
+void Lanes::GiveCreditBack() {
+  for (const auto& session : sessions_) session->GiveCreditBack();
+}
+
+Result<memory::BufferPtr> Lanes::Allocate(std::size_t bytes, Duration limit, const std::stop_token& stop,
+                                          const std::function<Status()>& check) {
+  if (bytes + memory::kHeadroom > pool_.budget()) {
+    return MakeError(Code::kResourceExhausted,
+                     "a chunk of {} does not fit the memory budget of {}; raise --memory-budget or lower chunk_bytes",
+                     FormatBytes(bytes), FormatBytes(pool_.budget()));
+  }
+  Deadline deadline(Clock::Steady(), limit);
+  for (;;) {
+    if (auto buffer = pool_.TryAllocate(memory::Side::kWrite, bytes)) return buffer;
+    // What holds the memory is on its way to the store.
+    if (Expired(deadline, limit, options_.derived.write, pool_.budget() / 2)) {
+      return MakeError(Code::kResourceExhausted,
+                       "no {} of the memory budget of {} came free for writing within {}; raise --memory-budget",
+                       FormatBytes(bytes), FormatBytes(pool_.budget()), FormatDuration(limit));
+    }
+    // Memory comes free when the store acknowledges, and a moment later when libzmq lets go of it.
+    const bool asks = std::ranges::any_of(sessions_, [](const auto& session) { return session->asks(); });
+    TRIBUTARY_TRY(Step(asks ? kSoon : Duration(0), stop));
+    if (check) TRIBUTARY_TRY(check());
+    auto buffer = pool_.Allocate(memory::Side::kWrite, bytes, Duration(1), stop);
+    if (buffer.ok()) return buffer;
+    if (buffer.error().code() != Code::kDeadline) return buffer.error();
+  }
+}
+
+Result<transport::InFrame> Lanes::Call(std::size_t shard, const MakeFrame& make, const CallOptions& options) {
+  TRIBUTARY_ASSIGN(auto replies, CallEach({shard}, make, options));
+  return std::move(replies.front());
+}
+
+Result<std::vector<transport::InFrame>> Lanes::CallEach(const std::vector<std::size_t>& shards, const MakeFrame& make,
+                                                        const CallOptions& options) {
+  std::vector<std::unique_ptr<Caller>> callers;
+  struct Guard {
+    Lanes& lanes;
+    std::vector<std::unique_ptr<Caller>>& callers;
+    ~Guard() {
+      for (const auto& caller : callers) lanes.Leave(caller.get());
+    }
+  } guard{*this, callers};
+  for (const std::size_t shard : shards) {
+    TRIBUTARY_TRY(OfShard(shard).EnsureUp({}));
+    callers.push_back(std::make_unique<Caller>(OfShard(shard)));
+    Join(callers.back().get());
+  }
+
+  Deadline deadline(Clock::Steady(), options_.request_timeout);
+  for (;;) {
+    Caller* waits = nullptr;
+    bool soon = false;
+    for (const auto& caller : callers) {
+      if (caller->reply) continue;
+      if (waits == nullptr) waits = caller.get();
+      Session& session = caller->session;
+      if (!session.up() || caller->asked) continue;
+      if (session.credit() < options.credit) {
+        TRIBUTARY_TRY(session.WantCredit(options.credit, options.credit, options.credit));
+        continue;
+      }
+      const std::uint64_t id = session.NewRequest(caller.get());
+      transport::OutFrame frame = make(id);
+      if (frame.header.empty()) {
+        session.ForgetRequest(id);
+        soon = true;
+        continue;
+      }
+      session.SpendCredit(options.credit);
+      TRIBUTARY_TRY(session.Send(std::move(frame)));
+      caller->asked = true;
+      caller->asked_at = steady_clock::now();
+    }
+    if (waits == nullptr) break;
+    TRIBUTARY_TRY(Step(soon ? Duration(1) : kSlice, {}));
+    for (const auto& caller : callers) {
+      Session& session = caller->session;
+      const bool pong = session.TakePong();
+      if (session.counters().sessions != caller->sessions || (options.slow && !caller->reply && pong)) {
+        caller->sessions = session.counters().sessions;
+        deadline.Renew();
+      }
+    }
+    // The request stands behind the chunks that are under way.
+    if (Expired(deadline, options_.request_timeout, options_.derived.request, pool_.budget() / 2)) {
+      return MakeError(Code::kDeadline, "the blob-store at {} did not answer within {} ({}); is it overloaded or its disk slow?",
+                       waits->session.endpoint(), FormatDuration(deadline.limit()), options.what);
+    }
+  }
+  std::vector<transport::InFrame> replies;
+  for (const auto& caller : callers) {
+    if (caller->reply->view().type == wire::Type::kError) return wire::ErrorOf(caller->reply->view());
+    replies.push_back(*std::move(caller->reply));
+  }
+  return replies;
+}
+
+}  // namespace tributary::blob_client
