@@ -197,6 +197,7 @@ Result<blob::SlotMeta> UpstreamCache::GetSlot(const Name& name, std::uint64_t sl
 }
 
 Result<std::uint64_t> UpstreamCache::DocumentBytes(const Name& name, blob::Document document, std::uint64_t page) {
+  if (document == blob::Document::kDigests) return ReadOnly();
   bool complete = false;
   TRIBUTARY_TRY(Known(name, false, &complete));
   if (complete || document == blob::Document::kSpec) return local_.DocumentBytes(name, document, page);
@@ -210,6 +211,7 @@ Result<std::uint64_t> UpstreamCache::DocumentBytes(const Name& name, blob::Docum
 }
 
 Status UpstreamCache::ReadDocument(const Name& name, blob::Document document, std::uint64_t page, std::span<std::byte> out) {
+  if (document == blob::Document::kDigests) return ReadOnly();
   bool complete = false;
   TRIBUTARY_TRY(Known(name, false, &complete));
   if (complete || document == blob::Document::kSpec) return local_.ReadDocument(name, document, page, out);

@@ -87,6 +87,7 @@ class UpstreamCache final : public blob::SlotStore {
                                  const digest::Sha256*) override {
     return ReadOnly();
   }
+  Status PutDigests(const Name&, std::uint64_t, std::uint64_t, std::span<const wire::SlotDigest>) override { return ReadOnly(); }
   Error ReadOnly() const;
 
  private:

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "directory.h"
+#include "format.h"
 #include "tributary/base/log.h"
 #include "tributary/wire/object.h"
 
@@ -16,6 +17,7 @@ namespace fs = std::filesystem;
 constexpr const char* kStub = "stub";
 constexpr std::size_t kFetchStep = 256 * 1024;
 constexpr std::uint64_t kMaxRootBytes = 256u << 20;
+constexpr std::uint64_t kMaxFormatBytes = 4096;
 constexpr std::size_t kOldest = 64;
 constexpr std::size_t kMaxLeftovers = 10'000;  // of one sweep
 
@@ -43,16 +45,25 @@ bool BucketKeeper::IsInBucket(const fs::path& directory) {
 
 Status BucketKeeper::CheckFormat() {
   const std::string key(kFormatKey);
-  std::string text(kBucketFormat.size(), '\0');
+  const std::string wanted = FormatText(kBucketFormat, shared_.shard);
+  std::string text(wanted.size(), '\0');
   const Status got = bucket_.Get(key, 0, std::as_writable_bytes(std::span(text)));
   if (!got.ok() && got.error().code() == Code::kNotFound) {
-    return bucket_.Put(key, kBucketFormat.size(), [](std::uint64_t offset, std::span<std::byte> out) {
-      std::ranges::copy(std::as_bytes(std::span(kBucketFormat)).subspan(offset, out.size()), out.begin());
+    return bucket_.Put(key, wanted.size(), [&wanted](std::uint64_t offset, std::span<std::byte> out) {
+      std::ranges::copy(std::as_bytes(std::span(wanted)).subspan(offset, out.size()), out.begin());
       return Ok();
     });
   }
   if (!got.ok() && got.error().code() != Code::kDataLoss) return got;
-  if (got.ok() && text == kBucketFormat) return Ok();
+  // It may be longer, or shorter: another shard's.
+  TRIBUTARY_ASSIGN(const std::uint64_t size, bucket_.Size(key));
+  if (got.ok() && size == wanted.size() && text == wanted) return Ok();
+  text.resize(static_cast<std::size_t>(std::min<std::uint64_t>(size, kMaxFormatBytes)));
+  TRIBUTARY_TRY(bucket_.Get(key, 0, std::as_writable_bytes(std::span(text))));
+  if (const auto shard = ParseFormat(kBucketFormat, text)) {
+    return MakeError(Code::kInvalidArgument, "{} belongs to {}, and this blob-store is {}; give a prefix of its own with --s3-prefix",
+                     bucket_.Place(), ShardText(*shard), ShardText(shared_.shard));
+  }
   return MakeError(Code::kInvalidArgument, "{}: its '{}' is not one of this version of the blob-store; give a prefix of its own with --s3-prefix",
                    bucket_.Place(), key);
 }

@@ -6,6 +6,9 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <optional>
+
+#include "format.h"
 
 namespace tributary::blob {
 namespace {
@@ -49,12 +52,15 @@ Result<Fd> LockStore(const fs::path& store) {
   return MakeError(Code::kUnavailable, "{} is in use by another blob-store; stop that one or choose another directory", store.string());
 }
 
-Status CheckFormat(const fs::path& store, bool make) {
+namespace {
+
+// Nothing of a directory that is empty.
+Result<std::optional<Shard>> FindFormat(const fs::path& store) {
   const fs::path format = store / "format";
   TRIBUTARY_ASSIGN(const bool there, Exists(format));
   if (there) {
     TRIBUTARY_ASSIGN(const std::string text, ReadWholeFile(format, 4096));
-    if (text == kFormat) return Ok();
+    if (const auto shard = ParseFormat(kFormat, text)) return shard;
     const bool ours = text.starts_with(kFormatName);
     return MakeError(Code::kInvalidArgument, "{} {}; give another directory with --data-dir, or empty this one if nobody needs what it holds",
                      format.string(), ours ? "tells that another version of the blob-store wrote this directory" : "is no blob-store's");
@@ -68,10 +74,30 @@ Status CheckFormat(const fs::path& store, bool make) {
                      store.string(), name);
   }
   if (error) return ErrnoError(error.value(), "listing " + store.string());
-  if (!make) return MakeError(Code::kNotFound, "{} holds no blob-store's objects; give its directory with --data-dir", store.string());
-  TRIBUTARY_TRY(WriteWholeFile(store / "format.tmp", std::as_bytes(std::span(kFormat)), true));
-  TRIBUTARY_TRY(RenamePath(store / "format.tmp", format));
+  return std::optional<Shard>();
+}
+
+}  // namespace
+
+Status CheckFormat(const fs::path& store, const Shard& shard) {
+  TRIBUTARY_ASSIGN(const auto found, FindFormat(store));
+  if (found && *found == shard) return Ok();
+  if (found) {
+    return MakeError(Code::kInvalidArgument,
+                     "{} is the directory of {}, and this blob-store is {}; give --shard and --shards as before, or another directory with "
+                     "--data-dir",
+                     store.string(), ShardText(*found), ShardText(shard));
+  }
+  const std::string text = FormatText(kFormat, shard);
+  TRIBUTARY_TRY(WriteWholeFile(store / "format.tmp", std::as_bytes(std::span(text)), true));
+  TRIBUTARY_TRY(RenamePath(store / "format.tmp", store / "format"));
   return SyncDirectory(store);
+}
+
+Result<Shard> ReadFormat(const fs::path& store) {
+  TRIBUTARY_ASSIGN(const auto found, FindFormat(store));
+  if (found) return *found;
+  return MakeError(Code::kNotFound, "{} holds no blob-store's objects; give its directory with --data-dir", store.string());
 }
 
 bool IsAbandoned(const ObjectName& name, const fs::path& directory, Duration age) {

@@ -8,6 +8,7 @@
 #include "files.h"
 #include "tributary/base/names.h"
 #include "tributary/base/units.h"
+#include "tributary/blob/shard.h"
 
 namespace tributary::blob {
 
@@ -23,9 +24,11 @@ Status ForEachObject(const std::filesystem::path& objects,
 
 // kUnavailable while another process has the store.
 Result<Fd> LockStore(const std::filesystem::path& store);
-// A directory of another format, or with other people's files, is refused: the store removes what it finds in its tmp. `make`: an empty
-// one becomes a store's.
-Status CheckFormat(const std::filesystem::path& store, bool make);
+// A directory of another format or shard, or with other people's files, is refused: the store removes what it finds in its tmp. An empty one
+// becomes this shard's.
+Status CheckFormat(const std::filesystem::path& store, const Shard& shard);
+// Which shard's it is; an empty one is kNotFound.
+Result<Shard> ReadFormat(const std::filesystem::path& store);
 
 // Open, and without a put for so long; of what a site put for somebody (`offers/…`) also sealed, and for so long not fetched and removed.
 bool IsAbandoned(const ObjectName& name, const std::filesystem::path& directory, Duration age);

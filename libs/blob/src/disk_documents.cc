@@ -46,11 +46,10 @@ Result<wire::ManifestRoot> DiskObject::Root() const {
 
 Status DiskObject::CheckPage(std::uint64_t page) const {
   if (!sealed_) return MakeError(Code::kUnavailable, "object '{}' is not sealed yet", name_.str());
-  if (page < PageCount(shape_.slots())) return Ok();
-  return MakeError(Code::kNotFound, "object '{}' has no page {}: it has {}", name_.str(), page, PageCount(shape_.slots()));
+  return shape_.CheckPage(name_, page);
 }
 
-Result<std::vector<wire::SlotDigest>> DiskObject::Page(std::uint64_t page) const {
+Result<std::vector<wire::SlotDigest>> DiskObject::Page(std::uint64_t page) {
   TRIBUTARY_ASSIGN(const std::uint64_t size, DocumentBytes(Document::kPage, page));
   std::vector<std::byte> bytes(size);
   TRIBUTARY_TRY(ReadDocument(Document::kPage, page, bytes));
@@ -63,18 +62,19 @@ Result<std::uint64_t> DiskObject::DocumentBytes(Document document, std::uint64_t
     case Document::kRoot:
       if (!sealed_) return MakeError(Code::kUnavailable, "object '{}' is not sealed yet", name_.str());
       return FileBytes(directory_ / "root");
-    case Document::kPage: break;
+    case Document::kPage: TRIBUTARY_TRY(CheckPage(page)); break;
+    case Document::kDigests: TRIBUTARY_TRY(shape_.CheckPage(name_, page)); break;
   }
-  TRIBUTARY_TRY(CheckPage(page));
-  return std::min(wire::kPageDigests, shape_.slots() - page * wire::kPageDigests) * wire::kSlotDigestBytes;
+  return shape_.PageSlots(page).size() * wire::kSlotDigestBytes;
 }
 
-Status DiskObject::ReadDocument(Document document, std::uint64_t page, std::span<std::byte> out) const {
+Status DiskObject::ReadDocument(Document document, std::uint64_t page, std::span<std::byte> out) {
   if (document == Document::kSpec) return ReadExactly(directory_ / "spec", out);
   if (document == Document::kRoot) {
     TRIBUTARY_TRY(ReadExactly(directory_ / "root", out));
     return CheckRoot(out);
   }
+  if (document == Document::kDigests) return ReadDigests(page, out);
   TRIBUTARY_TRY(CheckPage(page));
   const auto path = directory_ / "pages";
   TRIBUTARY_ASSIGN(const Fd fd, OpenFile(path, O_RDONLY));

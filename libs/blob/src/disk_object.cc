@@ -10,24 +10,24 @@
 namespace tributary::blob {
 
 std::uint64_t DiskObject::BytesToMake(const ObjectShape& shape, const wire::ObjectSpec& spec) {
-  return TakenBytes(spec.repetitive ? 0 : shape.bytes(), shape.slots() * kSlotRecordBytes);
+  return TakenBytes(spec.repetitive ? 0 : shape.own_bytes(), shape.slots() * kSlotRecordBytes);
 }
 
-Status DiskObject::Make(const std::filesystem::path& directory, const wire::ObjectSpec& spec) {
-  TRIBUTARY_ASSIGN(const ObjectShape shape, ObjectShape::Make(spec));
+Status DiskObject::Make(const std::filesystem::path& directory, const wire::ObjectSpec& spec, const Shard& shard) {
+  TRIBUTARY_ASSIGN(const ObjectShape shape, ObjectShape::Make(spec, shard));
   const std::string text = wire::EncodeObjectSpec(spec);
   TRIBUTARY_TRY(WriteWholeFile(directory / "spec", std::as_bytes(std::span(text)), false));
   TRIBUTARY_TRY(WriteBootMark(directory));
   TRIBUTARY_TRY(MakeReserved(directory / "slots", shape.slots() * kSlotRecordBytes));
   if (spec.repetitive) return WriteWholeFile(directory / "data", {}, false);
-  return MakeReserved(directory / "data", shape.bytes());
+  return MakeReserved(directory / "data", shape.own_bytes());
 }
 
 Result<std::shared_ptr<DiskObject>> DiskObject::Load(ObjectName name, std::filesystem::path directory, DiskShared& shared) {
   std::shared_ptr<DiskObject> object(new DiskObject(std::move(name), std::move(directory), shared));
   auto spec = object->Spec();
   if (!spec.ok()) return spec.error();
-  TRIBUTARY_ASSIGN(object->shape_, ObjectShape::Make(*spec));
+  TRIBUTARY_ASSIGN(object->shape_, ObjectShape::Make(*spec, shared.shard));
   object->kind_ = spec->kind;
   object->sample_count_ = spec->sample_count;
   object->repetitive_ = spec->repetitive;
@@ -43,8 +43,8 @@ Status DiskObject::CountSlots() {
   TRIBUTARY_ASSIGN(const auto files, Files());
   double squares = 0;
   TRIBUTARY_TRY(ScanRecords(files->slots, {0, shape_.slots()}, directory_ / "slots",
-                            [&](std::uint64_t, const SlotRecord* record) {
-                              if (record == nullptr) return Ok();
+                            [&](std::uint64_t slot, const SlotRecord* record) {
+                              if (record == nullptr || !shape_.Has(slot)) return Ok();
                               squares += record->squares;
                               Count(nullptr, record);
                               tail_ = std::max(tail_, record->location + UpToBlock(record->bytes));
@@ -105,7 +105,7 @@ Result<std::vector<tensor::SlotRange>> DiskObject::Missing(tensor::SlotRange ran
   TRIBUTARY_ASSIGN(const auto files, Files());
   std::vector<tensor::SlotRange> missing;
   TRIBUTARY_TRY(ScanRecords(files->slots, range, directory_ / "slots", [&](std::uint64_t slot, const SlotRecord* meta) {
-    if (meta != nullptr && meta->generation >= generation) return Ok();
+    if (!shape_.Has(slot) || (meta != nullptr && meta->generation >= generation)) return Ok();
     if (!missing.empty() && missing.back().end == slot) {
       ++missing.back().end;
     } else {

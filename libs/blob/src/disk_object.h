@@ -69,11 +69,12 @@ constexpr const char* kBucketMark = "bucket";
 // What the objects of one store have in common; outlives them.
 struct DiskShared {
   explicit DiskShared(const DiskOptions& options)
-      : space(options.quota), bucket(options.bucket), part_bytes(options.bucket_part_bytes) {}
+      : space(options.quota), bucket(options.bucket), part_bytes(options.bucket_part_bytes), shard(options.shard) {}
   Space space;
   RecentChunks recent;
   Bucket* const bucket;  // may be null
   const std::uint64_t part_bytes;
+  const Shard shard;
   Uploads uploads;
   std::atomic<std::uint64_t> loaded{0};  // gives each DiskObject a number of its own
 };
@@ -85,7 +86,7 @@ class DiskObject {
   // What Make takes of the store's space.
   static std::uint64_t BytesToMake(const ObjectShape& shape, const wire::ObjectSpec& spec);
   // Writes the files of a new object into `directory` (which exists and is not yet in its place).
-  static Status Make(const std::filesystem::path& directory, const wire::ObjectSpec& spec);
+  static Status Make(const std::filesystem::path& directory, const wire::ObjectSpec& spec, const Shard& shard);
   // kDataLoss when its spec or manifest cannot be read.
   static Result<std::shared_ptr<DiskObject>> Load(ObjectName name, std::filesystem::path directory, DiskShared& shared);
 
@@ -103,9 +104,10 @@ class DiskObject {
   Result<SlotMeta> Get(std::uint64_t slot, std::span<std::byte> out);
   Result<std::string> Seal(std::uint64_t generation, bool durable);
   Result<wire::ManifestRoot> Root() const;
-  Result<std::vector<wire::SlotDigest>> Page(std::uint64_t page) const;
+  Result<std::vector<wire::SlotDigest>> Page(std::uint64_t page);
   Result<std::uint64_t> DocumentBytes(Document document, std::uint64_t page) const;
-  Status ReadDocument(Document document, std::uint64_t page, std::span<std::byte> out) const;
+  Status ReadDocument(Document document, std::uint64_t page, std::span<std::byte> out);
+  Status PutDigests(std::uint64_t page, std::uint64_t generation, std::span<const wire::SlotDigest> digests);
 
   bool sealed() const { return sealed_; }
   const ObjectName& name() const { return name_; }
@@ -142,6 +144,9 @@ class DiskObject {
   // Reads the present slots below `end` that were not read since Distrust, and clears records whose data is not there. In a sealed
   // object that is kDataLoss instead.
   Status Verify(std::uint64_t end);
+  // Of slots on other shards (disk_shard.cc): what another boot wrote of them is put anew by the next seal.
+  Status ForgetElsewhere(const OpenFiles& files, std::uint64_t slot);
+  Status ReadDigests(std::uint64_t page, std::span<std::byte> out);
   // What the records say has to be verified, now and after a restart.
   void Distrust(const OpenFiles& files);
 
@@ -199,6 +204,7 @@ class DiskObject {
   // Protected by state_. retired_ changes only while life_ is held exclusively, too.
   bool retired_ = false;
   std::shared_ptr<OpenFiles> files_;
+  // Own ones.
   std::uint64_t slots_present_ = 0;
   std::uint64_t bytes_present_ = 0;
   std::uint64_t newest_generation_ = 0;

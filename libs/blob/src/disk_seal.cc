@@ -13,20 +13,25 @@
 namespace tributary::blob {
 
 Status DiskObject::CheckComplete(const OpenFiles& files, std::uint64_t generation) {
-  std::uint64_t missing = 0;
-  std::uint64_t first = 0;
+  struct Absent {
+    std::uint64_t count = 0;
+    std::uint64_t first = 0;
+  } own, elsewhere;
   std::optional<Error> other;
   TRIBUTARY_TRY(ScanRecords(files.slots, {0, shape_.slots()}, directory_ / "slots",
                             [&](std::uint64_t slot, const SlotRecord* meta) {
                               if (meta == nullptr) {
-                                if (missing++ == 0) first = slot;
+                                Absent& absent = shape_.Has(slot) ? own : elsewhere;
+                                if (absent.count++ == 0) absent.first = slot;
                               } else if (generation != 0 && meta->generation != generation && !other) {
                                 other = OtherGeneration(name_, slot, meta->generation, generation);
                               }
                               return Ok();
                             }));
-  if (missing > 0 && sealed_) return Lost(first, "its record in the slot table cannot be read");
-  if (missing > 0) return SlotsMissing(name_, missing, shape_.slots(), first);
+  if (own.count > 0 && sealed_) return Lost(own.first, "its record in the slot table cannot be read");
+  if (own.count > 0) return SlotsMissing(name_, own.count, shape_.own_slots(), own.first);
+  // A sealed object's manifest has them.
+  if (elsewhere.count > 0 && !sealed_) return DigestsMissing(name_, elsewhere.count, shape_.slots() - shape_.own_slots(), elsewhere.first);
   if (other) return *other;
   return Ok();
 }

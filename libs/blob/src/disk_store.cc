@@ -168,6 +168,11 @@ class DirectoryStore final : public LocalStore, public DiskStore {
     return object->ReadDocument(document, page, out);
   }
 
+  Status PutDigests(const ObjectName& name, std::uint64_t page, std::uint64_t generation, std::span<const wire::SlotDigest> digests) override {
+    TRIBUTARY_ASSIGN(const auto object, Find(name));
+    return object->PutDigests(page, generation, digests);
+  }
+
   bool Waits(const ObjectName& name) override { return keeper_ && table_.Waits(name); }
 
   StoreUse Use() const override { return {shared_.space.used(), shared_.space.quota(), evictions_}; }
@@ -197,7 +202,7 @@ class DirectoryStore final : public LocalStore, public DiskStore {
     return first;
   }
 
-  Result<ScrubReport> Scrub(const ScrubOptions& options) override { return ScrubObjects(objects_, options); }
+  Result<ScrubReport> Scrub(const ScrubOptions& options) override { return ScrubObjects(objects_, shared_.shard, options); }
 
   Result<std::uint64_t> RemoveAbandoned(Duration age) override {
     std::vector<ObjectName> old;
@@ -230,7 +235,7 @@ class DirectoryStore final : public LocalStore, public DiskStore {
 
   Result<CreateOutcome> Make(const ObjectName& name, const wire::ObjectSpec& spec, bool replace, std::optional<Trash>& trash) {
     TRIBUTARY_TRY(CheckPath(name.str(), "object name"));
-    TRIBUTARY_ASSIGN(const ObjectShape shape, ObjectShape::Make(spec));
+    TRIBUTARY_ASSIGN(const ObjectShape shape, ObjectShape::Make(spec, shared_.shard));
     std::unique_lock<std::mutex> alone;
     if (keeper_) {
       alone = std::unique_lock(keeper_->LockOf(name));
@@ -262,11 +267,11 @@ class DirectoryStore final : public LocalStore, public DiskStore {
     TRIBUTARY_TRY(shared_.space.Take(name, room, there ? TakenBytesOf(objects_ / FileNameOf(name)) : 0));
     const fs::path made = tmp_ / std::to_string(++tmp_count_);
     Status status = MakeDirectory(made);
-    if (status.ok()) status = DiskObject::Make(made, spec);
+    if (status.ok()) status = DiskObject::Make(made, spec, shared_.shard);
     if (!status.ok() && status.error().code() == Code::kResourceExhausted && keeper_ && Reclaim(room) > 0) {
       RemoveTree(made);
       status = MakeDirectory(made);
-      if (status.ok()) status = DiskObject::Make(made, spec);
+      if (status.ok()) status = DiskObject::Make(made, spec, shared_.shard);
     }
     if (status.ok() && there) status = TakeAway(name, trash);
     if (status.ok()) status = RenamePath(made, objects_ / FileNameOf(name));
@@ -347,9 +352,12 @@ class DirectoryStore final : public LocalStore, public DiskStore {
 }  // namespace
 
 Result<std::unique_ptr<DiskStore>> OpenDiskStore(const DiskOptions& options, memory::Pool& pool) {
+  if (!options.shard.valid()) {
+    return MakeError(Code::kInvalidArgument, "shards are numbered from 0: there is no shard {} of {}", options.shard.number, options.shard.count);
+  }
   TRIBUTARY_TRY(MakeDirectory(options.directory));
   TRIBUTARY_ASSIGN(Fd lock, LockStore(options.directory));
-  TRIBUTARY_TRY(CheckFormat(options.directory, /*make=*/true));
+  TRIBUTARY_TRY(CheckFormat(options.directory, options.shard));
   RemoveTree(TemporaryIn(options.directory));
   TRIBUTARY_TRY(MakeDirectory(TemporaryIn(options.directory)));
   TRIBUTARY_TRY(MakeDirectory(ObjectsIn(options.directory)));

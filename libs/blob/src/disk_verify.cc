@@ -55,6 +55,11 @@ Status DiskObject::Verify(std::uint64_t end) {
   CheckedPlaces checked;
   while (verified_ < end) {
     const std::uint64_t slot = verified_;
+    if (!shape_.Has(slot)) {
+      TRIBUTARY_TRY(ForgetElsewhere(*files, slot));
+      verified_ = slot + 1;
+      continue;
+    }
     TRIBUTARY_ASSIGN(const std::optional<SlotRecord> meta, ReadRecord(files->slots, slot, directory_ / "slots"));
     if (meta && !checked.Has(meta->location, meta->digest.sha256)) {
       chunk.resize(shape_.SlotBytes(slot));

@@ -151,6 +151,8 @@ Status MakeReserved(const std::filesystem::path& path, std::uint64_t bytes) {
   // Asked first, so that an impossible wish does not fill the disk for a moment.
   if (const auto free = FreeBytes(directory); free && *free < bytes) return NoRoom(directory, bytes);
   TRIBUTARY_ASSIGN(const Fd fd, OpenFile(path, O_RDWR | O_CREAT | O_EXCL));
+  // fallocate knows no empty files: a shard may have no slot of a small object.
+  if (bytes == 0) return Ok();
   int result;
   do {
     // Not posix_fallocate: where the file system cannot reserve, glibc's writes a byte to each block.

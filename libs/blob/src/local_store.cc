@@ -88,6 +88,13 @@ ChunkSequence SlotsOf(ObjectName object, tensor::SlotRange range) {
   };
 }
 
+Result<std::vector<wire::SlotDigest>> SlotStore::OwnDigests(const ObjectName& name, std::uint64_t page) {
+  TRIBUTARY_ASSIGN(const std::uint64_t size, DocumentBytes(name, Document::kDigests, page));
+  std::vector<std::byte> bytes(size);
+  TRIBUTARY_TRY(ReadDocument(name, Document::kDigests, page, bytes));
+  return wire::DecodePage(bytes);
+}
+
 Result<std::unique_ptr<ChunkReader>> LocalStore::Read(ChunkSequence sequence, const ReadOptions& options) {
   return std::unique_ptr<ChunkReader>(std::make_unique<LocalReader>(*this, std::move(sequence), options));
 }

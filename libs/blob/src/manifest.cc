@@ -29,6 +29,4 @@ std::string RootDigest(const std::string& encoded_root) {
   return digest::Hex(digest::ComputeSha256(std::as_bytes(std::span(encoded_root))));
 }
 
-std::uint64_t PageCount(std::uint64_t slots) { return (slots + wire::kPageDigests - 1) / wire::kPageDigests; }
-
 }  // namespace tributary::blob

@@ -35,6 +35,5 @@ class ManifestBuilder {
 };
 
 std::string RootDigest(const std::string& encoded_root);
-std::uint64_t PageCount(std::uint64_t slots);
 
 }  // namespace tributary::blob

@@ -12,7 +12,8 @@ namespace {
 
 struct Slot {
   SlotMeta meta;
-  std::vector<std::byte> bytes;  // empty: absent
+  std::vector<std::byte> bytes;  // empty: absent, or on another shard
+  bool elsewhere = false;        // on another shard, and its digest is here
 };
 
 struct Object {
@@ -26,11 +27,11 @@ struct Object {
 
 class MemoryStore final : public LocalStore {
  public:
-  using LocalStore::LocalStore;
+  MemoryStore(memory::Pool& pool, const Shard& shard) : LocalStore(pool), shard_(shard) {}
 
   Result<CreateOutcome> Create(const ObjectName& name, const wire::ObjectSpec& spec, bool replace) override {
     TRIBUTARY_TRY(CheckPath(name.str(), "object name"));
-    TRIBUTARY_ASSIGN(ObjectShape shape, ObjectShape::Make(spec));
+    TRIBUTARY_ASSIGN(ObjectShape shape, ObjectShape::Make(spec, shard_));
     {
       const std::unique_lock lock(mutex_);
       if (const auto it = objects_.find(name); it != objects_.end()) {
@@ -86,7 +87,7 @@ class MemoryStore final : public LocalStore {
     std::vector<tensor::SlotRange> missing;
     for (std::uint64_t i = range.begin; i < range.end; ++i) {
       const Slot& slot = object->slots[i];
-      if (!slot.bytes.empty() && slot.meta.generation >= generation) continue;
+      if (!shard_.Has(i) || (!slot.bytes.empty() && slot.meta.generation >= generation)) continue;
       if (!missing.empty() && missing.back().end == i) {
         ++missing.back().end;
       } else {
@@ -101,12 +102,16 @@ class MemoryStore final : public LocalStore {
     TRIBUTARY_ASSIGN(Object* object, Find(name));
     std::uint64_t missing = 0;
     std::uint64_t first = 0;
+    std::uint64_t elsewhere = 0;
+    std::uint64_t first_elsewhere = 0;
     for (std::uint64_t i = object->slots.size(); i-- > 0;) {
-      if (!object->slots[i].bytes.empty()) continue;
-      ++missing;
-      first = i;
+      if (!object->slots[i].bytes.empty() || object->slots[i].elsewhere) continue;
+      ++(shard_.Has(i) ? missing : elsewhere);
+      (shard_.Has(i) ? first : first_elsewhere) = i;
     }
-    if (missing > 0) return SlotsMissing(name, missing, object->slots.size(), first);
+    const std::uint64_t own = object->shape.own_slots();
+    if (missing > 0) return SlotsMissing(name, missing, own, first);
+    if (elsewhere > 0) return DigestsMissing(name, elsewhere, object->slots.size() - own, first_elsewhere);
     for (std::uint64_t i = 0; generation != 0 && i < object->slots.size(); ++i) {
       const std::uint64_t has = object->slots[i].meta.generation;
       if (has != generation) return OtherGeneration(name, i, has, generation);
@@ -117,7 +122,7 @@ class MemoryStore final : public LocalStore {
       pages.push_back(page);
       return Ok();
     });
-    for (const Slot& slot : object->slots) TRIBUTARY_TRY(builder.Add(slot.meta.digest, slot.bytes.size()));
+    for (const Slot& slot : object->slots) TRIBUTARY_TRY(builder.Add(slot.meta.digest, slot.meta.bytes));
     TRIBUTARY_ASSIGN(object->manifest, builder.Finish(object->spec));
     object->pages = std::move(pages);
     return object->manifest.digest;
@@ -204,6 +209,21 @@ class MemoryStore final : public LocalStore {
     return place.meta;
   }
 
+  Status PutDigests(const ObjectName& name, std::uint64_t page, std::uint64_t generation, std::span<const wire::SlotDigest> digests) override {
+    const std::unique_lock lock(mutex_);
+    TRIBUTARY_ASSIGN(Object* object, Find(name));
+    TRIBUTARY_TRY(object->shape.CheckDigests(name, page, digests));
+    if (object->sealed()) return ObjectSealed(name);
+    const tensor::SlotRange slots = object->shape.PageSlots(page);
+    for (std::uint64_t i = slots.begin; i < slots.end; ++i) {
+      if (shard_.Has(i)) continue;
+      Slot& slot = object->slots[i];
+      slot.meta = {generation, static_cast<std::uint32_t>(object->shape.SlotBytes(i)), digests[i - slots.begin]};
+      slot.elsewhere = true;
+    }
+    return Ok();
+  }
+
   Result<std::uint64_t> DocumentBytes(const ObjectName& name, Document document, std::uint64_t page) override {
     TRIBUTARY_ASSIGN(const std::string text, Text(name, document, page));
     return std::uint64_t{text.size()};
@@ -226,8 +246,27 @@ class MemoryStore final : public LocalStore {
       TRIBUTARY_ASSIGN(const wire::ManifestRoot root, Root(name));
       return wire::EncodeManifestRoot(root);
     }
-    TRIBUTARY_ASSIGN(const std::vector<wire::SlotDigest> digests, Page(name, page));
+    TRIBUTARY_ASSIGN(const std::vector<wire::SlotDigest> digests, document == Document::kPage ? Page(name, page) : Digests(name, page));
     return wire::EncodePage(digests);
+  }
+
+  Result<std::vector<wire::SlotDigest>> Digests(const ObjectName& name, std::uint64_t page) {
+    const std::shared_lock lock(mutex_);
+    TRIBUTARY_ASSIGN(const Object* object, Find(name));
+    TRIBUTARY_TRY(object->shape.CheckPage(name, page));
+    const tensor::SlotRange slots = object->shape.PageSlots(page);
+    std::vector<wire::SlotDigest> digests(slots.size());
+    std::uint64_t missing = 0;
+    std::uint64_t first = 0;
+    for (std::uint64_t i = slots.end; i-- > slots.begin;) {
+      if (!shard_.Has(i)) continue;
+      digests[i - slots.begin] = object->slots[i].meta.digest;
+      if (!object->slots[i].bytes.empty()) continue;
+      ++missing;
+      first = i;
+    }
+    if (missing > 0) return PageIncomplete(name, page, missing, first);
+    return digests;
   }
 
   Result<Object*> Find(const ObjectName& name) {
@@ -236,12 +275,15 @@ class MemoryStore final : public LocalStore {
     return &it->second;
   }
 
+  const Shard shard_;
   std::shared_mutex mutex_;
   std::map<ObjectName, Object> objects_;  // protected by mutex_
 };
 
 }  // namespace
 
-std::unique_ptr<SlotStore> MakeMemoryStore(memory::Pool& pool) { return std::make_unique<MemoryStore>(pool); }
+std::unique_ptr<SlotStore> MakeMemoryStore(memory::Pool& pool, const Shard& shard) {
+  return std::make_unique<MemoryStore>(pool, shard);
+}
 
 }  // namespace tributary::blob

@@ -66,7 +66,7 @@ class ChunkFile {
 
 class Scrub {
  public:
-  Scrub(const ScrubOptions& options, ScrubReport& report) : options_(options), report_(report) {}
+  Scrub(const Shard& shard, const ScrubOptions& options, ScrubReport& report) : shard_(shard), options_(options), report_(report) {}
 
   Status Object(const ObjectName& name, const fs::path& directory) {
     TRIBUTARY_ASSIGN(const bool sealed, Exists(directory / "root"));
@@ -127,6 +127,7 @@ class Scrub {
       const std::uint64_t count = std::min(wire::kPageDigests, root->slots - first);
       TRIBUTARY_ASSIGN(const auto digests, Page(*pages, page, count, root->pages[page]));
       for (std::uint64_t i = 0; i < count; ++i) {
+        if (!shard_.Has(first + i)) continue;
         TRIBUTARY_TRY(Slot(*slots, *data, first + i, digests.empty() ? nullptr : &digests[i], checked));
       }
     }
@@ -190,6 +191,7 @@ class Scrub {
 
   static constexpr std::size_t kKept = 256;
 
+  const Shard shard_;
   const ScrubOptions& options_;
   ScrubReport& report_;
   const std::chrono::steady_clock::time_point begun_ = std::chrono::steady_clock::now();
@@ -205,9 +207,9 @@ std::string Damage::Text() const {
   return fmt::format("object '{}', {}: damaged at byte {} of {}: {}", object.str(), place, offset, file.string(), what);
 }
 
-Result<ScrubReport> ScrubObjects(const fs::path& objects, const ScrubOptions& options) {
+Result<ScrubReport> ScrubObjects(const fs::path& objects, const Shard& shard, const ScrubOptions& options) {
   ScrubReport report;
-  Scrub scrub(options, report);
+  Scrub scrub(shard, options, report);
   TRIBUTARY_TRY(ForEachObject(objects, [&](const ObjectName& name, const fs::path& directory) { return scrub.Object(name, directory); }));
   return report;
 }
@@ -215,9 +217,9 @@ Result<ScrubReport> ScrubObjects(const fs::path& objects, const ScrubOptions& op
 Result<ScrubReport> ScrubDirectory(const fs::path& directory, const ScrubOptions& options) {
   TRIBUTARY_ASSIGN(const bool there, Exists(directory));
   if (!there) return MakeError(Code::kNotFound, "there is no directory {}; give a blob-store's with --data-dir", directory.string());
-  TRIBUTARY_TRY(CheckFormat(directory, /*make=*/false));
+  TRIBUTARY_ASSIGN(const Shard shard, ReadFormat(directory));
   TRIBUTARY_ASSIGN(const Fd lock, LockStore(directory));
-  return ScrubObjects(ObjectsIn(directory), options);
+  return ScrubObjects(ObjectsIn(directory), shard, options);
 }
 
 }  // namespace tributary::blob

@@ -9,7 +9,7 @@
 
 namespace tributary::blob {
 
-// All below `objects`.
-Result<ScrubReport> ScrubObjects(const std::filesystem::path& objects, const ScrubOptions& options);
+// All below `objects`, of which the store has the slots of `shard`.
+Result<ScrubReport> ScrubObjects(const std::filesystem::path& objects, const Shard& shard, const ScrubOptions& options);
 
 }  // namespace tributary::blob

@@ -6,20 +6,27 @@
 
 namespace tributary::blob {
 
-Result<ObjectShape> ObjectShape::Make(const wire::ObjectSpec& spec) {
+Result<ObjectShape> ObjectShape::Make(const wire::ObjectSpec& spec, const Shard& shard) {
   TRIBUTARY_ASSIGN(const tensor::Layout layout, wire::MakeLayout(spec));
   ObjectShape shape;
+  shape.shard_ = shard;
   for (const tensor::Section& section : layout.sections()) {
     const auto bytes = [&](std::uint64_t elements) { return encoding::EncodedBytes(section.dtype, spec.encoding, elements); };
-    Part part{section.slots, shape.bytes_, bytes(section.elements_per_slot), section, {}};
+    Part part{section.slots, shape.own_bytes_, bytes(section.elements_per_slot), section, {}};
+    const std::uint64_t own = shard.Before(section.slots.end) - shard.Before(section.slots.begin);
     if (section.ends.empty()) {
       // A slot is of whole blocks, so the section's bytes are those of its slots.
       shape.bytes_ += bytes(section.elements);
+      const std::uint64_t last = section.slots.end - 1;
+      if (own > 0) shape.own_bytes_ += shard.Has(last) ? (own - 1) * part.slot_bytes + bytes(section.ElementsOf(last).count) : own * part.slot_bytes;
     } else {
-      part.offsets.reserve(section.ends.size());
+      part.offsets.reserve(own);
       for (std::uint64_t slot = section.slots.begin; slot < section.slots.end; ++slot) {
-        part.offsets.push_back(shape.bytes_ - part.offset);
-        shape.bytes_ += bytes(section.ElementsOf(slot).count);
+        const std::uint64_t chunk = bytes(section.ElementsOf(slot).count);
+        shape.bytes_ += chunk;
+        if (!shard.Has(slot)) continue;
+        part.offsets.push_back(shape.own_bytes_ - part.offset);
+        shape.own_bytes_ += chunk;
       }
     }
     shape.parts_.push_back(std::move(part));
@@ -42,13 +49,15 @@ std::uint64_t ObjectShape::SlotBytes(std::uint64_t slot) const {
 
 std::uint64_t ObjectShape::SlotOffset(std::uint64_t slot) const {
   const Part& part = PartOf(slot);
-  const std::uint64_t index = slot - part.slots.begin;
+  const std::uint64_t index = shard_.Before(slot) - shard_.Before(part.slots.begin);
   return part.offset + (part.offsets.empty() ? index * part.slot_bytes : part.offsets[index]);
 }
 
 Status ObjectShape::CheckSlot(const ObjectName& name, std::uint64_t slot) const {
-  if (slot < slots_) return Ok();
-  return MakeError(Code::kNotFound, "object '{}' has no slot {}: it has {}", name.str(), slot, slots_);
+  if (slot >= slots_) return MakeError(Code::kNotFound, "object '{}' has no slot {}: it has {}", name.str(), slot, slots_);
+  if (Has(slot)) return Ok();
+  return MakeError(Code::kNotFound, "slot {} of object '{}' lies on shard {} of {}, this is shard {}", slot, name.str(),
+                   Shard::Of(slot, shard_.count), shard_.count, shard_.number);
 }
 
 Status ObjectShape::CheckChunk(const ObjectName& name, std::uint64_t slot, std::uint64_t bytes) const {
@@ -85,6 +94,34 @@ double ObjectShape::Squares(std::uint64_t slot, std::span<const std::byte> bytes
     for (const float value : piece) sum += static_cast<double>(value) * static_cast<double>(value);
   }
   return sum;
+}
+
+tensor::SlotRange ObjectShape::PageSlots(std::uint64_t page) const {
+  return {page * wire::kPageDigests, std::min((page + 1) * wire::kPageDigests, slots_)};
+}
+
+Status ObjectShape::CheckPage(const ObjectName& name, std::uint64_t page) const {
+  if (page < pages()) return Ok();
+  return MakeError(Code::kNotFound, "object '{}' has no page {}: it has {}", name.str(), page, pages());
+}
+
+Status ObjectShape::CheckDigests(const ObjectName& name, std::uint64_t page, std::span<const wire::SlotDigest> digests) const {
+  if (!sharded()) {
+    return MakeError(Code::kInvalidArgument, "digests of object '{}' are refused: this blob-store has all of its slots, there is no other shard",
+                     name.str());
+  }
+  if (const Status there = CheckPage(name, page); !there.ok()) return Error(Code::kInvalidArgument, there.error().message());
+  const tensor::SlotRange slots = PageSlots(page);
+  if (digests.size() != slots.size()) {
+    return MakeError(Code::kInvalidArgument, "page {} of object '{}' has the digests of {} slots, not {}", page, name.str(), slots.size(),
+                     digests.size());
+  }
+  for (std::uint64_t slot = slots.begin; slot < slots.end; ++slot) {
+    if (Has(slot) || digests[slot - slots.begin] != wire::SlotDigest()) continue;
+    return MakeError(Code::kInvalidArgument, "the digest of slot {} of object '{}' is zeros: ask shard {} for it first", slot, name.str(),
+                     Shard::Of(slot, shard_.count));
+  }
+  return Ok();
 }
 
 Status ObjectShape::CheckRange(const ObjectName& name, tensor::SlotRange range) const {
@@ -129,6 +166,18 @@ Error DigestMismatch(const ObjectName& name, std::uint64_t slot, const char* whe
 Error SlotsMissing(const ObjectName& name, std::uint64_t missing, std::uint64_t slots, std::uint64_t first) {
   return MakeError(Code::kUnavailable, "object '{}' cannot be sealed: {} of {} slots are missing, the first is {}",
                    name.str(), missing, slots, first);
+}
+
+Error PageIncomplete(const ObjectName& name, std::uint64_t page, std::uint64_t missing, std::uint64_t first) {
+  return MakeError(Code::kUnavailable, "page {} of object '{}' is not complete: {} of its slots on this shard are missing, the first is {}",
+                   page, name.str(), missing, first);
+}
+
+Error DigestsMissing(const ObjectName& name, std::uint64_t missing, std::uint64_t elsewhere, std::uint64_t first) {
+  return MakeError(Code::kUnavailable,
+                   "object '{}' cannot be sealed: the digests of {} of {} slots that lie on other shards are not here, put-digests first; the "
+                   "first is of slot {}",
+                   name.str(), missing, elsewhere, first);
 }
 
 Error OtherGeneration(const ObjectName& name, std::uint64_t slot, std::uint64_t has, std::uint64_t wanted) {

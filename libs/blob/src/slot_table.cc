@@ -35,6 +35,7 @@ Record Encode(std::uint64_t slot, const SlotRecord& meta) {
   std::memcpy(record.data() + 56, meta.digest.xxh128.data(), meta.digest.xxh128.size());
   PutInt<std::uint64_t>(record.data() + 72, meta.location);
   PutInt<std::uint64_t>(record.data() + 80, std::bit_cast<std::uint64_t>(meta.squares));
+  PutInt<std::uint32_t>(record.data() + 88, meta.elsewhere ? 1 : 0);
   const auto sum = digest::ComputeXxh128(std::span(record).first(kChecksumOffset));
   std::memcpy(record.data() + kChecksumOffset, sum.data(), sum.size());
   return record;
@@ -51,6 +52,7 @@ std::optional<SlotRecord> Decode(std::uint64_t slot, const std::byte* record) {
   std::memcpy(meta.digest.xxh128.data(), record + 56, meta.digest.xxh128.size());
   meta.location = GetInt<std::uint64_t>(record + 72);
   meta.squares = std::bit_cast<double>(GetInt<std::uint64_t>(record + 80));
+  meta.elsewhere = GetInt<std::uint32_t>(record + 88) != 0;
   return meta;
 }
 
@@ -69,6 +71,27 @@ Status WriteRecord(const Fd& table, std::uint64_t slot, const SlotRecord& record
 
 Status ClearRecord(const Fd& table, std::uint64_t slot, const std::filesystem::path& path) {
   return WriteAt(table, Record{}, slot * kSlotRecordBytes, path);
+}
+
+Status RewriteRecords(const Fd& table, tensor::SlotRange range, const std::filesystem::path& path,
+                      const std::function<bool(std::uint64_t, std::optional<SlotRecord>&)>& change) {
+  std::vector<std::byte> records(std::min<std::uint64_t>(range.size(), kScanRecords) * kSlotRecordBytes);
+  for (std::uint64_t first = range.begin; first < range.end; first += kScanRecords) {
+    const std::uint64_t count = std::min<std::uint64_t>(kScanRecords, range.end - first);
+    const auto window = std::span(records).first(count * kSlotRecordBytes);
+    TRIBUTARY_ASSIGN(const std::size_t got, ReadAt(table, window, first * kSlotRecordBytes, path));
+    std::ranges::fill(window.subspan(got), std::byte{0});
+    bool changed = false;
+    for (std::uint64_t i = 0; i < count; ++i) {
+      std::optional<SlotRecord> record = Decode(first + i, window.data() + i * kSlotRecordBytes);
+      if (!change(first + i, record)) continue;
+      changed = true;
+      const Record bytes = record ? Encode(first + i, *record) : Record{};
+      std::ranges::copy(bytes, window.begin() + static_cast<std::ptrdiff_t>(i * kSlotRecordBytes));
+    }
+    if (changed) TRIBUTARY_TRY(WriteAt(table, window, first * kSlotRecordBytes, path));
+  }
+  return Ok();
 }
 
 Status ScanRecords(const Fd& table, tensor::SlotRange range, const std::filesystem::path& path,

@@ -59,6 +59,10 @@ class GatedStore final : public blob::SlotStore {
   Status ReadDocument(const ObjectName& name, blob::Document document, std::uint64_t page, std::span<std::byte> out) override {
     return store_->ReadDocument(name, document, page, out);
   }
+  Status PutDigests(const ObjectName& name, std::uint64_t page, std::uint64_t generation,
+                    std::span<const wire::SlotDigest> digests) override {
+    return store_->PutDigests(name, page, generation, digests);
+  }
 
  private:
   std::latch gate_{1};

@@ -1,6 +1,10 @@
 // Stores that live in this process: in memory, and on disk as the service runs it.
 //
 // SlotStore adds to BlobStore what a server needs: one slot at a time, from and into buffers that the caller holds. Thread-safe.
+//
+// A store may be one of several shards: it has the slots that Shard::Has names, and knows of the others' slots the digests that PutDigests brought,
+// which a seal needs. Its slots are all that it puts, gives, misses and counts as present (kNotFound for those of others); `slots` and `bytes` of
+// ObjectInfo are of the whole object, `norm` is of its own slots: the root of a sum of squares that whoever asks adds up.
 #pragma once
 
 #include <filesystem>
@@ -11,6 +15,7 @@
 #include <string>
 
 #include "tributary/blob/bucket.h"
+#include "tributary/blob/shard.h"
 #include "tributary/blob/store.h"
 
 namespace tributary::blob {
@@ -23,7 +28,8 @@ struct SlotMeta {
 };
 
 // The texts of an object whose bytes have a meaning of their own: the root's SHA-256 is the object's digest.
-enum class Document { kSpec, kRoot, kPage };
+// kDigests: of a page's slots those that this store has, zeros for others', of a sealed object or an open one.
+enum class Document { kSpec, kRoot, kPage, kDigests };
 
 class SlotStore : public BlobStore {
  public:
@@ -35,16 +41,23 @@ class SlotStore : public BlobStore {
   virtual Result<SlotMeta> StatSlot(const ObjectName& name, std::uint64_t slot, std::uint64_t min_generation) = 0;
   // Fills `out` (REQUIRES out.size() == meta.bytes of StatSlot); kDataLoss when the bytes do not match their XXH3-128.
   virtual Result<SlotMeta> GetSlot(const ObjectName& name, std::uint64_t slot, std::span<std::byte> out) = 0;
-  // As stored, without decoding; `page` counts for kPage alone. Fails like Spec, Root and Page.
+  // As stored, without decoding; `page` counts for kPage and kDigests alone. Fails like Spec, Root and Page; kDigests is kUnavailable while an own
+  // slot of the page is absent.
   virtual Result<std::uint64_t> DocumentBytes(const ObjectName& name, Document document, std::uint64_t page) = 0;
   // Fills `out` (REQUIRES out.size() == DocumentBytes); kUnavailable when the object was replaced in between.
   virtual Status ReadDocument(const ObjectName& name, Document document, std::uint64_t page, std::span<std::byte> out) = 0;
+  // Of a page's slots those that lie on other shards, before a seal: the digests of all the page's slots, of which own ones are passed over.
+  // `generation`: that of the slots. Again is fine, with other digests, too. kInvalidArgument for another page or count, and of a store that has all
+  // slots; kConflict when sealed.
+  virtual Status PutDigests(const ObjectName& name, std::uint64_t page, std::uint64_t generation, std::span<const wire::SlotDigest> digests) = 0;
+  // The document kDigests, decoded.
+  Result<std::vector<wire::SlotDigest>> OwnDigests(const ObjectName& name, std::uint64_t page);
   // Whether calls about the object may wait for a network now, and so should not hold up others. Quick.
   virtual bool Waits(const ObjectName&) { return false; }
 };
 
 // `pool` bounds the chunks of its readers and writers, and must outlive the store.
-std::unique_ptr<SlotStore> MakeMemoryStore(memory::Pool& pool);
+std::unique_ptr<SlotStore> MakeMemoryStore(memory::Pool& pool, const Shard& shard = {});
 
 struct DiskOptions {
   std::filesystem::path directory;  // made if absent
@@ -54,6 +67,7 @@ struct DiskOptions {
   std::uint64_t bucket_part_bytes = 32_MiB;
   Duration bucket_grace = std::chrono::hours(1);  // parts in the bucket that belong to nobody stay so long
   std::uint64_t cache_bytes = 0;  // of chunks on the disk that lie in the bucket, too; 0: as many as the quota has room for
+  Shard shard = {};  // a directory, and a bucket's prefix, belongs to one for ever
 };
 
 struct StoreUse {
@@ -97,9 +111,9 @@ class DiskStore : public virtual SlotStore {
   virtual Status TendBucket(std::stop_token stop) = 0;
 };
 
-// Finds what an earlier process left: open objects go on, half-made ones are removed.
+// Finds what an earlier process left: open objects go on, half-made ones are removed. kInvalidArgument for the directory of another shard.
 Result<std::unique_ptr<DiskStore>> OpenDiskStore(const DiskOptions& options, memory::Pool& pool);
-// Scrub of a directory that no process has open.
+// Scrub of a directory that no process has open, of whatever shard it is.
 Result<ScrubReport> ScrubDirectory(const std::filesystem::path& directory, const ScrubOptions& options);
 
 }  // namespace tributary::blob
