@@ -114,6 +114,10 @@ BlobStoreService::BlobStoreService() = default;
 Result<std::unique_ptr<BlobStoreService>> BlobStoreService::Start(Spec spec) {
   std::unique_ptr<BlobStoreService> service(new BlobStoreService());
   const bool caches = !spec.upstream.empty();
+  if (caches && spec.shards > 1) {
+    return MakeError(Code::kInvalidArgument, "--upstream: a cache has all slots of its objects; start it without --shard {} --shards {}", spec.shard,
+                     spec.shards);
+  }
   // A cache takes no writes: what they would need is for chunks that are fetched.
   const std::uint64_t for_fetching = caches ? spec.memory_budget / 2 : 0;
   service->state_ = std::make_unique<State>(spec.memory_budget - for_fetching);
@@ -121,6 +125,7 @@ Result<std::unique_ptr<BlobStoreService>> BlobStoreService::Start(Spec spec) {
   blob::DiskOptions disk;
   disk.directory = spec.directory;
   disk.quota = spec.quota;
+  disk.shard = {spec.shard, spec.shards};
   if (spec.s3) {
     TRIBUTARY_ASSIGN(state.bucket, s3::MakeClient(*spec.s3));
     disk.bucket = state.bucket.get();
@@ -166,7 +171,8 @@ Result<std::unique_ptr<BlobStoreService>> BlobStoreService::Start(Spec spec) {
   metrics.address = spec.metrics_address;
   metrics.registry = &state.registry;
   TRIBUTARY_ASSIGN(state.metrics_server, metrics::MetricsServer::Start(std::move(metrics)));
-  log::Info("serving {} at {}, memory budget {}", spec.directory.string(), state.endpoint, FormatBytes(spec.memory_budget));
+  log::Info("serving {} at {}{}, memory budget {}", spec.directory.string(), state.endpoint,
+            spec.shards > 1 ? fmt::format(", shard {} of {}", spec.shard, spec.shards) : "", FormatBytes(spec.memory_budget));
   return service;
 }
 

@@ -17,6 +17,7 @@ constexpr std::size_t kMaxHints = 1024;
 std::uint64_t FirstGuess(wire::Type type) {
   switch (type) {
     case wire::Type::kGetChunk: return tensor::kDefaultChunkBytes;
+    case wire::Type::kGetDigests:
     case wire::Type::kGetPage: return wire::kPageDigests * wire::kSlotDigestBytes;
     default: return kSmallReply;
   }

@@ -30,7 +30,7 @@
 namespace tributary::service {
 
 struct ReadRequest {
-  wire::Type type = wire::Type::kGetChunk;  // or kGetSpec, kGetRoot, kGetPage, kGetMissing, kList; of a cache also kStat
+  wire::Type type = wire::Type::kGetChunk;  // or kGetSpec, kGetRoot, kGetPage, kGetDigests, kGetMissing, kList; of a cache also kStat
   std::uint64_t id = 0;
   ObjectName object;
   std::uint64_t slot = 0;  // or page, or the first of a range

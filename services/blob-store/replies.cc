@@ -99,6 +99,7 @@ Result<transport::OutFrame> Reactor::ReplyTo(const ReadPtr& read, ReadGrant& gra
     case wire::Type::kGetSpec: return document(wire::SpecBody{request.object.str()}, blob::Document::kSpec);
     case wire::Type::kGetRoot: return document(wire::RootBody{request.object.str()}, blob::Document::kRoot);
     case wire::Type::kGetPage: return document(wire::PageBody{request.slot}, blob::Document::kPage);
+    case wire::Type::kGetDigests: return document(wire::PageBody{request.slot}, blob::Document::kDigests);
     default: return ChunkReply(read, grant, needs);
   }
 }

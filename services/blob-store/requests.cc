@@ -25,6 +25,10 @@ Status Fill(const wire::GetPage& m, ReadRequest& request) {
   request.slot = m.page;
   return Ok();
 }
+Status Fill(const wire::GetDigests& m, ReadRequest& request) {
+  request.slot = m.page;
+  return Ok();
+}
 Status Fill(const wire::GetMissing& m, ReadRequest& request) {
   request.slot = m.begin;
   request.end = m.end;
@@ -62,6 +66,8 @@ bool Reactor::Refuse(const PeerId& id, Peer& peer, const wire::FrameView& view) 
   switch (view.type) {
     case wire::Type::kCreate:
     case wire::Type::kPutChunk:
+    case wire::Type::kGetDigests:
+    case wire::Type::kPutDigests:
     case wire::Type::kCreditRequest:
     case wire::Type::kSeal:
     case wire::Type::kRemove:
@@ -160,6 +166,7 @@ void Reactor::Dispatch(const PeerId& id, Peer& peer, transport::InFrame frame) {
   if (!view.payload.empty() && !Admit(id, peer, frame)) return;
   switch (view.type) {
     case wire::Type::kPutChunk: return Put(id, peer, std::move(frame));
+    case wire::Type::kPutDigests: return PutDigests(id, peer, std::move(frame));
     case wire::Type::kCreate: return Create(id, peer, std::move(frame));
     case wire::Type::kLinkChunk: return Link(id, peer, view);
     case wire::Type::kCreditRequest: return Credit(id, peer, view);
@@ -167,6 +174,7 @@ void Reactor::Dispatch(const PeerId& id, Peer& peer, transport::InFrame frame) {
     case wire::Type::kGetSpec: return Get<wire::GetSpec>(id, peer, view);
     case wire::Type::kGetRoot: return Get<wire::GetRoot>(id, peer, view);
     case wire::Type::kGetPage: return Get<wire::GetPage>(id, peer, view);
+    case wire::Type::kGetDigests: return Get<wire::GetDigests>(id, peer, view);
     case wire::Type::kCancelReads: return reads_.Cancel(id);
     case wire::Type::kStat:
       if (options_.cache != nullptr) return Get<wire::Stat>(id, peer, view);

@@ -1,5 +1,6 @@
 // Frames with a payload: the Reactor's methods that check them against credit and stage them on a worker.
 #include <algorithm>
+#include <type_traits>
 
 #include "services/blob-store/reactor.h"
 #include "tributary/wire/object.h"
@@ -50,7 +51,7 @@ Error WithoutCredit(const transport::PeerId& id, const std::string& instance, st
 bool Reactor::Admit(const PeerId& id, Peer& peer, const transport::InFrame& frame) {
   const wire::FrameView& view = frame.view();
   const std::uint64_t header = frame.size() - view.payload.size();
-  if (view.type != wire::Type::kPutChunk && view.type != wire::Type::kCreate) {
+  if (view.type != wire::Type::kPutChunk && view.type != wire::Type::kCreate && view.type != wire::Type::kPutDigests) {
     Violation(id, peer, view.id, MakeError(Code::kProtocol, "a {} message takes no payload", wire::TypeName(view.type)));
     return false;
   }
@@ -177,49 +178,63 @@ void Reactor::Link(const PeerId& id, Peer& peer, const wire::FrameView& view) {
   });
 }
 
-void Reactor::Create(const PeerId& id, Peer& peer, transport::InFrame frame) {
+template <class M, class Work>
+void Reactor::Take(const PeerId& id, Peer& peer, transport::InFrame frame, Work work) {
   const wire::FrameView& view = frame.view();
   const std::uint64_t bytes = view.payload.size();
   auto spent = credit_.Spend(id, bytes, Clock::now());
   if (!spent) return Violation(id, peer, view.id, WithoutCredit(id, peer.instance, bytes));
   auto job = std::make_shared<Job>(Job{std::move(spent), std::move(frame)});
-  const auto create = wire::Expect<wire::Create>(job->frame.view());
-  const auto name = create.ok() ? ObjectName::Parse(create->object) : Result<ObjectName>(create.error());
+  auto message = wire::Expect<M>(job->frame.view());
+  auto name = message.ok() ? ObjectName::Parse(message->object) : Result<ObjectName>(message.error());
   if (!name.ok()) {
     const std::uint64_t request = job->frame.view().id;
     job->Release();
     credit_.Staged(id, Clock::now());
     return SendError(id, request, name.error());
   }
-  auto work = [this, id, job, name = *name, replace = create->replace] {
+  const bool waits = store_.Waits(*name);
+  auto run = [this, id, job, name = *std::move(name), message = *std::move(message), work] {
     const std::uint64_t request = job->frame.view().id;
-    const auto outcome = [&]() -> Result<blob::CreateOutcome> {
-      const std::uint64_t bytes = job->frame.view().payload.size();
-      memory::Reservation room;
-      if (bytes > kSmallSpec) {
-        const std::uint64_t wanted = std::min(kDecodedTimes * bytes, pool_.budget() / 4);
-        TRIBUTARY_ASSIGN(room, pool_.Reserve(memory::Side::kWrite, wanted, kRoomForSpec));
-      }
-      TRIBUTARY_ASSIGN(const wire::ObjectSpec spec, wire::DecodeObjectSpec(job->frame.view().payload));
-      TRIBUTARY_TRY(CheckMessages(name, spec));
-      return store_.Create(name, spec, replace);
-    }();
-    if (!outcome.ok() && outcome.error().code() == Code::kResourceExhausted) ++counters_.no_room;
+    const auto reply = work(name, message, job->frame.view().payload);
+    if (!reply.ok() && reply.error().code() == Code::kResourceExhausted) ++counters_.no_room;
     job->Release();
-    std::string reply =
-        outcome.ok() ? wire::EncodeFrame(request, wire::Created{name.str(), outcome->existed, outcome->sealed})
-                     : wire::EncodeError(request, outcome.error());
-    Post([this, id, name, reply = std::move(reply)]() mutable {
+    std::string text = reply.ok() ? wire::EncodeFrame(request, *reply) : wire::EncodeError(request, reply.error());
+    Post([this, id, name, text = std::move(text)]() mutable {
       credit_.Staged(id, Clock::now());
-      server_->Send(id, {std::move(reply), nullptr});
-      reads_.ObjectChanged(name);
+      server_->Send(id, {std::move(text), nullptr});
+      if constexpr (std::is_same_v<M, wire::Create>) reads_.ObjectChanged(name);
     });
   };
-  if (store_.Waits(*name)) {
-    workers_.PostRemote(std::move(work));
+  if (waits) {
+    workers_.PostRemote(std::move(run));
   } else {
-    workers_.PostSlow(std::move(work));
+    workers_.PostSlow(std::move(run));
   }
+}
+
+void Reactor::Create(const PeerId& id, Peer& peer, transport::InFrame frame) {
+  Take<wire::Create>(id, peer, std::move(frame),
+                     [this](const ObjectName& name, const wire::Create& create, std::span<const std::byte> payload) -> Result<wire::Created> {
+                       memory::Reservation room;
+                       if (payload.size() > kSmallSpec) {
+                         const std::uint64_t wanted = std::min(kDecodedTimes * payload.size(), pool_.budget() / 4);
+                         TRIBUTARY_ASSIGN(room, pool_.Reserve(memory::Side::kWrite, wanted, kRoomForSpec));
+                       }
+                       TRIBUTARY_ASSIGN(const wire::ObjectSpec spec, wire::DecodeObjectSpec(payload));
+                       TRIBUTARY_TRY(CheckMessages(name, spec));
+                       TRIBUTARY_ASSIGN(const blob::CreateOutcome outcome, store_.Create(name, spec, create.replace));
+                       return wire::Created{name.str(), outcome.existed, outcome.sealed};
+                     });
+}
+
+void Reactor::PutDigests(const PeerId& id, Peer& peer, transport::InFrame frame) {
+  Take<wire::PutDigests>(id, peer, std::move(frame),
+                         [this](const ObjectName& name, const wire::PutDigests& put, std::span<const std::byte> payload) -> Result<wire::PutAck> {
+                           TRIBUTARY_ASSIGN(const auto digests, wire::DecodePage(payload));
+                           TRIBUTARY_TRY(store_.PutDigests(name, put.page, put.generation, digests));
+                           return wire::PutAck{put.page};
+                         });
 }
 
 }  // namespace tributary::service
