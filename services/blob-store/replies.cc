@@ -33,7 +33,8 @@ memory::BufferPtr ToBuffer(memory::Pool& pool, memory::Reservation reservation, 
   return buffer;
 }
 
-Result<wire::Missing> FindMissing(blob::SlotStore& store, const ReadRequest& request) {
+// Of a shard's slots; those of other shards between two that are missing count as missing, too, so that what is missing whole is one range.
+Result<wire::Missing> FindMissing(blob::SlotStore& store, const ReadRequest& request, std::uint32_t shards) {
   const auto until = std::chrono::steady_clock::now() + kMissingTime;
   wire::Missing reply;
   reply.next = request.slot;
@@ -41,7 +42,7 @@ Result<wire::Missing> FindMissing(blob::SlotStore& store, const ReadRequest& req
     const std::uint64_t end = request.end - reply.next > kMissingStep ? reply.next + kMissingStep : request.end;
     TRIBUTARY_ASSIGN(const auto ranges, store.Missing(request.object, {reply.next, end}, request.min_generation));
     for (const auto& range : ranges) {
-      if (!reply.ranges.empty() && reply.ranges.back() == range.begin) {
+      if (!reply.ranges.empty() && range.begin - reply.ranges.back() < shards) {
         reply.ranges.back() = range.end;
       } else {
         reply.ranges.insert(reply.ranges.end(), {range.begin, range.end});
@@ -85,7 +86,7 @@ Result<transport::OutFrame> Reactor::ReplyTo(const ReadPtr& read, ReadGrant& gra
   };
   switch (request.type) {
     case wire::Type::kGetMissing: {
-      TRIBUTARY_ASSIGN(const wire::Missing missing, FindMissing(store_, request));
+      TRIBUTARY_ASSIGN(const wire::Missing missing, FindMissing(store_, request, options_.shards));
       return transport::OutFrame{{}, buffer_of(wire::EncodeFrame(request.id, missing))};
     }
     case wire::Type::kList: {

@@ -182,8 +182,10 @@ class Remote final : public RemoteStore {
     TRIBUTARY_ASSIGN(const auto infos, StatEach(name));
     std::vector<std::size_t> open;
     std::uint64_t present = 0;
+    std::uint64_t newest = 0;
     for (const std::size_t shard : all_) {
       present += infos[shard].slots_present;
+      newest = std::max(newest, infos[shard].generation);
       if (!infos[shard].sealed) open.push_back(shard);
     }
     if (open.empty()) return Ok();
@@ -192,6 +194,17 @@ class Remote final : public RemoteStore {
       TRIBUTARY_ASSIGN(const auto missing, Missing(name, {0, slots}, 0));
       return MakeError(Code::kUnavailable, "object '{}' cannot be sealed: {} of {} slots are missing, the first is {}", name.str(), slots - present,
                        slots, missing.empty() ? 0 : missing.front().begin);
+    }
+    // None may be sealed before all are known to have what is asked for.
+    if (generation != 0) {
+      TRIBUTARY_ASSIGN(const auto older, Missing(name, {0, slots}, generation));
+      if (!older.empty()) {
+        return MakeError(Code::kConflict, "object '{}' cannot be sealed: slot {} is of an older generation than {}", name.str(), older.front().begin,
+                         generation);
+      }
+      if (newest > generation) {
+        return MakeError(Code::kConflict, "object '{}' cannot be sealed: it has slots of generation {}, not {}", name.str(), newest, generation);
+      }
     }
     for (std::uint64_t page = 0; page * wire::kPageDigests < slots; ++page) {
       TRIBUTARY_ASSIGN(const auto frames, FetchEach<wire::PageBody>(all_, wire::GetDigests{name.str(), page}, name, /*slow=*/true));

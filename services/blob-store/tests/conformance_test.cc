@@ -19,6 +19,20 @@ class RemoteHarness final : public Harness {
   service::testing::Client another_;
 };
 
+// Several shards, several connections to each.
+class ShardsHarness final : public Harness {
+ public:
+  ShardsHarness(std::uint32_t shards, std::uint32_t connections)
+      : shards_(shards), client_(shards_.endpoints(), connections, 1_MiB), another_(shards_.endpoints(), connections, 1_MiB) {}
+  BlobStore& store() override { return *client_; }
+  BlobStore& Another() override { return *another_; }
+
+ private:
+  service::testing::Shards shards_;
+  service::testing::Client client_;
+  service::testing::Client another_;
+};
+
 // What is sealed durably is read back from a bucket.
 class BucketHarness final : public Harness {
  public:
@@ -45,6 +59,9 @@ INSTANTIATE_TEST_SUITE_P(
     Remote, BlobStoreConformance,
     ::testing::Values(Implementation{"tcp", [] { return std::make_unique<RemoteHarness>("tcp://127.0.0.1:0"); }},
                       Implementation{"ipc", [] { return std::make_unique<RemoteHarness>("ipc"); }},
+                      Implementation{"three_shards", [] { return std::make_unique<ShardsHarness>(3, 1); }},
+                      Implementation{"two_shards_of_two_connections", [] { return std::make_unique<ShardsHarness>(2, 2); }},
+                      Implementation{"three_connections", [] { return std::make_unique<ShardsHarness>(1, 3); }},
                       Implementation{"bucket", [] { return std::make_unique<BucketHarness>(); }}),
     NameOf);
 

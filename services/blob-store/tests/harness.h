@@ -6,6 +6,7 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "libs/blob/testing/store_testing.h"
 #include "libs/base/testing/temp_directory.h"
@@ -22,6 +23,16 @@ class Server {
     spec_.directory = directory_.path() / "store";
     spec_.memory_budget = budget;
     spec_.credit_idle = Duration(60'000);
+    Start();
+  }
+  // One of several shards.
+  Server(std::uint32_t shard, std::uint32_t shards) {
+    spec_.listen = "tcp://127.0.0.1:0";
+    spec_.directory = directory_.path() / "store";
+    spec_.memory_budget = 8_MiB;
+    spec_.shard = shard;
+    spec_.shards = shards;
+    spec_.io_threads = 2;
     Start();
   }
   BlobStoreService::Spec& spec() { return spec_; }
@@ -48,9 +59,12 @@ class Server {
 class Client {
  public:
   explicit Client(const std::string& endpoint, std::uint64_t budget = 8_MiB, Duration timeout = Duration(30'000))
+      : Client(std::vector{endpoint}, 1, budget, timeout) {}
+  Client(const std::vector<std::string>& shards, std::uint32_t connections, std::uint64_t budget, Duration timeout = Duration(30'000))
       : pool_(budget) {
     blob_client::RemoteOptions options;
-    options.endpoints = {endpoint};
+    options.endpoints = shards;
+    options.connections = connections;
     options.instance = "test";
     options.request_timeout = timeout;
     options.connect_timeout = timeout;
@@ -69,6 +83,23 @@ class Client {
   memory::Pool pool_;
   std::shared_ptr<transport::Context> context_ = std::make_shared<transport::Context>();
   std::unique_ptr<blob_client::RemoteStore> store_;
+};
+
+// The shards of one store.
+class Shards {
+ public:
+  explicit Shards(std::uint32_t count) {
+    for (std::uint32_t shard = 0; shard < count; ++shard) servers_.push_back(std::make_unique<Server>(shard, count));
+  }
+  Server& operator[](std::size_t shard) { return *servers_[shard]; }
+  std::vector<std::string> endpoints() const {
+    std::vector<std::string> endpoints;
+    for (const auto& server : servers_) endpoints.push_back(server->endpoint());
+    return endpoints;
+  }
+
+ private:
+  std::vector<std::unique_ptr<Server>> servers_;
 };
 
 }  // namespace tributary::service::testing
