@@ -36,6 +36,7 @@ int RunCommand(int argc, char** argv) {
   options.AddStrings("data", "NAME=PATH: where the job's data lies (default: the job file's data.path)");
   options.AddUint("trainers", 0, "trainer processes; 0: as many as the job has seats", 0, 1000);
   options.AddUint("aggregators", 1, "aggregator processes", 1, 64);
+  options.AddUint("shards", 1, "blob-store processes, each with its part of every object", 1, 64);
   options.AddBytes("memory-budget", config::kDefaultMemoryBudget, "of each service", config::kMinMemoryBudget,
                    config::kMaxMemoryBudget);
   options.AddChoice("log-level", "info", {"trace", "debug", "info", "warning", "error"}, "of the services' logs");
@@ -59,6 +60,7 @@ int RunCommand(int argc, char** argv) {
   spec.job_text = *merged;
   spec.trainers = options.Uint("trainers") != 0 ? static_cast<std::uint32_t>(options.Uint("trainers")) : job->data.count;
   spec.aggregators = static_cast<std::uint32_t>(options.Uint("aggregators"));
+  spec.shards = static_cast<std::uint32_t>(options.Uint("shards"));
   spec.memory_budget = options.Bytes("memory-budget");
   spec.log_level = options.String("log-level");
   spec.metrics = options.Flag("metrics");

@@ -106,17 +106,42 @@ class JobRun {
     return process;
   }
 
+  std::string ShardDirectory(std::uint32_t shard) const {
+    return dir_.File(spec_.shards == 1 ? "blob-store" : fmt::format("blob-store/shard-{}", shard));
+  }
+  std::vector<std::string> StoreEndpoints() const {
+    std::vector<std::string> endpoints;
+    for (std::uint32_t i = 0; i < spec_.shards; ++i) {
+      endpoints.push_back(dir_.Endpoint(spec_.shards == 1 ? "blob-store.sock" : fmt::format("blob-store-{}.sock", i)));
+    }
+    return endpoints;
+  }
+  // What an earlier run staged lies on as many shards as it had.
+  Status CheckShards() const {
+    const auto exists = [this](const std::string& name) { return std::filesystem::exists(dir_.File("blob-store/" + name)); };
+    std::uint32_t before = exists("format") ? 1 : 0;
+    while (exists(fmt::format("shard-{}", before))) ++before;
+    if (before == 0 || before == spec_.shards) return Ok();
+    return MakeError(Code::kConflict, "{} was begun with --shards {}; go on with as many, or --restart to throw that run away", dir_.path(), before);
+  }
+
   Status StartServices() {
     TRIBUTARY_ASSIGN(binaries_, BinaryDirectory());
-    const std::string store = dir_.Endpoint("blob-store.sock");
+    TRIBUTARY_TRY(CheckShards());
     const std::string coordinator = dir_.Endpoint("coordinator.sock");
-    view_.Say(fmt::format("starting coordinator, blob-store, {} aggregator{} and {} trainer{} in {}", spec_.aggregators,
+    view_.Say(fmt::format("starting coordinator, {}, {} aggregator{} and {} trainer{} in {}",
+                          spec_.shards == 1 ? "blob-store" : fmt::format("{} blob-store shards", spec_.shards), spec_.aggregators,
                           spec_.aggregators == 1 ? "" : "s", spec_.trainers, spec_.trainers == 1 ? "" : "s", dir_.path()));
     TRIBUTARY_ASSIGN(const job::Needs needs, job::NeedsOf(spec_.job));
-    TRIBUTARY_TRY(StartService("blob-store", "blob-store",
-                               {"--listen", store, "--data-dir", dir_.File("blob-store"), "--max-message", std::to_string(needs.max_message)}));
-    TRIBUTARY_TRY(StartService("coordinator", "coordinator",
-                               {"--listen", coordinator, "--state-dir", dir_.File("coordinator"), "--blob-store", store}));
+    std::vector<std::string> coordinating = {"--listen", coordinator, "--state-dir", dir_.File("coordinator")};
+    const std::vector<std::string> stores = StoreEndpoints();
+    for (std::uint32_t i = 0; i < spec_.shards; ++i) {
+      TRIBUTARY_TRY(StartService("blob-store", spec_.shards == 1 ? "blob-store" : fmt::format("blob-store-{}", i),
+                                 {"--listen", stores[i], "--data-dir", ShardDirectory(i), "--max-message", std::to_string(needs.max_message), "--shard",
+                                  std::to_string(i), "--shards", std::to_string(spec_.shards)}));
+      coordinating.insert(coordinating.end(), {"--blob-store", stores[i]});
+    }
+    TRIBUTARY_TRY(StartService("coordinator", "coordinator", std::move(coordinating)));
     for (std::uint32_t i = 0; i < spec_.aggregators; ++i) {
       const std::string instance = fmt::format("aggregator-{}", i);
       TRIBUTARY_TRY(StartService("aggregator", instance, {"--coordinator", coordinator, "--instance", instance}));
@@ -272,7 +297,7 @@ class JobRun {
 
   Status ExportFromStore(const ObjectName& object, std::stop_token stop) {
     blob_client::RemoteOptions options;
-    options.endpoints = {dir_.Endpoint("blob-store.sock")};
+    options.endpoints = StoreEndpoints();
     options.instance = "cli";
     options.stop = stop;
     if (spec_.job.transfer.cut() != tensor::Cut::kChunks) options.max_message = blob_client::MessagesWithin(spec_.memory_budget);

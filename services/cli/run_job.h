@@ -17,6 +17,7 @@ struct RunSpec {
   std::string job_text;              // merged with --set
   std::uint32_t trainers = 1;
   std::uint32_t aggregators = 1;
+  std::uint32_t shards = 1;  // of the blob-store, a process each
   std::uint64_t memory_budget = 0;
   std::string log_level;
   std::map<std::string, std::string> data;

@@ -77,6 +77,7 @@ class Kill : public testing::Test {
     std::vector<std::string> words{Binary("tributary"), "run",         dir_.File("job.yaml"), "--data", "text=" + dir_.File("text"),
                                    "--work-dir",        dir_.File(work), "--no-progress"};
     for (const std::string& set : sets_) words.insert(words.end(), {"--set", set});
+    if (work != "reference") words.insert(words.end(), words_.begin(), words_.end());
     return words;
   }
 
@@ -121,10 +122,16 @@ class Kill : public testing::Test {
   const TempDirectory dir_;
   milliseconds length_{0};
   std::string expected_;
-  std::vector<std::string> sets_;  // of the job
+  std::vector<std::string> sets_;   // of the job
+  std::vector<std::string> words_;  // of the runs that are disturbed
 };
 
 TEST_F(Kill, BlobStore) { KillOften("blob-store", 11, 2); }
+// The model is that of a run with one blob-store.
+TEST_F(Kill, OneOfTheBlobStoresShards) {
+  words_ = {"--shards", "2"};
+  KillOften("blob-store-1", 17, 3);
+}
 TEST_F(Kill, Coordinator) { KillOften("coordinator", 12, 4); }
 TEST_F(Kill, Aggregator) { KillOften("aggregator-0", 13, 3); }
 // Between a slot of the model and its encoded form, among other moments.

@@ -244,7 +244,7 @@ TEST(ShardStart, ADirectoryOfAnotherShardAndAShardOfACacheAreRefused) {
   const auto other = BlobStoreService::Start(spec);
   ASSERT_EQ(CodeOf(other), Code::kInvalidArgument);
   EXPECT_THAT(other.error().message(), AllOf(HasSubstr("--data-dir"), HasSubstr("a store of one shard"), HasSubstr("shard 1 of 3")));
-  spec.upstream = "tcp://127.0.0.1:1";
+  spec.upstream = {"tcp://127.0.0.1:1"};
   spec.directory = server.path() / "cache";
   const auto cache = BlobStoreService::Start(spec);
   ASSERT_EQ(CodeOf(cache), Code::kInvalidArgument);
