@@ -1,4 +1,4 @@
-// How much of a long line a put and a get fill: link_benchmark [BYTES [DELAY_MS [BITS_PER_SECOND]]], JSON on stdout.
+// How much of a long line a put and a get fill: link_benchmark [BYTES [DELAY_MS [BITS_PER_SECOND [CONNECTIONS]]]], JSON on stdout.
 //
 // A blob-store with the default budget in this process, a client with the default budget, the line between them. The share is payload
 // by the line's rate, from the first call to the last acknowledgement or chunk.
@@ -41,10 +41,11 @@ int main(int argc, char** argv) {
   const std::uint64_t bytes = (argc > 1 ? std::strtoull(argv[1], nullptr, 10) : 256_MiB) / 1_MiB * 1_MiB;
   const Duration delay(argc > 2 ? std::atoi(argv[2]) : 100);
   const std::uint64_t bits = argc > 3 ? std::strtoull(argv[3], nullptr, 10) : 100'000'000;
+  const auto connections = static_cast<std::uint32_t>(argc > 4 ? std::atoi(argv[4]) : 1);
   service::testing::Server server(64_MiB);
   auto link = tributary::testing::SlowLink::Start(server.endpoint(), {delay, bits / 8});
   if (!link.ok()) return std::fprintf(stderr, "%s\n", link.error().message().c_str()), 1;
-  service::testing::Client client((*link)->endpoint(), 64_MiB);
+  service::testing::Client client({(*link)->endpoint()}, connections, 64_MiB);
   const auto name = blob::testing::Object("o");
   const auto spec = blob::testing::OneTensorSpec(bytes, 1_MiB);
 
