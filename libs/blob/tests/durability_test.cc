@@ -187,6 +187,47 @@ TEST_F(DurabilityTest, AChunkThatComesDuringASealIsRefusedAtOnce) {
   sealer.join();
 }
 
+// A store that has the even slots.
+class ShardDurability : public DurabilityTest {
+ protected:
+  void SetUp() override {
+    auto store = OpenDiskStore({.directory = root_, .shard = {0, 2}}, pool_);
+    ASSERT_TRUE(store.ok()) << store.error().message();
+    store_ = *std::move(store);
+    ASSERT_TRUE(store_->Create(name_, spec_, false).ok());
+    for (std::uint64_t slot = 0; slot < 7; slot += 2) ASSERT_TRUE(PutOne(*store_, name_, slot, Pattern(layout_.SlotBytes(slot), slot)).ok());
+    for (auto& digest : digests_) digest.sha256.fill(std::byte{1});
+    TRIBUTARY_ASSERT_OK(store_->PutDigests(name_, 0, 0, digests_));
+  }
+  std::vector<wire::SlotDigest> digests_{7};
+};
+
+TEST_F(ShardDurability, ASyncThatFailedForgetsWhatOtherShardsHave) {
+  failing_syncs = 1;
+  ASSERT_EQ(CodeOf(store_->Seal(name_, 0, true)), "i/o");
+  EXPECT_TRUE(store_->Missing(name_, layout_.all_slots(), 0)->empty());
+  EXPECT_EQ(CodeOf(store_->Seal(name_, 0, true)), "unavailable");
+  TRIBUTARY_ASSERT_OK(store_->PutDigests(name_, 0, 0, digests_));
+  TRIBUTARY_ASSERT_OK(store_->Seal(name_, 0, false));
+  // Of a sealed object nothing is forgotten.
+  failing_syncs = 1;
+  ASSERT_EQ(CodeOf(store_->Seal(name_, 0, true)), "i/o");
+  TRIBUTARY_ASSERT_OK(store_->Seal(name_, 0, true));
+}
+
+TEST_F(ShardDurability, DigestsThatComeDuringASealAreRefusedAtOnce) {
+  std::latch reached(1);
+  std::latch may_end(1);
+  sync_may_end = &may_end;
+  sync_reached = &reached;
+  std::thread sealer([&] { EXPECT_EQ(CodeOf(store_->Seal(name_, 0, true)), "ok"); });
+  reached.wait();
+  EXPECT_EQ(CodeOf(store_->PutDigests(name_, 0, 0, digests_)), "conflict");
+  EXPECT_TRUE(store_->OwnDigests(name_, 0).ok());
+  may_end.count_down();
+  sealer.join();
+}
+
 TEST_F(DurabilityTest, ARootThatCannotBeReadIsDataLossAndAnUpdateMayBeReplaced) {
   wire::ObjectSpec update = OneTensorSpec(8192, 4096);
   update.kind = wire::ObjectKind::kUpdate;

@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <fstream>
+#include <thread>
 
 #include "libs/base/testing/temp_directory.h"
 #include "libs/blob/testing/fake_bucket.h"
@@ -397,6 +398,23 @@ TEST_F(DiskShards, ADamagedRecordOfAnotherShardsSlotIsPutAnew) {
   TRIBUTARY_ASSERT_OK(shards_[0]->Seal(a_, 0, true));
   Reopen(shards_);
   EXPECT_TRUE(shards_[0]->Stat(a_)->sealed);
+}
+
+// Both rewrite the same part of the table.
+TEST_F(DiskShards, PutsAndDigestsAtTheSameTimeLoseNothing) {
+  Fill();
+  const auto digests = CollectDigests(shards_, a_, 0).value();
+  for (std::uint64_t round = 1; round <= 50; ++round) {
+    {
+      std::jthread putting([&] {
+        for (const std::uint64_t slot : {0, 2, 4, 6}) EXPECT_TRUE(PutOne(*shards_[0], a_, slot, Pattern(layout_.SlotBytes(slot), slot, round)).ok());
+      });
+      for (int i = 0; i < 8; ++i) EXPECT_TRUE(shards_[0]->PutDigests(a_, 0, 0, digests).ok());
+    }
+    ASSERT_EQ(shards_[0]->Stat(a_)->slots_present, 4u);
+    for (const std::uint64_t slot : {0, 2, 4, 6}) ASSERT_EQ(*GetOne(*shards_[0], a_, slot), Pattern(layout_.SlotBytes(slot), slot, round));
+  }
+  TRIBUTARY_ASSERT_OK(SealShards(shards_, a_));
 }
 
 TEST_F(DiskShards, RecordsOfOwnSlotsAreOfTheOneStoresFormat) {

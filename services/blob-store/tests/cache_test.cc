@@ -7,6 +7,9 @@
 #include <thread>
 
 #include "services/blob-store/tests/harness.h"
+#include "tributary/transport/frame_client.h"
+#include "tributary/wire/control.h"
+#include "tributary/wire/data.h"
 
 namespace tributary::service::testing {
 namespace {
@@ -122,6 +125,23 @@ TEST_F(CacheTest, WritesAreRefusedAndSayWhereToGo) {
     EXPECT_EQ(status.error().code(), Code::kPermission);
     EXPECT_THAT(status.error().message(), HasSubstr("dial " + upstream_.endpoint()));
   }
+}
+
+TEST_F(CacheTest, DigestsOfShardsAreForWhoeverWrites) {
+  auto raw = transport::FrameClient::Connect(std::make_shared<transport::Context>(), {cache_.endpoint(), wire::kMaxDataFrame}).value();
+  memory::Pool pool(1_MiB);
+  const auto ask = [&](transport::OutFrame frame) {
+    EXPECT_TRUE(raw->Send(std::move(frame)).ok());
+    auto received = raw->Receive(Duration(20'000));
+    if (!received.ok() || received->event != transport::Event::kFrame || received->frame.view().type != wire::Type::kError) return Error(Code::kUnknown, "none");
+    return wire::ErrorOf(received->frame.view());
+  };
+  EXPECT_EQ(ask(transport::MakeFrame(1, wire::StoreHello{"test", 0})).code(), Code::kUnknown) << "welcome";
+  EXPECT_EQ(ask(transport::MakeFrame(2, wire::GetDigests{"models/1", 0})).code(), Code::kPermission);
+  auto page = pool.Allocate(memory::Side::kWrite, 48, Duration(1000)).value();
+  std::ranges::fill(page->payload(), std::byte{1});
+  EXPECT_EQ(ask(transport::MakeFrame(3, wire::PutDigests{"models/1", 0, 0}, std::move(page))).code(), Code::kPermission);
+  EXPECT_EQ(cache_->stats().credit_violations, 1u) << "nobody asked for a payload";
 }
 
 TEST_F(CacheTest, WhatIsCompleteIsServedWhileUpstreamIsAwayAndOthersWait) {
