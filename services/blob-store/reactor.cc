@@ -38,9 +38,8 @@ Reactor::Reactor(blob::SlotStore& store, memory::Pool& pool, const ReactorOption
             const ReadRequest& request = read->request;
             const std::uint64_t key = Workers::KeyOf(request.object, request.slot);
             const ObjectName object = request.object;
-            // After power loss the slots of a page are read first, as by the seal that is to follow.
-            const bool slow = request.type == wire::Type::kList ||
-                              (request.type == wire::Type::kGetDigests && !(workers_.remote() && store_.Waits(object)));
+            const bool rereads = request.type == wire::Type::kGetDigests && store_.Rereads(object) && !store_.Waits(object);
+            const bool slow = request.type == wire::Type::kList || rereads;
             auto job = [this, read = std::move(read), held = std::make_shared<ReadGrant>(std::move(grant))] {
               RunRead(read, std::move(*held));
             };

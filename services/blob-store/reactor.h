@@ -115,8 +115,8 @@ class Reactor final : public transport::Handler {
   void Link(const PeerId& id, Peer& peer, const wire::FrameView& frame);
   void Create(const PeerId& id, Peer& peer, transport::InFrame frame);
   void PutDigests(const PeerId& id, Peer& peer, transport::InFrame frame);
-  // Of messages M other than chunks: spends credit, runs `work(name, message, payload)` on a thread for what is slow and sends the frame that it
-  // gives, or its error, with what came out of memory.
+  // Of messages M other than chunks: spends credit, runs `work(name, message, payload)` on a worker and, when what came is out of memory, sends
+  // the frame that it gave, or its error.
   template <class M, class Work>
   void Take(const PeerId& id, Peer& peer, transport::InFrame frame, Work work);
   // Not more chunks at a time than may wait to be staged; else the session ends.

@@ -194,6 +194,9 @@ void Reactor::Take(const PeerId& id, Peer& peer, transport::InFrame frame, Work 
     return SendError(id, request, name.error());
   }
   const bool waits = store_.Waits(*name);
+  // Digests are quickly written, and shall not wait behind the seals of others.
+  const bool own = std::is_same_v<M, wire::PutDigests> && !store_.Rereads(*name);
+  const std::uint64_t key = Workers::KeyOf(*name, 0);
   auto run = [this, id, job, name = *std::move(name), message = *std::move(message), work] {
     const std::uint64_t request = job->frame.view().id;
     const auto reply = work(name, message, job->frame.view().payload);
@@ -208,6 +211,8 @@ void Reactor::Take(const PeerId& id, Peer& peer, transport::InFrame frame, Work 
   };
   if (waits) {
     workers_.PostRemote(std::move(run));
+  } else if (own) {
+    workers_.Post(key, std::move(run));
   } else {
     workers_.PostSlow(std::move(run));
   }

@@ -110,6 +110,8 @@ class DiskObject {
   Status PutDigests(std::uint64_t page, std::uint64_t generation, std::span<const wire::SlotDigest> digests);
 
   bool sealed() const { return sealed_; }
+  // Whether what the records say needs no look at the data.
+  bool believed() const { return sealed_ || verified_ == shape_.slots(); }
   const ObjectName& name() const { return name_; }
   // Before its directory is moved away: no put begins afterwards.
   void Retire();

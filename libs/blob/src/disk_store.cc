@@ -175,6 +175,8 @@ class DirectoryStore final : public LocalStore, public DiskStore {
 
   bool Waits(const ObjectName& name) override { return keeper_ && table_.Waits(name); }
 
+  bool Rereads(const ObjectName& name) override { return table_.Rereads(name); }
+
   StoreUse Use() const override { return {shared_.space.used(), shared_.space.quota(), evictions_}; }
 
   Status TendBucket(std::stop_token stop) override {

@@ -72,6 +72,12 @@ bool ObjectTable::Waits(const ObjectName& name) {
   return stub.ok() && *stub;
 }
 
+bool ObjectTable::Rereads(const ObjectName& name) {
+  const std::lock_guard lock(cache_);
+  const auto it = known_.find(name);
+  return it == known_.end() || !it->second.object->believed();
+}
+
 Result<bool> ObjectTable::TakeAway(const ObjectName& name, const fs::path& away) {
   std::shared_ptr<DiskObject> object;
   {

@@ -27,6 +27,8 @@ class ObjectTable {
   Result<std::shared_ptr<DiskObject>> FindHere(const ObjectName& name);
   // Whether its chunks, or all of it, lie in the bucket alone.
   bool Waits(const ObjectName& name);
+  // Whether its slots may have to be read again before they are believed: also of one that nobody asked for yet.
+  bool Rereads(const ObjectName& name);
   // Moves its directory to `away` once puts and a seal under way have ended; later ones do not find it. False when there is none.
   Result<bool> TakeAway(const ObjectName& name, const std::filesystem::path& away);
 

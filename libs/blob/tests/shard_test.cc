@@ -372,7 +372,10 @@ TEST_F(DiskShards, DigestsOfAnotherBootAreForgottenByASeal) {
   ASSERT_EQ(CodeOf(sealed), "unavailable");
   EXPECT_THAT(sealed.error().message(), HasSubstr("put-digests"));
   EXPECT_EQ(shards_[0]->Stat(a_)->slots_present, 4u);
+  EXPECT_FALSE(shards_[0]->Rereads(a_));
+  EXPECT_TRUE(shards_[1]->Rereads(a_));
   TRIBUTARY_ASSERT_OK(SealShards(shards_, a_, 0, true));
+  EXPECT_FALSE(shards_[1]->Rereads(a_));
 }
 
 TEST_F(DiskShards, OwnSlotsThatPowerLossTookAreMissingBeforeTheirDigestsAreTold) {

@@ -17,6 +17,8 @@ class GatedStore final : public blob::SlotStore {
  public:
   explicit GatedStore(memory::Pool& pool) : store_(blob::MakeMemoryStore(pool)) {}
   void Open() { gate_.count_down(); }
+  void RereadFromNowOn() { rereads_ = true; }
+  bool Rereads(const ObjectName&) override { return rereads_; }
 
   Result<blob::CreateOutcome> Create(const ObjectName& name, const wire::ObjectSpec& spec, bool replace) override {
     return store_->Create(name, spec, replace);
@@ -66,6 +68,7 @@ class GatedStore final : public blob::SlotStore {
 
  private:
   std::latch gate_{1};
+  std::atomic<bool> rereads_{false};
   std::unique_ptr<blob::SlotStore> store_;
 };
 
@@ -214,6 +217,28 @@ TEST_F(ReactorTest, ListsAndMissingSlotsAreRepliedFromTheBudget) {
   const auto missing = wire::Expect<wire::Missing>(Await().view());
   ASSERT_TRUE(missing.ok());
   EXPECT_EQ(missing->ranges, (std::vector<std::uint64_t>{0, 7}));
+}
+
+TEST_F(ReactorTest, DigestsWaitForASealOnlyWhereSlotsHaveToBeReadFirst) {
+  ASSERT_TRUE(store_.Create(Object("a"), blob::testing::SmallSpec(), false).ok());
+  Send(wire::CreditRequest{2 * 48, 48});
+  ASSERT_EQ(AwaitGrant(), 2u * 48);
+  Send(wire::Seal{"b"});
+  const std::uint64_t seal = last_id_;
+  Send(wire::GetDigests{"a", 0});
+  EXPECT_EQ(AwaitError().code(), Code::kUnavailable);
+  SendPayload(wire::PutDigests{"a", 0, 0}, 48);
+  EXPECT_EQ(AwaitError().code(), Code::kInvalidArgument);  // it has all slots
+  store_.RereadFromNowOn();
+  Send(wire::GetDigests{"a", 0});
+  SendPayload(wire::PutDigests{"a", 0, 0}, 48);
+  Send(wire::Stat{"a"});
+  EXPECT_EQ(Await().view().type, wire::Type::kObjectStatus);
+  store_.Open();
+  EXPECT_EQ(AwaitError().code(), Code::kNotFound);
+  EXPECT_EQ(last_error_id_, seal);
+  EXPECT_EQ(AwaitError().code(), Code::kUnavailable);
+  EXPECT_EQ(AwaitError().code(), Code::kInvalidArgument);
 }
 
 TEST_F(ReactorTest, APingWithoutASessionIsAnsweredAndToldSo) {

@@ -54,6 +54,8 @@ class SlotStore : public BlobStore {
   Result<std::vector<wire::SlotDigest>> OwnDigests(const ObjectName& name, std::uint64_t page);
   // Whether calls about the object may wait for a network now, and so should not hold up others. Quick.
   virtual bool Waits(const ObjectName&) { return false; }
+  // Whether Seal, PutDigests and the document kDigests may have to read its slots again first, after power loss or a sync that failed. Quick.
+  virtual bool Rereads(const ObjectName&) { return false; }
 };
 
 // `pool` bounds the chunks of its readers and writers, and must outlive the store.
