@@ -42,6 +42,13 @@ class Remote final : public RemoteStore {
       return MakeError(Code::kInvalidArgument, "the spec of object '{}' has {} bytes: at most {}", name.str(), text.size(),
                        wire::kMaxPayload);
     }
+    if (replace && all_.size() > 1) {
+      // Each shard judges by its own slots: none may replace what another keeps.
+      const auto infos = StatEach(name);
+      replace = !infos.ok() || std::ranges::none_of(*infos, [](const blob::ObjectInfo& info) {
+        return info.sealed || (info.kind == wire::ObjectKind::kUpdate && info.slots_present > 0);
+      });
+    }
     TRIBUTARY_ASSIGN(const auto frames, Send(all_, wire::Create{name.str(), replace}, std::as_bytes(std::span(text)), name));
     blob::CreateOutcome outcome{true, true};
     for (const transport::InFrame& frame : frames) {

@@ -173,6 +173,22 @@ TEST(Striping, AnObjectThatOneShardLacksIsMadeWholeOrRemoved) {
   EXPECT_TRUE(client->List("", "", 10)->empty());
 }
 
+TEST(Striping, AnUpdateThatHoldsChunksOnOneShardIsReplacedOnNone) {
+  Shards shards(2);
+  Client client(shards.endpoints(), 1, 1_MiB);
+  auto other = Spec(wire::ObjectKind::kUpdate);
+  other.sample_count = 9;
+  ASSERT_TRUE(client->Create(Object("u"), Spec(wire::ObjectKind::kUpdate), false).ok());
+  ASSERT_TRUE(client->Create(Object("u"), other, true).ok());
+  EXPECT_EQ(client->Stat(Object("u"))->sample_count, 9u);
+  ASSERT_TRUE(PutOne(*client, Object("u"), 1, Pattern(kChunk, 1)).ok());
+  const auto again = client->Create(Object("u"), Spec(wire::ObjectKind::kUpdate), true);
+  ASSERT_FALSE(again.ok());
+  EXPECT_EQ(again.error().code(), Code::kAlreadyExists);
+  EXPECT_EQ(client->Stat(Object("u"))->sample_count, 9u);
+  EXPECT_EQ(client->Stat(Object("u"))->slots_present, 1u);
+}
+
 TEST(Striping, ListsGoThroughAllShardsInOrder) {
   Shards shards(2);
   Client client(shards.endpoints(), 1, 1_MiB);

@@ -1,6 +1,6 @@
 // Messages of the data plane: between trainers, aggregators, clients and a shard of the blob-store.
 //
-// Frames with a payload are sent only where the receiver has room: to the store against granted credit (kPutChunk, kCreate), from the
+// Frames with a payload are sent only where the receiver has room: to the store against granted credit (kPutChunk, kCreate, kPutDigests), from the
 // store against a request (the requester keeps a buffer for each chunk it asks for). Plain values; bytes and slots.
 #pragma once
 
