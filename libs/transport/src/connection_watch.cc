@@ -196,6 +196,22 @@ std::optional<ConnectionWatch::TimePoint> ConnectionWatch::LastTaken(const PeerI
   return std::nullopt;
 }
 
+std::optional<std::chrono::microseconds> ConnectionWatch::RoundTrip(const PeerId& peer) const {
+  for (const auto& [fd, connection] : connections_) {
+    if (connection.peer != peer) continue;
+    if (!connection.tcp || InodeOf(fd) != connection.inode) return std::nullopt;
+    return RoundTripOf(fd);
+  }
+  return std::nullopt;
+}
+
+bool ConnectionWatch::OverNetwork(const PeerId& peer) const {
+  for (const auto& [fd, connection] : connections_) {
+    if (connection.peer == peer) return connection.tcp && InodeOf(fd) == connection.inode && IsRemote(fd);
+  }
+  return false;
+}
+
 void ConnectionWatch::Disconnect(const PeerId& peer) {
   for (auto& [fd, connection] : connections_) {
     if (connection.peer != peer || connection.cut) continue;

@@ -55,6 +55,10 @@ class ConnectionWatch {
   std::optional<TimePoint> LastBytes(const PeerId& peer) const;
   // When the peer's system last told that it took bytes; nothing if that is not known.
   std::optional<TimePoint> LastTaken(const PeerId& peer) const;
+  // Of the peer's line, as its kernel and ours measure it; nothing if that is not known.
+  std::optional<std::chrono::microseconds> RoundTrip(const PeerId& peer) const;
+  // Whether the peer is on another machine.
+  bool OverNetwork(const PeerId& peer) const;
   // Ends a peer's connection.
   void Disconnect(const PeerId& peer);
 

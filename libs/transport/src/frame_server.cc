@@ -232,6 +232,10 @@ std::optional<std::chrono::steady_clock::time_point> FrameServer::LastTaken(cons
   return impl_->watch.LastTaken(peer);
 }
 
+std::optional<std::chrono::microseconds> FrameServer::RoundTrip(const PeerId& peer) const { return impl_->watch.RoundTrip(peer); }
+
+bool FrameServer::OverNetwork(const PeerId& peer) const { return impl_->watch.OverNetwork(peer); }
+
 void FrameServer::Disconnect(const PeerId& peer) {
   impl_->Post([this, peer] { impl_->watch.Disconnect(peer); });
 }

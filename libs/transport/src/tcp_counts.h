@@ -5,6 +5,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 
@@ -19,5 +20,9 @@ struct TcpCounts {
 };
 // Nothing for other sockets than TCP's, and where the kernel does not tell.
 std::optional<TcpCounts> CountsOf(int fd);
+// The shortest of the last minutes, between the two kernels: a process that is late does not lengthen it. Nothing as above.
+std::optional<std::chrono::microseconds> RoundTripOf(int fd);
+// Whether a TCP connection has its other end on another machine.
+bool IsRemote(int fd);
 
 }  // namespace tributary::transport

@@ -1,6 +1,11 @@
 #include <gmock/gmock.h>
 
+#include <unistd.h>
+
 #include <atomic>
+#include <chrono>
+#include <future>
+#include <optional>
 #include <thread>
 
 #include "endpoints.h"
@@ -77,6 +82,25 @@ TEST(FrameServer, TellsOfAPeerThatWentAway) {
     return server->counters().unroutable > 0;
   }));
   EXPECT_TRUE(handler.WaitForGone(1));
+}
+
+TEST(FrameServer, KnowsTheRoundTripOfTcpConnectionsAndThatTheyAreWithinTheMachine) {
+  const auto round_trip = [](const std::string& endpoint) {
+    QueueHandler handler;
+    const auto server = std::move(*FrameServer::Start(std::make_shared<Context>(), {.endpoint = endpoint}, handler));
+    const auto client = std::move(*FrameClient::Connect(std::make_shared<Context>(), {server->endpoint()}));
+    EXPECT_TRUE(client->Send(MakeFrame(1, wire::Ping{})).ok());
+    const auto got = handler.Next();
+    if (!got) return std::optional<std::chrono::microseconds>();
+    std::promise<std::optional<std::chrono::microseconds>> told;
+    server->Post([&] {
+      EXPECT_FALSE(server->OverNetwork(got->peer));
+      told.set_value(server->RoundTrip(got->peer));
+    });
+    return told.get_future().get();
+  };
+  EXPECT_TRUE(round_trip("tcp://127.0.0.1:0").has_value());
+  EXPECT_FALSE(round_trip("ipc://@tributary-round-trip-" + std::to_string(getpid())).has_value());
 }
 
 TEST(FrameServer, RunsPostedWorkOnItsOwnThreadInOrder) {

@@ -81,6 +81,11 @@ class FrameServer {
   std::optional<std::chrono::steady_clock::time_point> LastBytes(const PeerId& peer) const;
   // When the peer's system last acknowledged bytes of ours; nothing if that is not known (ipc). On the server's thread only.
   std::optional<std::chrono::steady_clock::time_point> LastTaken(const PeerId& peer) const;
+  // The shortest round trip of the peer's line in the last minutes, between the kernels; nothing if that is not known (ipc). On the server's
+  // thread only.
+  std::optional<std::chrono::microseconds> RoundTrip(const PeerId& peer) const;
+  // Whether the peer is known to be on another machine. On the server's thread only.
+  bool OverNetwork(const PeerId& peer) const;
   // Runs `task` on the server's thread. Thread-safe.
   void Post(std::function<void()> task);
   // Ends the thread; no handler method runs after it returns. Idempotent; not from the server's own thread.
