@@ -20,9 +20,15 @@ struct Held {
   std::atomic<std::uint64_t> puts{0};           // chunks and specs being staged
   std::atomic<std::uint64_t> staging_bytes{0};  // their payloads
   std::atomic<std::uint64_t> reply_bytes{0};    // reserved for replies: being read from disk, or sent
+  std::atomic<std::uint64_t> remote_bytes{0};   // of them, those that a network is waited for
   std::atomic<std::uint64_t> unread{0};         // replies that the network has and did not let go of yet
   std::atomic<std::uint64_t> taken{0};          // replies that it let go of so far
   std::atomic<std::uint64_t> violations{0};     // of the rules that bound memory
+  // When the last of them was let go of, by the steady clock, and how long the network had one to send, in all: microseconds.
+  std::atomic<std::uint64_t> taken_last{0};
+  std::atomic<std::uint64_t> taking{0};
+  std::atomic<bool> far{false};                 // its line has a delay: near.h
+  std::atomic<bool> network{false};             // it is on another machine
 };
 
 // A share of one of the counts, given back when destroyed.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <random>
 
+#include "services/blob-store/near.h"
 #include "tributary/base/log.h"
 #include "tributary/config/options.h"
 
@@ -15,6 +16,8 @@ constexpr std::size_t kMaxPeers = 4096;
 constexpr std::size_t kMaxShunned = 1024;
 constexpr std::chrono::minutes kForgetSilentPeers{15};
 constexpr std::chrono::milliseconds kNudge{500};
+// A delay that was a busy machine's is not seen again within that.
+constexpr std::chrono::seconds kLookAtFar{10};
 
 std::uint64_t NewEpoch() {
   std::random_device device;
@@ -132,6 +135,12 @@ void Reactor::EndSession(const PeerId& id, const Error& why) {
   SendError(id, 0, MakeError(Code::kUnavailable, "{}; begin a new session", why.message()));
 }
 
+void Reactor::LookAtLine(const PeerId& id, Held& held) const {
+  const auto round_trip = server_->RoundTrip(id);
+  held.network = server_->OverNetwork(id);
+  held.far = round_trip && *round_trip >= kFarRoundTrip;
+}
+
 void Reactor::Violation(const PeerId& id, Peer& peer, std::uint64_t request, const Error& error) {
   ++counters_.credit_violations;
   SendError(id, request, error);
@@ -194,6 +203,12 @@ void Reactor::OnTick() {
     if (now - peer.last_frame > kForgetSilentPeers) silent.push_back(id);
   }
   for (const PeerId& id : silent) ForgetPeer(id);
+  if (now - looked_at_far_ >= kLookAtFar) {
+    looked_at_far_ = now;
+    for (auto& [id, peer] : peers_) {
+      if (peer.held->far) LookAtLine(id, *peer.held);
+    }
+  }
   held_.Sweep();
   Advance();
 }
@@ -237,6 +252,7 @@ void Reactor::Hello(const PeerId& id, const wire::FrameView& view) {
   Peer& peer = peers_[id];
   peer.instance = InstanceName::Parse(hello->instance).ok() ? hello->instance : "unnamed";
   peer.held = std::move(held);
+  LookAtLine(id, *peer.held);
   peer.last_frame = Clock::now();
   peer.reads_as = hello->role == static_cast<std::uint32_t>(wire::Role::kAggregator) ? ReadClass::kAggregators : ReadClass::kOthers;
   counters_.peers = peers_.size();

@@ -93,6 +93,8 @@ class Reactor final : public transport::Handler {
   // A payload that may not be here. The peer is cut off after the third.
   void Violation(const PeerId& id, Peer& peer, std::uint64_t request, const Error& error);
   void Shun(const PeerId& id);
+  // Whether it is on another machine, and its line has a delay.
+  void LookAtLine(const PeerId& id, Held& held) const;
 
   // Of a cache: refuses what is no read, and gives reads the time that fetching takes.
   bool Refuse(const PeerId& id, Peer& peer, const wire::FrameView& frame);
@@ -151,6 +153,7 @@ class Reactor final : public transport::Handler {
   std::map<PeerId, Clock::time_point> shunned_;
 
   Clock::time_point nudged_{};
+  Clock::time_point looked_at_far_{};
   std::latch attached_{1};
   std::atomic<bool> kicked_{false};
   std::mutex server_mutex_;

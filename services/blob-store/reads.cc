@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "services/blob-store/near.h"
 #include "tributary/tensor/layout.h"
 #include "tributary/wire/object.h"
 
@@ -10,7 +11,6 @@ namespace tributary::service {
 namespace {
 
 constexpr std::uint64_t kSmallReply = 64_KiB;
-constexpr std::uint64_t kShareChunks = 8;
 constexpr Duration kSlowReply{2'000};
 constexpr std::size_t kMaxHints = 1024;
 
@@ -38,6 +38,7 @@ void ReadScheduler::Add(const transport::PeerId& id, ReadClass kind, const std::
     peer.kind = kind;
     peer.session = ++sessions_;
     peer.taken = held->taken;
+    peer.taking = held->taking;
     peer.taken_at = std::chrono::steady_clock::now();
   }
   auto read = std::make_shared<Read>();
@@ -55,6 +56,7 @@ void ReadScheduler::Add(const transport::PeerId& id, ReadClass kind, const std::
   }
   if (read->request.wait.count() > 0) waiters_.emplace(KeyOf(*read), read);
   read->need = std::min(read->need, pool_.budget() - memory::kHeadroom);
+  peer.unit = read->need + memory::kHeadroom;
   ++peer.outstanding;
   Enqueue(read);
 }
@@ -74,14 +76,34 @@ void ReadScheduler::Enqueue(const ReadPtr& read) {
   }
 }
 
-std::uint64_t ReadScheduler::Share(ReadClass kind) const {
+bool ReadScheduler::IsNear(const Peer& peer, std::uint64_t bytes) const {
+  if (peer.slow || peer.held->far || (peer.held->network && peer.pace > kNearPace)) return false;
+  return peer.held->reply_bytes + peer.queue.size() * bytes <= std::max(kUsualBytes + kUsualChunks * memory::kHeadroom, kUsualChunks * bytes);
+}
+
+ReadScheduler::Pass ReadScheduler::Count() const {
+  Pass pass;
   std::array<std::uint64_t, kReadClasses> active{};
+  std::array<std::uint64_t, kReadClasses> near{};
   for (const auto& [id, peer] : peers_) {
-    if (!peer.queue.empty() || peer.held->reply_bytes > 0) ++active[static_cast<std::size_t>(peer.kind)];
+    const auto kind = static_cast<std::size_t>(peer.kind);
+    const std::uint64_t used = peer.held->reply_bytes;
+    if (peer.queue.empty() && used == 0) continue;
+    ++active[kind];
+    if (!IsNear(peer, peer.unit)) continue;
+    ++near[kind];
+    // What comes from a bucket has a bound of its own while it is waited for: a network that hangs must not stop the others.
+    pass.near_bytes += used - std::min<std::uint64_t>(used, peer.held->remote_bytes);
   }
-  const std::uint64_t classes = (active[0] > 0 ? 1 : 0) + (active[1] > 0 ? 1 : 0);
-  // Never all of it, even for a peer that is alone: the next one to come must find room.
-  return pool_.budget() / 2 / std::max<std::uint64_t>(classes * active[static_cast<std::size_t>(kind)], 2);
+  const auto divided = [](const std::array<std::uint64_t, kReadClasses>& peers, std::size_t kind) {
+    return ((peers[0] > 0 ? 1 : 0) + (peers[1] > 0 ? 1 : 0)) * peers[kind];
+  };
+  for (std::size_t kind = 0; kind < kReadClasses; ++kind) {
+    // Never all of it, even for a peer that is alone: the next one to come must find room.
+    pass.shares[kind] = pool_.budget() / 2 / std::max<std::uint64_t>(divided(active, kind), 2);
+    pass.near_peers[kind] = divided(near, kind);
+  }
+  return pass;
 }
 
 std::uint64_t ReadScheduler::SlowBytes() const {
@@ -95,54 +117,63 @@ bool ReadScheduler::HalfIsFree() const {
   return use.used[0] <= use.limit[0] / 2;
 }
 
-ReadScheduler::Turn ReadScheduler::TakeTurn(ReadClass kind, std::uint64_t share) {
-  std::list<transport::PeerId>& turns = turns_[static_cast<std::size_t>(kind)];
-  if (turns.empty()) return Turn::kBlocked;
-  for (std::size_t blocked = 0; !turns.empty() && blocked < turns.size();) {
-    const transport::PeerId id = turns.front();
-    turns.pop_front();
-    const auto it = peers_.find(id);
-    if (it == peers_.end()) continue;
-    Peer& peer = it->second;
-    if (peer.queue.empty()) {
-      peer.in_turn = false;
+ReadScheduler::Turn ReadScheduler::TakeTurn(ReadClass kind, Pass& pass) {
+  const auto index = static_cast<std::size_t>(kind);
+  std::list<transport::PeerId>& turns = turns_[index];
+  // Who may not start keeps its place, so that it is the first when it may.
+  for (auto turn = turns.begin(); turn != turns.end();) {
+    const auto it = peers_.find(*turn);
+    if (it == peers_.end() || it->second.queue.empty()) {
+      if (it != peers_.end()) it->second.in_turn = false;
+      turn = turns.erase(turn);
       continue;
     }
+    Peer& peer = it->second;
     ReadPtr read = peer.queue.front();
     const std::uint64_t bytes = read->need + memory::kHeadroom;
     const std::uint64_t used = peer.held->reply_bytes;
+    const bool waits = waits_ && !read->request.object.empty() && waits_(read->request.object);
+    const bool near = !waits && IsNear(peer, bytes);
+    const std::uint64_t part = NearPart(pool_.budget() / 2, bytes);
     // More than a few chunks, for a long line, only from the half of the side that is not kept for the next peers to come.
-    const std::uint64_t most = HalfIsFree() ? share : std::min(share, kShareChunks * bytes);
+    std::uint64_t most = HalfIsFree() ? pass.shares[index] : std::min(pass.shares[index], kUsualChunks * bytes);
+    if (near) most = std::min(most, NearShare(part, pass.near_peers[index], bytes));
     const bool crowd = peer.slow && SlowBytes() + bytes > pool_.budget() / 4;
     if ((used > 0 && used + bytes > most) || crowd) {
-      turns.push_back(id);
-      ++blocked;
+      ++turn;
       continue;
     }
-    const bool waits = waits_ && !read->request.object.empty() && waits_(read->request.object);
+    // A spec or a list is what a peer waits for before it can ask for chunks.
+    const bool small = read->request.type != wire::Type::kGetChunk && read->need <= kSmallReply;
+    if (near && !small && part < pool_.budget() / 2 && (pass.near_waits || pass.near_bytes + bytes > part)) {
+      // Comes back here when memory comes free, and at the tick that finds out who is slow.
+      pass.near_waits = true;
+      ++turn;
+      continue;
+    }
     const std::uint64_t waiting = remote_->reply_bytes;
     if (waits && waiting > 0 && waiting + bytes > pool_.budget() / 4) {
-      turns.push_back(id);
-      ++blocked;
+      ++turn;
       continue;
     }
     auto reservation = pool_.TryReserve(memory::Side::kRead, bytes);
     if (!reservation) {
-      // The next release comes back here; the peer keeps its turn.
-      turns.push_front(id);
+      // The next release comes back here.
       short_ = true;
       return Turn::kNoMemory;
     }
     peer.queue.pop_front();
     if (peer.queue.empty()) {
       peer.in_turn = false;
+      turns.erase(turn);
     } else {
-      turns.push_back(id);
+      turns.splice(turns.end(), turns, turn);
     }
     short_ = false;
+    if (near) pass.near_bytes += bytes;
     read->state = Read::State::kRunning;
     ReadGrant grant{*std::move(reservation), Hold(peer.held, &Held::reply_bytes, bytes),
-                    waits ? Hold(remote_, &Held::reply_bytes, bytes) : Hold()};
+                    waits ? Hold(remote_, &Held::reply_bytes, bytes) : Hold(), waits ? Hold(peer.held, &Held::remote_bytes, bytes) : Hold()};
     start_(std::move(read), std::move(grant));
     return Turn::kStarted;
   }
@@ -151,17 +182,17 @@ ReadScheduler::Turn ReadScheduler::TakeTurn(ReadClass kind, std::uint64_t share)
 
 void ReadScheduler::Schedule() {
   if (turns_[0].empty() && turns_[1].empty()) return;
-  const std::array<std::uint64_t, kReadClasses> shares{Share(ReadClass::kAggregators), Share(ReadClass::kOthers)};
+  Pass pass = Count();
   for (;;) {
     const std::size_t first = next_class_;
-    const Turn turn = TakeTurn(static_cast<ReadClass>(first), shares[first]);
+    const Turn turn = TakeTurn(static_cast<ReadClass>(first), pass);
     if (turn == Turn::kNoMemory) return;
     if (turn == Turn::kStarted) {
       next_class_ = (first + 1) % kReadClasses;
       continue;
     }
     const std::size_t other = (first + 1) % kReadClasses;
-    if (TakeTurn(static_cast<ReadClass>(other), shares[other]) != Turn::kStarted) return;
+    if (TakeTurn(static_cast<ReadClass>(other), pass) != Turn::kStarted) return;
   }
 }
 
@@ -306,7 +337,12 @@ std::vector<transport::PeerId> ReadScheduler::Stalled(TimePoint now, Duration li
     const bool waits = peer.held->unread > 0;
     if (taken != peer.taken || !waits) {
       // One reply after a long time does not make a peer fast; several at once, or having none to take, does.
-      if (taken != peer.taken) peer.slow = (now - peer.taken_at) / (taken - peer.taken) >= kSlowReply;
+      if (taken != peer.taken) {
+        peer.slow = (now - peer.taken_at) / (taken - peer.taken) >= kSlowReply;
+        const std::uint64_t taking = peer.held->taking;
+        peer.pace = std::chrono::microseconds((taking - peer.taking) / (taken - peer.taken));
+        peer.taking = taking;
+      }
       peer.taken = taken;
       peer.taken_at = now;
     } else {

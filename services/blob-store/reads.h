@@ -4,7 +4,8 @@
 // the classes: aggregators on one side, everybody else on the other. For each slot of a round N trainers read one chunk each and the
 // aggregators N together, so that as one peer among N + 1 an aggregator would fall behind N times. No peer
 // has more than its share of the read side in that state, so one that does not read its replies stops itself alone; and peers that take seconds for a
-// reply have at most half of the side together, so that many of them leave the other half to those who read. All replies of
+// reply have at most half of the side together, so that many of them leave the other half to those who read. The near peers together have a part
+// of it (near.h), and of that each its share. All replies of
 // more than a few hundred bytes are reads: chunks, specs, manifests, what is missing, lists. Each read is answered exactly once.
 // Used by the reactor's thread alone. Bytes.
 #pragma once
@@ -60,7 +61,9 @@ using ReadPtr = std::shared_ptr<Read>;
 struct ReadGrant {
   memory::Reservation reservation;
   Hold bytes;
-  Hold remote;  // until the bytes are here: of one that waits for a network
+  // Until the bytes are here, of one that waits for a network: of all, and of its peer.
+  Hold remote;
+  Hold peer_remote;
 };
 
 class ReadScheduler {
@@ -114,6 +117,9 @@ class ReadScheduler {
     std::uint64_t taken = 0;   // held->taken when it was last seen to rise
     TimePoint taken_at;
     bool slow = false;  // a reply takes it seconds
+    std::uint64_t taking = 0;  // held->taking when `taken` was seen to rise
+    std::chrono::microseconds pace{0};  // what a reply took its line then
+    std::uint64_t unit = 0;  // what its last read needs
   };
   using Key = std::pair<ObjectName, std::uint64_t>;
   using Waiters = std::multimap<Key, ReadPtr>;
@@ -124,14 +130,22 @@ class ReadScheduler {
   void Finish(const ReadPtr& read);
   // Neither answered nor of a peer that is gone.
   bool Pending(const ReadPtr& read) const;
-  // What one peer of a class may hold.
-  std::uint64_t Share(ReadClass kind) const;
+  // Counted anew for each Schedule.
+  struct Pass {
+    std::array<std::uint64_t, kReadClasses> shares{};      // what one peer of a class may hold
+    std::array<std::uint64_t, kReadClasses> near_peers{};  // by how many the near part is divided for one of a class
+    std::uint64_t near_bytes = 0;                          // what replies to near peers hold
+    bool near_waits = false;  // a near peer's turn came and there was no room: none that asks for less may overtake it
+  };
+  Pass Count() const;
+  // For a chunk that takes `bytes`.
+  bool IsNear(const Peer& peer, std::uint64_t bytes) const;
   bool HalfIsFree() const;
   // What replies to slow peers hold.
   std::uint64_t SlowBytes() const;
   enum class Turn { kStarted, kBlocked, kNoMemory };
   // Starts the next read of a class, if there is one that may be started.
-  Turn TakeTurn(ReadClass kind, std::uint64_t share);
+  Turn TakeTurn(ReadClass kind, Pass& pass);
 
   memory::Pool& pool_;
   const std::uint64_t max_message_;

@@ -17,10 +17,20 @@ constexpr std::uint32_t kListLimit = 200;
 memory::BufferPtr Keep(memory::BufferPtr buffer, Hold bytes) {
   struct Kept {
     Kept(memory::BufferPtr b, Hold h) : buffer(std::move(b)), bytes(std::move(h)), unread(bytes.held(), &Held::unread, 1) {}
-    ~Kept() { ++bytes.held()->taken; }
+    ~Kept() {
+      // Behind another reply it does not take the line.
+      Held& held = *bytes.held();
+      const std::uint64_t now = Now();
+      held.taking += now - std::min(now, std::max(since, held.taken_last.exchange(now)));
+      ++held.taken;
+    }
+    static std::uint64_t Now() {
+      return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now().time_since_epoch()).count());
+    }
     memory::BufferPtr buffer;  // destroyed last: its release wakes the reactor, which looks at the others
     Hold bytes;
     Hold unread;
+    const std::uint64_t since = Now();
   };
   auto kept = std::make_shared<Kept>(std::move(buffer), std::move(bytes));
   memory::Buffer* raw = kept->buffer.get();
