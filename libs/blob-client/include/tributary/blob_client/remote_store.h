@@ -7,7 +7,7 @@
 //
 // Smallest budget of `pool`, which outlives the context: twice the chunks (and 512 bytes for each) that the caller holds at a
 // time, the one being read or put included. With less, Next and Allocate end with kResourceExhausted after the deadline. Windows
-// are 8 MiB, on a line with delay twice the measured product of its rate and round trip, and never more than half the budget; answers without chunks (specs, manifests) do not count.
+// are 6 MiB, on a line with delay twice the measured product of its rate and round trip, and never more than half the budget; answers without chunks (specs, manifests) do not count.
 #pragma once
 
 #include <memory>
