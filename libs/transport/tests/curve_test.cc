@@ -74,8 +74,9 @@ TEST_F(Curve, NobodyIsHeardWhoDoesNotKnowTheServersKeyOrSpeaksInTheClear) {
   Start();
   const auto clear = Dial(std::nullopt);
   const auto wrong = Dial(CurveClient{Keys(), Keys().public_key});
-  ASSERT_TRUE(clear->Send(MakeFrame(1, wire::Ping{})).ok());
-  ASSERT_TRUE(wrong->Send(MakeFrame(2, wire::Ping{})).ok());
+  // Taken, or refused where the server has ended the connection already.
+  static_cast<void>(clear->Send(MakeFrame(1, wire::Ping{})));
+  static_cast<void>(wrong->Send(MakeFrame(2, wire::Ping{})));
   const auto right = Dial(CurveClient{Keys(), server_.public_key});
   ASSERT_TRUE(right->Send(MakeFrame(3, wire::Ping{})).ok());
   const auto got = handler_.Next();
