@@ -78,8 +78,8 @@ int Main(int argc, char** argv) {
                    "largest message; more than the default lets in jobs that send tensors or models whole (transfer.mode), which the budget must "
                    "hold twice",
                    wire::kMaxPayload, tensor::kMaxMessageBytes);
-  options.AddUint("shard", 0, "number of this shard, from 0", 0, 1023);
-  options.AddUint("shards", 1, "number of shards", 1, 1024);
+  options.AddUint("shard", 0, "number of this shard, from 0", 0, 511);
+  options.AddUint("shards", 1, "number of shards", 1, 512);
   options.AddUint("worker-threads", 2, "threads that hash and write", 1, 64);
   options.AddUint("io-threads", 1, "threads that move bytes between sockets and memory, for links of more than some gigabytes a second", 1, 16);
   AddBucketOptions(options);

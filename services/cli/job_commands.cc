@@ -155,7 +155,7 @@ int ExportCommand(int argc, char** argv) {
   remote.connections = address.connections;
   remote.instance = "cli";
   remote.derived = {true, true, true, true};
-  auto store = blob_client::ConnectStore(std::make_shared<transport::Context>(), pool, remote);
+  auto store = blob_client::ConnectStore(std::make_shared<transport::Context>(blob_client::IoThreads(remote.connections)), pool, remote);
   if (!store.ok()) return Report("model export", store.error());
   const bool terminal = isatty(STDERR_FILENO) == 1;
   modeldir::ExportOptions into;

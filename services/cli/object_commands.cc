@@ -145,6 +145,7 @@ int GetFromSite(const config::Options& options, objects::Sink& sink) {
   retriever::RetrieveOptions retrieve;
   retrieve.coordinator = options.String("coordinator");
   if (options.Given("blob-store")) retrieve.blob_stores = options.Strings("blob-store");
+  retrieve.connections = static_cast<std::uint32_t>(options.Uint("connections"));
   retrieve.site = options.String("from");
   retrieve.name = options.String("name");
   retrieve.digest = options.String("digest");
@@ -153,7 +154,7 @@ int GetFromSite(const config::Options& options, objects::Sink& sink) {
   retrieve.waiting = [](const std::string& reason) { fmt::print(stderr, "tributary get: waiting: {}\n", reason); };
   retrieve.stop = stop.token();
   const auto begun = std::chrono::steady_clock::now();
-  const auto outcome = retriever::Retrieve(std::make_shared<transport::Context>(), pool, retrieve, sink);
+  const auto outcome = retriever::Retrieve(std::make_shared<transport::Context>(blob_client::IoThreads(retrieve.connections)), pool, retrieve, sink);
   if (!outcome.ok()) return Report("get", outcome.error());
   Tell(retrieve.name, *outcome, begun);
   return config::kExitDone;

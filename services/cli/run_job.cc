@@ -5,8 +5,11 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cinttypes>
+#include <cstdio>
 #include <ctime>
 #include <filesystem>
+#include <fstream>
 #include <future>
 #include <stop_token>
 
@@ -118,9 +121,11 @@ class JobRun {
   }
   // What an earlier run staged lies on as many shards as it had.
   Status CheckShards() const {
-    const auto exists = [this](const std::string& name) { return std::filesystem::exists(dir_.File("blob-store/" + name)); };
-    std::uint32_t before = exists("format") ? 1 : 0;
-    while (exists(fmt::format("shard-{}", before))) ++before;
+    std::uint32_t before = std::filesystem::exists(dir_.File("blob-store/format")) ? 1 : 0;
+    // Its second line says of how many shards this is the first.
+    std::ifstream format(dir_.File("blob-store/shard-0/format"));
+    std::string version, shard;
+    if (std::getline(format, version) && std::getline(format, shard)) std::sscanf(shard.c_str(), "shard 0 of %" SCNu32, &before);
     if (before == 0 || before == spec_.shards) return Ok();
     return MakeError(Code::kConflict, "{} was begun with --shards {}; go on with as many, or --restart to throw that run away", dir_.path(), before);
   }

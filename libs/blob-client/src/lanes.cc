@@ -9,6 +9,8 @@ using std::chrono::steady_clock;
 
 constexpr Duration kSlice{50};  // how soon a stop is seen
 constexpr Duration kSoon{2};
+constexpr Duration kGreetSlice{20};  // the pause before a new hello is no event
+constexpr Duration kCancelWait{2'000};
 // The line is shared and stutters, the disk behind it has its own pace: a window may take so many times its share.
 constexpr double kPatience = 4;
 constexpr Duration kLongestPatience{3'600'000};
@@ -16,7 +18,7 @@ constexpr Duration kLongestPatience{3'600'000};
 // Waits for the answer of one shard.
 class Caller final : public Participant {
  public:
-  explicit Caller(Session& of) : session(of), sessions(of.counters().sessions) {}
+  explicit Caller(Session& of) : session(of) {}
   void OnReply(std::uint64_t, transport::InFrame frame) override {
     reply = std::move(frame);
     session.Took(steady_clock::now() - asked_at);
@@ -26,7 +28,6 @@ class Caller final : public Participant {
   }
 
   Session& session;
-  std::uint64_t sessions;
   Session::Time asked_at{};
   std::optional<transport::InFrame> reply;
   bool asked = false;
@@ -45,9 +46,10 @@ Lanes::Lanes(memory::Pool& pool, const RemoteOptions& options) : pool_(pool), op
 }
 
 Result<std::unique_ptr<Lanes>> Lanes::Make(std::shared_ptr<transport::Context> context, memory::Pool& pool, const RemoteOptions& options) {
-  if (options.endpoints.empty() || options.endpoints.size() > kMaxShards || options.connections == 0 || options.connections > kMaxConnections) {
-    return MakeError(Code::kInvalidArgument, "{} blob-store shards with {} connections each: 1 to {} shards and 1 to {} connections are possible",
-                     options.endpoints.size(), options.connections, kMaxShards, kMaxConnections);
+  if (options.endpoints.empty() || options.connections == 0 || options.connections > kMaxConnections ||
+      options.endpoints.size() * options.connections > kMaxLanes) {
+    return MakeError(Code::kInvalidArgument, "{} blob-store shards with {} connections each: 1 to {} connections are possible, {} in all",
+                     options.endpoints.size(), options.connections, kMaxConnections, kMaxLanes);
   }
   std::unique_ptr<Lanes> lanes(new Lanes(pool, options));
   const auto count = static_cast<std::uint32_t>(options.endpoints.size());
@@ -66,11 +68,39 @@ void Lanes::Leave(Participant* participant) {
   for (const auto& session : sessions_) session->Forget(participant);
 }
 
-Status Lanes::Step(Duration limit, const std::stop_token& stop) {
-  if (stop.stop_requested() || options_.stop.stop_requested()) {
-    return MakeError(Code::kCancelled, "stopped while waiting for the blob-store at {}", name_);
+Status Lanes::CheckStop(const std::stop_token& stop) const {
+  if (!stop.stop_requested() && !options_.stop.stop_requested()) return Ok();
+  return MakeError(Code::kCancelled, "stopped while waiting for the blob-store at {}", name_);
+}
+
+Status Lanes::EnsureUp(const std::stop_token& stop) {
+  const auto is_up = [](const auto& session) { return session->up(); };
+  if (std::ranges::all_of(sessions_, is_up)) return Ok();
+  const Deadline deadline(Clock::Steady(), options_.connect_timeout);
+  for (;;) {
+    for (const auto& session : sessions_) {
+      if (session->up()) {
+        session->Listen(steady_clock::now());
+        TRIBUTARY_TRY(session->Pump(Duration(0)));
+      } else {
+        TRIBUTARY_TRY(session->Greet(steady_clock::now()));
+      }
+    }
+    const auto down = std::ranges::find_if_not(sessions_, is_up);
+    if (down == sessions_.end()) return Ok();
+    TRIBUTARY_TRY(CheckStop(stop));
+    if (deadline.Expired()) {
+      for (const auto& session : sessions_) session->GiveUpGreeting();
+      return MakeError(Code::kDeadline, "no blob-store answers at {} for {}; start tributary-blob-store or check the endpoint", (*down)->endpoint(),
+                       FormatDuration(options_.connect_timeout));
+    }
+    TRIBUTARY_TRY(transport::FrameClient::WaitAny(clients_, std::min(kGreetSlice, deadline.Left())));
   }
-  for (const auto& session : sessions_) TRIBUTARY_TRY(session->EnsureUp(stop));
+}
+
+Status Lanes::Step(Duration limit, const std::stop_token& stop) {
+  TRIBUTARY_TRY(CheckStop(stop));
+  TRIBUTARY_TRY(EnsureUp(stop));
   const auto begin = steady_clock::now();
   for (const auto& session : sessions_) session->Listen(begin);
   limit = std::min(limit, soon_ ? kSoon : kSlice);
@@ -86,7 +116,10 @@ Status Lanes::Step(Duration limit, const std::stop_token& stop) {
 
 Duration Lanes::Patience(Duration limit, bool derived, std::uint64_t window) const {
   double rate = 0;
-  for (const auto& session : sessions_) rate += session->rate();
+  for (const auto& session : sessions_) {
+    const double own = session->rate();
+    if (own > 0 && (rate == 0 || own < rate)) rate = own;
+  }
   return PatienceAt(rate, limit, derived, window);
 }
 
@@ -120,7 +153,17 @@ TransferCounters Lanes::counters() const {
 }
 
 void Lanes::CancelReads() {
-  for (const auto& session : sessions_) session->CancelReads();
+  std::vector<Session*> cancelling;
+  for (const auto& session : sessions_) {
+    if (session->StartCancelling()) cancelling.push_back(session.get());
+  }
+  const Deadline deadline(Clock::Steady(), kCancelWait);
+  while (!deadline.Expired()) {
+    // All of them, each time.
+    const auto left = std::ranges::count_if(cancelling, [](Session* session) { return session->Cancelling(); });
+    if (left == 0 || !transport::FrameClient::WaitAny(clients_, std::min(kSlice, deadline.Left())).ok()) break;
+  }
+  for (Session* session : cancelling) session->EndCancelling();
 }
 
 void Lanes::GiveCreditBack() {
@@ -168,13 +211,14 @@ Result<std::vector<transport::InFrame>> Lanes::CallEach(const std::vector<std::s
       for (const auto& caller : callers) lanes.Leave(caller.get());
     }
   } guard{*this, callers};
+  TRIBUTARY_TRY(EnsureUp({}));
   for (const std::size_t shard : shards) {
-    TRIBUTARY_TRY(OfShard(shard).EnsureUp({}));
     callers.push_back(std::make_unique<Caller>(OfShard(shard)));
     Join(callers.back().get());
   }
 
   Deadline deadline(Clock::Steady(), options_.request_timeout);
+  std::uint64_t sessions = counters().sessions;
   for (;;) {
     Caller* waits = nullptr;
     bool soon = false;
@@ -200,20 +244,19 @@ Result<std::vector<transport::InFrame>> Lanes::CallEach(const std::vector<std::s
       caller->asked_at = steady_clock::now();
     }
     if (waits == nullptr) break;
-    TRIBUTARY_TRY(Step(soon ? Duration(1) : kSlice, {}));
-    for (const auto& caller : callers) {
-      Session& session = caller->session;
-      const bool pong = session.TakePong();
-      if (session.counters().sessions != caller->sessions || (options.slow && !caller->reply && pong)) {
-        caller->sessions = session.counters().sessions;
-        deadline.Renew();
-      }
-    }
     // The request stands behind the chunks that are under way.
     if (Expired(deadline, options_.request_timeout, options_.derived.request, pool_.budget() / 2)) {
       return MakeError(Code::kDeadline, "the blob-store at {} did not answer within {} ({}); is it overloaded or its disk slow?",
                        waits->session.endpoint(), FormatDuration(deadline.limit()), options.what);
     }
+    TRIBUTARY_TRY(Step(soon ? Duration(1) : kSlice, {}));
+    const std::uint64_t before = std::exchange(sessions, counters().sessions);
+    bool alive = before != sessions;
+    for (const auto& caller : callers) {
+      const bool pong = caller->session.TakePong();
+      alive = alive || (options.slow && !caller->reply && pong);
+    }
+    if (alive) deadline.Renew();
   }
   std::vector<transport::InFrame> replies;
   for (const auto& caller : callers) {

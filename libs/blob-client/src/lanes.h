@@ -40,7 +40,9 @@ class Lanes {
   void Join(Participant* participant) { company_.participants.push_back(participant); }
   void Leave(Participant* participant);
 
-  // Waits for one event, at most `limit`; begins new sessions first where there is none.
+  // Begins new sessions where there is none, all at a time, and waits for them; those that are up go on meanwhile.
+  Status EnsureUp(const std::stop_token& stop);
+  // Waits for one event, at most `limit`, after EnsureUp.
   Status Step(Duration limit, const std::stop_token& stop);
 
   // One request, one answer; asked again in each new session. `make` may give an empty frame: not yet.
@@ -53,9 +55,11 @@ class Lanes {
   Result<memory::BufferPtr> Allocate(std::size_t bytes, Duration limit, const std::stop_token& stop,
                                      const std::function<Status()>& check = nullptr);
 
+  // Waits a moment for reads under way that nobody wants any more.
   void CancelReads();
   void GiveCreditBack();
 
+  // By the slowest line that is known: its slots are waited for, too.
   // How long a wait without progress may last: `limit`, or longer where it is derived and `window` bytes take long on this line.
   Duration Patience(Duration limit, bool derived, std::uint64_t window) const;
   // Whether the wait is over. A derived limit that has passed is first raised to what the line calls for by now.
@@ -71,6 +75,7 @@ class Lanes {
 
  private:
   Lanes(memory::Pool& pool, const RemoteOptions& options);
+  Status CheckStop(const std::stop_token& stop) const;
 
   memory::Pool& pool_;
   const RemoteOptions options_;

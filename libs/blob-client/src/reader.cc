@@ -94,6 +94,7 @@ Status RemoteReader::Fill() {
 }
 
 Status RemoteReader::Ask() {
+  if (pending_.empty()) return Ok();
   std::vector<std::size_t> asked(lanes_.size(), 0);
   for (Pending& pending : pending_) {
     if (pending.done()) continue;

@@ -15,6 +15,7 @@ namespace tributary::blob_client {
 namespace {
 
 constexpr std::uint32_t kListPage = 200;  // as many as a frame holds
+constexpr std::size_t kPagesAtATime = 8;  // of digests, 192 KiB each
 
 blob::ObjectInfo ToInfo(const wire::ObjectStatus& status, const ObjectName& name) {
   blob::ObjectInfo info;
@@ -42,20 +43,27 @@ class Remote final : public RemoteStore {
       return MakeError(Code::kInvalidArgument, "the spec of object '{}' has {} bytes: at most {}", name.str(), text.size(),
                        wire::kMaxPayload);
     }
+    // Each shard judges by its own slots: none may replace what another keeps.
+    bool kept = false;
     if (replace && all_.size() > 1) {
-      // Each shard judges by its own slots: none may replace what another keeps.
-      const auto infos = StatEach(name);
-      replace = !infos.ok() || std::ranges::none_of(*infos, [](const blob::ObjectInfo& info) {
-        return info.sealed || (info.kind == wire::ObjectKind::kUpdate && info.slots_present > 0);
-      });
+      TRIBUTARY_ASSIGN(kept, IsKept(name));
     }
-    TRIBUTARY_ASSIGN(const auto frames, Send(all_, wire::Create{name.str(), replace}, std::as_bytes(std::span(text)), name));
+    const auto frames = Send(all_, wire::Create{name.str(), replace && !kept}, std::as_bytes(std::span(text)), name);
+    if (!frames.ok() && kept && frames.error().code() == Code::kAlreadyExists) {
+      return MakeError(Code::kAlreadyExists, "object '{}' exists with another spec and is sealed, or an update that holds chunks, on one of the blob-store's "
+                       "shards; choose another name or remove it", name.str());
+    }
+    if (!frames.ok()) return frames.error();
     blob::CreateOutcome outcome{true, true};
-    for (const transport::InFrame& frame : frames) {
+    bool one_sealed = false;
+    for (const transport::InFrame& frame : *frames) {
       TRIBUTARY_ASSIGN(const wire::Created created, wire::Expect<wire::Created>(frame.view()));
       outcome.existed = outcome.existed && created.existed;
       outcome.sealed = outcome.sealed && created.sealed;
+      one_sealed = one_sealed || created.sealed;
     }
+    // A seal that did not come to its end: whoever would put the slots again could not put those of shards that are sealed.
+    if (outcome.existed && one_sealed && !outcome.sealed) outcome.sealed = Seal(name, 0, true).ok();
     return outcome;
   }
 
@@ -133,6 +141,19 @@ class Remote final : public RemoteStore {
     std::vector<blob::ObjectInfo> infos;
     for (const wire::ObjectStatus& status : statuses) infos.push_back(ToInfo(status, name));
     return infos;
+  }
+
+  // Whether a shard has it sealed, or as an update that holds chunks.
+  Result<bool> IsKept(const ObjectName& name) {
+    bool kept = false;
+    for (const std::size_t shard : all_) {
+      const auto frame = Fetch<wire::ObjectStatus>(shard, wire::Stat{name.str()}, name);
+      if (!frame.ok() && frame.error().code() == Code::kNotFound) continue;
+      if (!frame.ok()) return frame.error();
+      TRIBUTARY_ASSIGN(const wire::ObjectStatus status, wire::Expect<wire::ObjectStatus>(frame->view()));
+      kept = kept || status.sealed || (status.kind == static_cast<std::uint32_t>(wire::ObjectKind::kUpdate) && status.slots_present > 0);
+    }
+    return kept;
   }
 
   Result<std::vector<tensor::SlotRange>> MissingOf(std::size_t shard, const ObjectName& name, tensor::SlotRange range, std::uint64_t generation) {
@@ -214,18 +235,35 @@ class Remote final : public RemoteStore {
       }
     }
     for (std::uint64_t page = 0; page * wire::kPageDigests < slots; ++page) {
-      TRIBUTARY_ASSIGN(const auto frames, FetchEach<wire::PageBody>(all_, wire::GetDigests{name.str(), page}, name, /*slow=*/true));
-      std::vector<std::vector<wire::SlotDigest>> each;
-      for (const transport::InFrame& frame : frames) {
-        TRIBUTARY_ASSIGN(auto digests, wire::DecodePage(frame.view().payload));
-        each.push_back(std::move(digests));
-      }
-      TRIBUTARY_ASSIGN(const auto digests, MergeDigests(each, page * wire::kPageDigests));
+      TRIBUTARY_ASSIGN(const auto digests, CollectDigests(name, page, std::min(wire::kPageDigests, slots - page * wire::kPageDigests)));
       const std::string bytes = wire::EncodePage(digests);
-      TRIBUTARY_ASSIGN(const auto taken, Send(open, wire::PutDigests{name.str(), page, generation}, std::as_bytes(std::span(bytes)), name));
-      for (const transport::InFrame& frame : taken) TRIBUTARY_TRY(wire::Expect<wire::PutAck>(frame.view()).status());
+      const auto taken = Send(open, wire::PutDigests{name.str(), page, generation}, std::as_bytes(std::span(bytes)), name);
+      // Somebody else has told all of them and seals: the seal waits for that one, and gives the same digest.
+      if (!taken.ok() && taken.error().code() == Code::kConflict) return Ok();
+      if (!taken.ok()) return taken.error();
+      for (const transport::InFrame& frame : *taken) TRIBUTARY_TRY(wire::Expect<wire::PutAck>(frame.view()).status());
     }
     return Ok();
+  }
+
+  // Each shard's own digests of a page; some shards at a time, since each tells a whole page.
+  Result<std::vector<wire::SlotDigest>> CollectDigests(const ObjectName& name, std::uint64_t page, std::uint64_t slots) {
+    std::vector<wire::SlotDigest> digests(slots);
+    for (std::size_t next = 0; next < all_.size(); next += kPagesAtATime) {
+      const std::vector<std::size_t> some(all_.begin() + static_cast<std::ptrdiff_t>(next),
+                                          all_.begin() + static_cast<std::ptrdiff_t>(std::min(next + kPagesAtATime, all_.size())));
+      TRIBUTARY_ASSIGN(const auto frames, FetchEach<wire::PageBody>(some, wire::GetDigests{name.str(), page}, name, /*slow=*/true));
+      for (std::size_t i = 0; i < some.size(); ++i) {
+        const auto payload = frames[i].view().payload;
+        if (payload.size() != slots * wire::kSlotDigestBytes) {
+          return MakeError(Code::kProtocol, "{} tells {} bytes of digests of page {} of object '{}', which are {}", lanes_->OfShard(some[i]).endpoint(),
+                           payload.size(), page, name.str(), slots * wire::kSlotDigestBytes);
+        }
+        TRIBUTARY_ASSIGN(const auto told, wire::DecodePage(payload));
+        TakeDigests(told, page * wire::kPageDigests, some[i], all_.size(), digests);
+      }
+    }
+    return digests;
   }
 
   // A request with a payload, the same to each of the shards.

@@ -11,10 +11,8 @@ namespace {
 
 using std::chrono::steady_clock;
 
-constexpr Duration kSlice{50};  // how soon a stop is seen
 constexpr Duration kPingAfter{5'000};
 constexpr Duration kSilent{120'000};  // a chunk of 4 MiB at 280 kbit/s; an end of the connection is seen at once
-constexpr Duration kCancelWait{2'000};
 constexpr Duration kUnusedCredit{5'000};
 constexpr int kBurst = 32;
 constexpr Duration kMeasureEvery{100};
@@ -36,14 +34,10 @@ void Session::Forget(const Participant* participant) {
   std::erase_if(requests_, [&](const auto& request) { return request.second == participant; });
 }
 
-Status Session::CheckStop(const std::stop_token& stop) const {
-  if (!stop.stop_requested() && !options_.stop.stop_requested()) return Ok();
-  return MakeError(Code::kCancelled, "stopped while waiting for the blob-store at {}", endpoint());
-}
-
 void Session::Lost() {
   if (!up_) return;
   up_ = false;
+  greet_at_ = {};
   credit_ = asked_ = credit_request_ = 0;
   requests_.clear();
   abandoned_.clear();
@@ -62,38 +56,40 @@ Status Session::CheckWelcome(const wire::FrameView& frame) const {
                    endpoint(), welcome->shard, welcome->shards, shard_.number, shard_.count);
 }
 
-Status Session::EnsureUp(const std::stop_token& stop) {
-  if (up_) return Ok();
-  const Deadline deadline(Clock::Steady(), options_.connect_timeout);
-  Duration pause{0};
-  for (;;) {
+Status Session::Greet(Time now) {
+  if (!greeting_) {
+    if (now < greet_at_) return Ok();
     if (!std::exchange(fresh_socket_, false)) TRIBUTARY_TRY(client_->Reset());
-    // A store that takes connections and ends them is not asked in a tight loop.
-    if (pause.count() > 0) TRIBUTARY_TRY(client_->Receive(pause).status());
-    pause = std::clamp(pause * 2, Duration(20), Duration(1000));
-    const std::uint64_t id = ++company_.last_id;
-    TRIBUTARY_TRY(Send(transport::MakeFrame(id, wire::StoreHello{options_.instance, static_cast<std::uint32_t>(options_.role)})));
-    for (bool lost = false; !lost;) {
-      TRIBUTARY_TRY(CheckStop(stop));
-      if (deadline.Expired()) {
-        return MakeError(Code::kDeadline,
-                         "no blob-store answers at {} for {}; start tributary-blob-store or check the endpoint",
-                         endpoint(), FormatDuration(options_.connect_timeout));
-      }
-      TRIBUTARY_ASSIGN(transport::Received received, client_->Receive(std::min(kSlice, deadline.Left())));
-      if (received.event == transport::Event::kLost) lost = true;
-      if (received.event != transport::Event::kFrame || received.frame.view().id != id) continue;
+    hello_ = ++company_.last_id;
+    TRIBUTARY_TRY(Send(transport::MakeFrame(hello_, wire::StoreHello{options_.instance, static_cast<std::uint32_t>(options_.role)})));
+    greeting_ = true;
+  }
+  while (greeting_) {
+    TRIBUTARY_ASSIGN(const transport::Received received, client_->Receive(Duration(0)));
+    if (received.event == transport::Event::kTimeout) break;
+    if (received.event == transport::Event::kLost) {
+      // A store that takes connections and ends them is not asked in a tight loop.
+      greeting_ = false;
+      greet_at_ = now + pause_;
+      pause_ = std::clamp(pause_ * 2, Duration(20), Duration(1000));
+    } else if (received.event == transport::Event::kFrame && received.frame.view().id == hello_) {
+      greeting_ = false;
       TRIBUTARY_TRY(CheckWelcome(received.frame.view()));
-      up_ = true;
-      last_frame_ = last_ping_ = steady_clock::now();
-      credit_from_ = id;
-      credit_error_.reset();
-      if (++counters_.sessions > 1) log::Info("a new session with the blob-store at {}", endpoint());
-      const auto participants = company_.participants;
-      for (Participant* participant : participants) participant->OnSession(*this);
-      return Ok();
+      Begin();
     }
   }
+  return Ok();
+}
+
+void Session::Begin() {
+  up_ = true;
+  pause_ = Duration(0);
+  last_frame_ = last_ping_ = last_pump_ = steady_clock::now();
+  credit_from_ = hello_;
+  credit_error_.reset();
+  if (++counters_.sessions > 1) log::Info("a new session with the blob-store at {}", endpoint());
+  const auto participants = company_.participants;
+  for (Participant* participant : participants) participant->OnSession(*this);
 }
 
 void Session::Listen(Time now) {
@@ -196,22 +192,31 @@ void Session::Abandon(std::uint64_t id, memory::Reservation reservation) {
   abandoned_.emplace(id, std::move(reservation));
 }
 
-void Session::CancelReads() {
-  if (!up_ || abandoned_.empty()) return;
-  const Deadline deadline(Clock::Steady(), kCancelWait);
-  bool ok = Send(transport::MakeFrame(++company_.last_id, wire::CancelReads{})).ok();
-  while (ok && up_ && !abandoned_.empty() && !deadline.Expired()) {
-    // Not Step: it would begin a new session, and a stop must not keep the connection from being left clean.
-    auto received = client_->Receive(kSlice);
+bool Session::StartCancelling() {
+  if (!up_ || abandoned_.empty()) return false;
+  if (!Send(transport::MakeFrame(++company_.last_id, wire::CancelReads{})).ok()) Lost();
+  return true;
+}
+
+bool Session::Cancelling() {
+  // Not Pump: a stop must not keep the connection from being left clean.
+  while (up_ && !abandoned_.empty()) {
+    auto received = client_->Receive(Duration(0));
     if (!received.ok()) {
-      ok = false;
+      Lost();
     } else if (received->event == transport::Event::kLost) {
       Lost();
-    } else if (received->event == transport::Event::kFrame) {
+    } else if (received->event != transport::Event::kFrame) {
+      return true;
+    } else {
       last_frame_ = steady_clock::now();
-      ok = Dispatch(std::move(received->frame)).ok();
+      if (!Dispatch(std::move(received->frame)).ok()) Lost();
     }
   }
+  return false;
+}
+
+void Session::EndCancelling() {
   if (up_ && !abandoned_.empty()) Lost();
   // What still arrives on the old socket has no reservation any more.
   if (!up_ && client_->Reset().ok()) fresh_socket_ = true;

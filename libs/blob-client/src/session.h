@@ -1,8 +1,8 @@
 // Private: the conversation with one shard of the blob-store over one connection at a time, over as many as it takes.
 //
 // Its frames are received in Pump and handed to whom they belong. Request ids are unique over all connections and all sessions of a
-// client: an answer to an earlier one finds nobody and is dropped. After a lost connection (or silence, or the store's word) EnsureUp
-// begins a new session and tells the participants, who ask and send again. One thread; lanes.h drives it.
+// client: an answer to an earlier one finds nobody and is dropped. After a lost connection (or silence, or the store's word) Greet
+// begins a new session and tells the participants, who ask and send again. Nothing here waits but Pump. One thread; lanes.h drives it.
 #pragma once
 
 #include <chrono>
@@ -54,8 +54,10 @@ class Session {
   static Result<std::unique_ptr<Session>> Make(std::shared_ptr<transport::Context> context, Company& company, const RemoteOptions& options,
                                                const ShardAddress& shard);
 
-  // Begins a new session if there is none, and waits for it.
-  Status EnsureUp(const std::stop_token& stop);
+  // Begins a new session, and sees whether it is there: until up(), to be called again and again.
+  Status Greet(Time now);
+  // Begins from scratch: the store did not answer for too long.
+  void GiveUpGreeting() { greeting_ = false; }
   bool up() const { return up_; }
   // Before Pump, at the time that it begins to wait.
   void Listen(Time now);
@@ -70,8 +72,12 @@ class Session {
   Status Send(transport::OutFrame frame);
   // The answer will come but nobody wants it: its memory stays reserved until then.
   void Abandon(std::uint64_t id, memory::Reservation reservation);
-  // Tells the store to forget reads, and waits until all abandoned ones are answered or the connection is given up.
-  void CancelReads();
+  // Tells the store to forget reads whose answers nobody wants; false if there are none.
+  bool StartCancelling();
+  // Receives such answers without waiting and without beginning a new session; false when all came or the connection is lost.
+  bool Cancelling();
+  // After StartCancelling: gives the connection up where answers are still to come, as nothing is reserved for them any more.
+  void EndCancelling();
 
   // Write credit of this session.
   std::uint64_t credit() const { return credit_; }
@@ -97,8 +103,8 @@ class Session {
  private:
   Session(Company& company, const RemoteOptions& options, const ShardAddress& shard) : company_(company), options_(options), shard_(shard) {}
 
-  Status CheckStop(const std::stop_token& stop) const;
   Status CheckWelcome(const wire::FrameView& frame) const;
+  void Begin();
   Status Dispatch(transport::InFrame frame);
   void Lost();
   void Idle(Time now);
@@ -115,6 +121,10 @@ class Session {
   std::map<std::uint64_t, memory::Reservation> abandoned_;
 
   bool up_ = false;
+  bool greeting_ = false;        // the hello is on its way
+  std::uint64_t hello_ = 0;      // its id
+  Time greet_at_{};              // not before
+  Duration pause_{0};            // before the hello after that
   bool fresh_socket_ = true;
   bool ponged_ = false;
   Time::duration round_trip_{};

@@ -70,14 +70,10 @@ Result<blob::ObjectInfo> MergeInfo(std::span<const blob::ObjectInfo> shards) {
   return all;
 }
 
-Result<std::vector<wire::SlotDigest>> MergeDigests(std::span<const std::vector<wire::SlotDigest>> shards, std::uint64_t first) {
-  std::vector<wire::SlotDigest> page(shards.front().size());
-  for (const auto& digests : shards) {
-    if (digests.size() == page.size()) continue;
-    return MakeError(Code::kProtocol, "one shard has {} digests where another has {}", page.size(), digests.size());
+void TakeDigests(std::span<const wire::SlotDigest> told, std::uint64_t first, std::size_t shard, std::size_t shards, std::span<wire::SlotDigest> page) {
+  for (std::size_t i = 0; i < page.size(); ++i) {
+    if ((first + i) % shards == shard) page[i] = told[i];
   }
-  for (std::size_t i = 0; i < page.size(); ++i) page[i] = shards[(first + i) % shards.size()][i];
-  return page;
 }
 
 }  // namespace tributary::blob_client

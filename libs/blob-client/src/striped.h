@@ -20,7 +20,7 @@ std::vector<tensor::SlotRange> MergeRanges(std::span<const std::vector<tensor::S
 // have it from different specs.
 Result<blob::ObjectInfo> MergeInfo(std::span<const blob::ObjectInfo> shards);
 
-// A page that begins with slot `first`, each digest from the shard of its slot. kProtocol unless they have the same number.
-Result<std::vector<wire::SlotDigest>> MergeDigests(std::span<const std::vector<wire::SlotDigest>> shards, std::uint64_t first);
+// Of a page that begins with slot `first`: copies the digests of the slots that lie on `shard` of `shards`. REQUIRES equal sizes.
+void TakeDigests(std::span<const wire::SlotDigest> told, std::uint64_t first, std::size_t shard, std::size_t shards, std::span<wire::SlotDigest> page);
 
 }  // namespace tributary::blob_client

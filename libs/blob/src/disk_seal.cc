@@ -23,6 +23,8 @@ Status DiskObject::CheckComplete(const OpenFiles& files, std::uint64_t generatio
                               if (meta == nullptr) {
                                 Absent& absent = shape_.Has(slot) ? own : elsewhere;
                                 if (absent.count++ == 0) absent.first = slot;
+                              } else if (meta->elsewhere && meta->generation == 0) {
+                                // Told for a seal that named none.
                               } else if (generation != 0 && meta->generation != generation && !other) {
                                 other = OtherGeneration(name_, slot, meta->generation, generation);
                               }

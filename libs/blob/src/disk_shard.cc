@@ -20,9 +20,14 @@ Status DiskObject::PutDigests(std::uint64_t page, std::uint64_t generation, std:
   // Own records lie among the others and are written back with them.
   std::array<std::unique_lock<std::shared_mutex>, std::tuple_size_v<decltype(stripes_)>> stripes;
   std::ranges::transform(stripes_, stripes.begin(), [](std::shared_mutex& stripe) { return std::unique_lock(stripe); });
-  return RewriteRecords(files->slots, slots, directory_ / "slots", [&](std::uint64_t slot, std::optional<SlotRecord>& record) {
-    if (shape_.Has(slot)) return false;
+  std::optional<std::uint64_t> changed;
+  TRIBUTARY_TRY(RewriteRecords(files->slots, slots, directory_ / "slots", [&](std::uint64_t slot, std::optional<SlotRecord>& record) {
     const wire::SlotDigest& digest = digests[slot - slots.begin];
+    if (shape_.Has(slot)) {
+      // The other shards were told this one, too: a seal would give them another root than this one.
+      if (!changed && (!record || record->digest != digest)) changed = slot;
+      return false;
+    }
     if (record && record->elsewhere && record->digest == digest && record->generation == generation) return false;
     record.emplace();
     record->generation = generation;
@@ -30,7 +35,8 @@ Status DiskObject::PutDigests(std::uint64_t page, std::uint64_t generation, std:
     record->digest = digest;
     record->elsewhere = true;
     return true;
-  });
+  }));
+  return changed ? Status(SlotChanged(name_, *changed)) : Ok();
 }
 
 Status DiskObject::ReadDigests(std::uint64_t page, std::span<std::byte> out) {

@@ -114,6 +114,7 @@ class MemoryStore final : public LocalStore {
     if (elsewhere > 0) return DigestsMissing(name, elsewhere, object->slots.size() - own, first_elsewhere);
     for (std::uint64_t i = 0; generation != 0 && i < object->slots.size(); ++i) {
       const std::uint64_t has = object->slots[i].meta.generation;
+      if (object->slots[i].elsewhere && has == 0) continue;  // told for a seal that named none
       if (has != generation) return OtherGeneration(name, i, has, generation);
     }
     if (object->sealed()) return object->manifest.digest;
@@ -216,8 +217,9 @@ class MemoryStore final : public LocalStore {
     if (object->sealed()) return ObjectSealed(name);
     const tensor::SlotRange slots = object->shape.PageSlots(page);
     for (std::uint64_t i = slots.begin; i < slots.end; ++i) {
-      if (shard_.Has(i)) continue;
       Slot& slot = object->slots[i];
+      if (shard_.Has(i) && (slot.bytes.empty() || slot.meta.digest != digests[i - slots.begin])) return SlotChanged(name, i);
+      if (shard_.Has(i)) continue;
       slot.meta = {generation, static_cast<std::uint32_t>(object->shape.SlotBytes(i)), digests[i - slots.begin]};
       slot.elsewhere = true;
     }

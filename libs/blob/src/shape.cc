@@ -173,6 +173,10 @@ Error PageIncomplete(const ObjectName& name, std::uint64_t page, std::uint64_t m
                    page, name.str(), missing, first);
 }
 
+Error SlotChanged(const ObjectName& name, std::uint64_t slot) {
+  return MakeError(Code::kUnavailable, "slot {} of object '{}' changed while it was being sealed; seal it again", slot, name.str());
+}
+
 Error DigestsMissing(const ObjectName& name, std::uint64_t missing, std::uint64_t elsewhere, std::uint64_t first) {
   return MakeError(Code::kUnavailable,
                    "object '{}' cannot be sealed: the digests of {} of {} slots that lie on other shards are not here, put-digests first; the "

@@ -85,6 +85,8 @@ Error SlotsMissing(const ObjectName& name, std::uint64_t missing, std::uint64_t 
 // Own slots of a page, when somebody asks for their digests.
 Error PageIncomplete(const ObjectName& name, std::uint64_t page, std::uint64_t missing, std::uint64_t first);
 // Of slots that lie on other shards, when all own ones are there.
+// Between the question for a page's digests and their coming back.
+Error SlotChanged(const ObjectName& name, std::uint64_t slot);
 Error DigestsMissing(const ObjectName& name, std::uint64_t missing, std::uint64_t elsewhere, std::uint64_t first);
 Error OtherGeneration(const ObjectName& name, std::uint64_t slot, std::uint64_t has, std::uint64_t wanted);
 Error OtherSpec(const ObjectName& name, bool sealed);

@@ -196,7 +196,8 @@ class ShardDurability : public DurabilityTest {
     store_ = *std::move(store);
     ASSERT_TRUE(store_->Create(name_, spec_, false).ok());
     for (std::uint64_t slot = 0; slot < 7; slot += 2) ASSERT_TRUE(PutOne(*store_, name_, slot, Pattern(layout_.SlotBytes(slot), slot)).ok());
-    for (auto& digest : digests_) digest.sha256.fill(std::byte{1});
+    digests_ = store_->OwnDigests(name_, 0).value();
+    for (std::uint64_t slot = 1; slot < 7; slot += 2) digests_[slot].sha256.fill(std::byte{1});
     TRIBUTARY_ASSERT_OK(store_->PutDigests(name_, 0, 0, digests_));
   }
   std::vector<wire::SlotDigest> digests_{7};

@@ -99,6 +99,7 @@ class Request {
     }
     blob_client::RemoteOptions remote;
     remote.endpoints = options_.blob_stores.empty() ? sent.blob_stores : options_.blob_stores;
+    remote.connections = options_.connections;
     remote.instance = "retriever";
     remote.request_timeout = remote.connect_timeout = remote.read_timeout = options_.patience;
     remote.stop = options_.stop;

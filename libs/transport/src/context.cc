@@ -9,10 +9,18 @@
 
 namespace tributary::transport {
 
+namespace {
+
+constexpr int kMaxSockets = 4096;
+
+}  // namespace
+
 struct Context::Impl {
   explicit Impl(int threads) : context(threads) {
     // libzmq numbers connections from rand(): a peer that knows the next number takes it for its own name, and the
     // next connection then ends the process.
+    // Each connection of a client is three of these; libzmq's default is 1,023.
+    context.set(zmq::ctxopt::max_sockets, kMaxSockets);
     static std::once_flag once;
     std::call_once(once, [] { srand(std::random_device{}()); });
   }

@@ -45,6 +45,10 @@ struct FrameClient::Impl {
       monitor.connect(address);
       socket.connect(options.endpoint);
     } catch (const zmq::error_t& e) {
+      if (e.num() == EMFILE) {
+        return MakeError(Code::kResourceExhausted, "no socket is left for {}: too many connections of this process, or open files (ulimit -n)",
+                         options.endpoint);
+      }
       return MakeError(Code::kInvalidArgument, "{} cannot be connected to: {}; write tcp://HOST:PORT or ipc://PATH",
                        options.endpoint, e.what());
     }

@@ -115,14 +115,74 @@ TEST(Striping, AnInterruptedSealGoesOn) {
   ASSERT_TRUE(info.ok()) << info.error().message();
   EXPECT_FALSE(info->sealed);
   EXPECT_EQ(info->slots_present, kSlots);
-  const auto created = client->Create(Object("o"), Spec(), false);
+  const auto sealed = client->Seal(Object("o"), 5, true);
+  EXPECT_FALSE(sealed.ok());  // of another generation
+  const auto again = client->Seal(Object("o"), 0, true);
+  ASSERT_TRUE(again.ok()) << again.error().message();
+  EXPECT_EQ(*again, digest);
+  EXPECT_TRUE(client->Stat(Object("o"))->sealed);
+  // Whoever makes the object again completes the seal as well.
+  shards[0].Kill();
+  ASSERT_TRUE(std::filesystem::remove(shards[0].spec().directory / "objects/o/root"));
+  shards[0].Start();
+  EXPECT_FALSE(client->Stat(Object("o"))->sealed);
+  const auto created = client->Create(Object("o"), Spec(), /*replace=*/true);
   ASSERT_TRUE(created.ok()) << created.error().message();
   EXPECT_TRUE(created->existed);
-  EXPECT_FALSE(created->sealed);
-  const auto sealed = client->Seal(Object("o"), 0, true);
-  ASSERT_TRUE(sealed.ok()) << sealed.error().message();
-  EXPECT_EQ(*sealed, digest);
-  EXPECT_TRUE(client->Stat(Object("o"))->sealed);
+  EXPECT_TRUE(created->sealed);
+  EXPECT_EQ(client->Stat(Object("o"))->digest, digest);
+}
+
+TEST(Striping, SeveralThatSealGetTheSameDigest) {
+  Shards shards(2);
+  Client client(shards.endpoints(), 1, 1_MiB);
+  for (int run = 0; run < 5; ++run) {
+    ASSERT_TRUE(client->Create(Object("o"), Spec(), false).ok());
+    ASSERT_TRUE(PutAll(*client, Object("o"), LayoutOf(Spec())).ok());
+    std::vector<std::string> digests(3);
+    {
+      std::vector<std::jthread> sealing;
+      for (std::string& digest : digests) {
+        sealing.emplace_back([&] {
+          Client another(shards.endpoints(), 1, 1_MiB);
+          const auto sealed = another->Seal(Object("o"), 0, true);
+          digest = sealed.ok() ? *sealed : sealed.error().message();
+        });
+      }
+    }
+    EXPECT_EQ(digests, std::vector(3, client->Stat(Object("o"))->digest));
+    ASSERT_TRUE(client->Remove(Object("o")).ok());
+  }
+}
+
+TEST(Striping, AShardThatIsAwayHoldsUpNoOtherSession) {
+  Shards shards(2);
+  for (std::size_t i = 0; i < 2; ++i) {
+    shards[i].Kill();
+    shards[i].spec().credit_idle = Duration(300);
+    shards[i].Start();
+  }
+  Client client(shards.endpoints(), 1, 1_MiB);
+  ASSERT_TRUE(client->Create(Object("o"), Spec(), false).ok());
+  ASSERT_TRUE(PutOne(*client, Object("o"), 0, Pattern(kChunk, 0)).ok());
+  shards[1].Kill();
+  std::jthread later([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(700));
+    shards[1].Start();
+  });
+  // Waits for the second shard; the first is listened to all the while.
+  ASSERT_TRUE(PutOne(*client, Object("o"), 1, Pattern(kChunk, 1)).ok());
+  EXPECT_EQ(client->counters().sessions, 3u);
+  EXPECT_EQ(client->Stat(Object("o"))->slots_present, 2u);
+}
+
+TEST(Striping, ToManyConnectionsAtATime) {
+  Shards shards(2);
+  Client client(shards.endpoints(), 16, 4_MiB);
+  ASSERT_TRUE(client->Create(Object("o"), Spec(), false).ok());
+  ASSERT_TRUE(PutAll(*client, Object("o"), LayoutOf(Spec())).ok());
+  EXPECT_TRUE(client->Seal(Object("o"), 0, false).ok());
+  EXPECT_EQ(client->counters().sessions, 32u);
 }
 
 TEST(Striping, ShardsThatSealedOtherBytesAreDataLoss) {

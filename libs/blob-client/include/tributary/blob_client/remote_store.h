@@ -51,8 +51,8 @@ struct RemoteOptions {
   std::stop_token stop;                 // ends every wait with kCancelled
 };
 
-constexpr std::uint32_t kMaxShards = 1024;
 constexpr std::uint32_t kMaxConnections = 16;
+constexpr std::uint32_t kMaxLanes = 512;  // connections in all
 
 // I/O threads that a context for so many connections to each shard should have: one moves some gigabytes a second.
 int IoThreads(std::uint32_t connections);

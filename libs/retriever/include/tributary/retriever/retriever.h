@@ -33,6 +33,7 @@ Result<std::vector<wire::OfferSummary>> ListOffers(std::shared_ptr<transport::Co
 struct RetrieveOptions {
   std::string coordinator;  // endpoint
   std::vector<std::string> blob_stores;  // endpoints by shard, as seen from here; empty: as the coordinator tells them
+  std::uint32_t connections = 1;  // to each
   std::string site;
   std::string name;
   std::string digest;       // hex; the object must have this one; empty: any
