@@ -6,7 +6,7 @@ namespace tributary::blob_client {
 namespace {
 
 // Of a line without delay: 5 ms at 1 GB/s. Two of them are what a blob-store with the default budget has under way with such peers.
-constexpr std::uint64_t kWindow = 7u << 20;
+constexpr std::uint64_t kWindow = 6u << 20;
 constexpr int kAttempts = 3;  // for bytes that the store says arrived damaged
 
 }  // namespace
