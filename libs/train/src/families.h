@@ -5,6 +5,7 @@
 
 #include "tributary/base/result.h"
 #include "tributary/json/json.h"
+#include "tributary/train/module.h"
 
 namespace tributary::train {
 
@@ -12,9 +13,9 @@ class Network;
 
 // Refuses an unknown model_type with the names of the known ones. May throw what libtorch throws
 // (no memory).
-Result<std::unique_ptr<Network>> MakeNetwork(const Json& config);
+Result<std::unique_ptr<Network>> MakeNetwork(const Json& config, const ModelSpec& spec);
 
 // One per file under families/.
-Result<std::unique_ptr<Network>> MakeGpt2(const Json& config);
+Result<std::unique_ptr<Network>> MakeGpt2(const Json& config, const ModelSpec& spec);
 
 }  // namespace tributary::train

@@ -43,4 +43,9 @@ void FillNormal(std::span<float> out, double stddev, std::uint64_t seed) {
   for (float& value : out) value = static_cast<float>(stddev * gaussian.Next());
 }
 
+void FillUniform(std::span<float> out, double bound, std::uint64_t seed) {
+  SplitMix64 random(seed);
+  for (float& value : out) value = static_cast<float>((2 * random.NextUnit() - 1) * bound);
+}
+
 }  // namespace tributary::train

@@ -27,5 +27,7 @@ class Gaussian {
 double PortableLog(double x);
 
 void FillNormal(std::span<float> out, double stddev, std::uint64_t seed);
+// Uniform in [-bound, bound).
+void FillUniform(std::span<float> out, double bound, std::uint64_t seed);
 
 }  // namespace tributary::train

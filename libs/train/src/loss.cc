@@ -15,11 +15,20 @@ constexpr std::int64_t kLogitsAtOnce = std::int64_t{4} << 20;
 struct LossParts {
   at::Tensor loss;
   at::Tensor hidden_gradient;
-  at::Tensor weight_gradient;
+  at::Tensor weight_gradient;  // undefined where the weight is frozen
+  std::uint64_t correct = 0;
 };
 
-LossParts Compute(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& targets,
-                  bool with_gradient) {
+struct Wanted {
+  bool gradient = false;
+  bool weight_gradient = false;
+  bool correct = false;
+};
+
+LossParts Compute(const at::Tensor& full_hidden, const at::Tensor& full_weight, const at::Tensor& targets, at::ScalarType compute,
+                  const Wanted& wanted) {
+  const at::Tensor hidden = full_hidden.to(compute);
+  const at::Tensor weight = full_weight.to(compute);
   const std::int64_t count = hidden.size(0);
   const std::int64_t rows_at_once = std::max<std::int64_t>(1, kLogitsAtOnce / weight.size(0));
   const at::Tensor counts = targets.ne(kIgnore).to(at::kFloat).unsqueeze(1);  // [n, 1]
@@ -27,52 +36,81 @@ LossParts Compute(const at::Tensor& hidden, const at::Tensor& weight, const at::
   const at::Tensor chosen = targets.clamp_min(0).unsqueeze(1);
   const at::Tensor transposed = weight.t();
   LossParts parts;
-  if (with_gradient) {
-    parts.hidden_gradient = at::empty_like(hidden);
-    parts.weight_gradient = at::zeros_like(weight);
-  }
+  if (wanted.gradient) parts.hidden_gradient = at::empty_like(hidden);
+  if (wanted.weight_gradient) parts.weight_gradient = at::zeros_like(weight, at::kFloat);
   at::Tensor sum = at::zeros({}, at::kDouble);
   for (std::int64_t begin = 0; begin < count; begin += rows_at_once) {
     const std::int64_t rows = std::min(rows_at_once, count - begin);
     const at::Tensor part = hidden.narrow(0, begin, rows);
     const at::Tensor index = chosen.narrow(0, begin, rows);
     const at::Tensor counted = counts.narrow(0, begin, rows);
-    at::Tensor log_probability = at::log_softmax(part.mm(transposed), 1);
+    at::Tensor log_probability = at::log_softmax(part.mm(transposed), 1, at::kFloat);
     sum -= (log_probability.gather(1, index) * counted).sum(at::kDouble);
-    if (!with_gradient) continue;
+    if (wanted.correct) {
+      const at::Tensor right = log_probability.argmax(1, /*keepdim=*/true).eq(index).to(at::kFloat) * counted;
+      parts.correct += static_cast<std::uint64_t>(right.sum(at::kDouble).item<double>());
+    }
+    if (!wanted.gradient) continue;
     // d loss / d logits = (softmax - one-hot) / targets
     at::Tensor slope = log_probability.exp_();
     slope.scatter_add_(1, index, at::full_like(counted, -1));
     slope.mul_(counted * inverse);
+    slope = slope.to(compute);
     at::Tensor out = parts.hidden_gradient.narrow(0, begin, rows);
     at::mm_out(out, slope, weight);
-    parts.weight_gradient.addmm_(slope.t(), part);
+    if (!wanted.weight_gradient) continue;
+    if (compute == at::kFloat) {
+      parts.weight_gradient.addmm_(slope.t(), part);
+    } else {
+      parts.weight_gradient.add_(slope.t().mm(part));
+    }
   }
   parts.loss = (sum * inverse.to(at::kDouble)).to(at::kFloat);
   return parts;
 }
 
 struct CrossEntropyFunction : public torch::autograd::Function<CrossEntropyFunction> {
-  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& hidden,
-                            const at::Tensor& weight, const at::Tensor& targets) {
-    LossParts parts = Compute(hidden, weight, targets, true);
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& hidden, const at::Tensor& weight,
+                            const at::Tensor& targets, std::int64_t compute) {
+    LossParts parts = Compute(hidden, weight, targets, static_cast<at::ScalarType>(compute), {true, weight.requires_grad(), false});
+    context->saved_data["hidden_type"] = static_cast<std::int64_t>(hidden.scalar_type());
     context->save_for_backward({parts.hidden_gradient, parts.weight_gradient});
     return parts.loss;
   }
 
-  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
-                                                 torch::autograd::variable_list gradients) {
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context, torch::autograd::variable_list gradients) {
     const auto saved = context->get_saved_variables();
-    return {saved[0] * gradients[0], saved[1] * gradients[0], at::Tensor()};
+    const auto type = static_cast<at::ScalarType>(context->saved_data["hidden_type"].toInt());
+    return {saved[0].to(type) * gradients[0], saved[1].defined() ? saved[1] * gradients[0] : at::Tensor(), at::Tensor(), at::Tensor()};
   }
 };
 
 }  // namespace
 
-at::Tensor CrossEntropy(const at::Tensor& hidden, const at::Tensor& weight,
-                        const at::Tensor& targets) {
-  if (!at::GradMode::is_enabled()) return Compute(hidden, weight, targets, false).loss;
-  return CrossEntropyFunction::apply(hidden, weight, targets);
+at::Tensor CrossEntropy(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& targets, at::ScalarType compute) {
+  if (!at::GradMode::is_enabled()) return Compute(hidden, weight, targets, compute, {}).loss;
+  return CrossEntropyFunction::apply(hidden, weight, targets, static_cast<std::int64_t>(compute));
+}
+
+BatchScore EvaluateCrossEntropy(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& targets, at::ScalarType compute) {
+  const LossParts parts = Compute(hidden, weight, targets, compute, {.gradient = false, .weight_gradient = false, .correct = true});
+  return {parts.loss.item<float>(), parts.correct};
+}
+
+at::Tensor LogProbabilities(const at::Tensor& full_hidden, const at::Tensor& full_weight, const at::Tensor& targets,
+                            at::ScalarType compute) {
+  const at::Tensor hidden = full_hidden.to(compute);
+  const at::Tensor transposed = full_weight.to(compute).t();
+  const std::int64_t rows_at_once = std::max<std::int64_t>(1, kLogitsAtOnce / full_weight.size(0));
+  const at::Tensor counts = targets.ne(kIgnore).to(at::kFloat);
+  const at::Tensor chosen = targets.clamp_min(0).unsqueeze(1);
+  at::Tensor out = at::empty({hidden.size(0)}, at::kFloat);
+  for (std::int64_t begin = 0; begin < hidden.size(0); begin += rows_at_once) {
+    const std::int64_t rows = std::min(rows_at_once, hidden.size(0) - begin);
+    const at::Tensor log_probability = at::log_softmax(hidden.narrow(0, begin, rows).mm(transposed), 1, at::kFloat);
+    out.narrow(0, begin, rows).copy_(log_probability.gather(1, chosen.narrow(0, begin, rows)).squeeze(1));
+  }
+  return out.mul_(counts);
 }
 
 }  // namespace tributary::train

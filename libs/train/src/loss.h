@@ -7,12 +7,16 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "network.h"
+
 namespace tributary::train {
 
-// hidden [n, width] fp32, weight [vocabulary, width], targets [n] int64 (kIgnore: none). A scalar
-// with a gradient where gradients are on; over all targets that are not ignored; REQUIRES that
-// there is one.
-at::Tensor CrossEntropy(const at::Tensor& hidden, const at::Tensor& weight,
-                        const at::Tensor& targets);
+// hidden [n, width], weight [vocabulary, width], targets [n] int64 (kIgnore: none); products are computed in `compute`, sums of
+// them in fp32. A scalar with a gradient where gradients are on; over all targets that are not ignored; REQUIRES that there is one.
+at::Tensor CrossEntropy(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& targets, at::ScalarType compute);
+// The same without gradients, and how many targets were likeliest.
+BatchScore EvaluateCrossEntropy(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& targets, at::ScalarType compute);
+// Log-probability of each target, fp32 [n]; 0 of ignored ones.
+at::Tensor LogProbabilities(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& targets, at::ScalarType compute);
 
 }  // namespace tributary::train

@@ -5,8 +5,10 @@
 
 #include <algorithm>
 
+#include "adapter_config.h"
 #include "gaussian.h"
 #include "guard.h"
+#include "loss.h"
 #include "sampler.h"
 #include "threads.h"
 #include "training.h"
@@ -14,40 +16,116 @@
 namespace tributary::train {
 namespace {
 
+constexpr std::uint64_t kAdapterSeeds = std::uint64_t{1} << 32;  // apart from those of base weights
+
+void Pack(Weight& weight, const at::Tensor& values) {
+  weight.packed->Quantize({values.data_ptr<float>(), static_cast<std::size_t>(values.numel())});
+}
+
+void InitWeight(Weight& weight, std::uint64_t seed) {
+  const bool direct = weight.value.defined() && weight.value.scalar_type() == at::kFloat;
+  const at::Tensor target = direct ? weight.value : at::empty(weight.shape, at::kFloat);
+  const std::span<float> out(target.data_ptr<float>(), static_cast<std::size_t>(target.numel()));
+  if (weight.init.stddev > 0) {
+    FillNormal(out, weight.init.stddev, seed);
+  } else if (weight.init.bound > 0) {
+    FillUniform(out, weight.init.bound, seed);
+  } else {
+    std::fill(out.begin(), out.end(), weight.init.constant);
+  }
+  if (direct) return;
+  if (weight.packed != nullptr) {
+    Pack(weight, target);
+  } else {
+    weight.value.copy_(target);
+  }
+}
+
+std::vector<tensor::TensorSpec> SpecsOf(const std::deque<Weight>& weights) {
+  std::vector<tensor::TensorSpec> specs;
+  for (const Weight& weight : weights) {
+    const bool narrow = weight.value.defined() && weight.value.scalar_type() == at::kBFloat16;
+    tensor::TensorSpec spec{weight.name, narrow ? tensor::DType::kBF16 : tensor::DType::kF32, {}};
+    for (const std::int64_t size : weight.shape) spec.shape.push_back(static_cast<std::uint64_t>(size));
+    specs.push_back(std::move(spec));
+  }
+  return specs;
+}
+
+std::span<std::byte> BytesOf(const at::Tensor& value) {
+  return {static_cast<std::byte*>(value.data_ptr()), static_cast<std::size_t>(value.nbytes())};
+}
+
+Result<at::ScalarType> StoredType(tensor::DType dtype, const std::string& name) {
+  switch (dtype) {
+    case tensor::DType::kF32: return at::kFloat;
+    case tensor::DType::kF16: return at::kHalf;
+    case tensor::DType::kBF16: return at::kBFloat16;
+    default: break;
+  }
+  return MakeError(Code::kInvalidArgument, "tensor '{}' is stored as {}; weights are read as f32, f16 and bf16", name, tensor::DTypeName(dtype));
+}
+
 class NetworkModel final : public Model {
  public:
-  explicit NetworkModel(std::unique_ptr<Network> network) : network_(std::move(network)) {
-    for (const Parameter& parameter : network_->parameters()) {
-      tensor::TensorSpec spec{parameter.name, tensor::DType::kF32, {}};
-      for (const std::int64_t size : parameter.value.sizes())
-        spec.shape.push_back(static_cast<std::uint64_t>(size));
-      specs_.push_back(std::move(spec));
-    }
-  }
+  explicit NetworkModel(std::unique_ptr<Network> network)
+      : network_(std::move(network)),
+        parameters_(SpecsOf(network_->weights().travelling())),
+        weights_(SpecsOf(network_->weights().base())),
+        rooms_(weights_.size()) {}
 
-  const std::vector<tensor::TensorSpec>& Parameters() const override { return specs_; }
+  const std::vector<tensor::TensorSpec>& Parameters() const override { return parameters_; }
+  const std::vector<tensor::TensorSpec>& Weights() const override { return weights_; }
   std::string ConfigJson() const override { return network_->ConfigJson(); }
+  std::string AdapterConfigJson() const override { return AdapterConfig(network_->weights()); }
   std::uint32_t MaxPositions() const override { return network_->positions(); }
   std::uint32_t VocabularySize() const override { return network_->vocabulary(); }
 
-  std::span<std::byte> ParameterBytes(std::uint32_t index) override {
-    const at::Tensor& value = network_->parameters()[index].value;
-    return {static_cast<std::byte*>(value.data_ptr()), static_cast<std::size_t>(value.nbytes())};
+  std::span<std::byte> ParameterBytes(std::uint32_t index) override { return BytesOf(network_->weights().travelling()[index].value); }
+
+  Result<std::span<std::byte>> WeightRoom(std::uint32_t index, tensor::DType stored) override {
+    const Weight& weight = network_->weights().base()[index];
+    TRIBUTARY_ASSIGN(const at::ScalarType type, StoredType(stored, weight.name));
+    if (weight.value.defined() && weight.value.scalar_type() == type) return BytesOf(weight.value);
+    return Guarded("reading weights", [&]() -> Result<std::span<std::byte>> {
+      if (!rooms_[index].defined()) rooms_[index] = at::empty(weight.shape, type);
+      return BytesOf(rooms_[index]);
+    });
+  }
+
+  Status WeightStored(std::uint32_t index) override {
+    if (!rooms_[index].defined()) return Ok();
+    return Guarded("reading weights", [&]() -> Status {
+      const at::NoGradGuard no_gradients;
+      Weight& weight = network_->weights().base()[index];
+      const at::Tensor room = std::move(rooms_[index]);
+      rooms_[index] = at::Tensor();
+      if (weight.packed != nullptr) {
+        Pack(weight, room.to(at::kFloat));
+      } else {
+        weight.value.copy_(room);
+      }
+      return Ok();
+    });
   }
 
   Status InitFromSeed(std::uint64_t seed) override {
-    auto& parameters = network_->parameters();
-    for (std::size_t i = 0; i < parameters.size(); ++i) {
-      const at::Tensor& value = parameters[i].value;
-      const std::span<float> out(static_cast<float*>(value.data_ptr()),
-                                 static_cast<std::size_t>(value.numel()));
-      if (parameters[i].stddev > 0) {
-        FillNormal(out, parameters[i].stddev, MixSeed(seed, i));
-      } else {
-        std::fill(out.begin(), out.end(), parameters[i].constant);
-      }
-    }
-    return Ok();
+    return Guarded("making the first weights", [&]() -> Status {
+      const at::NoGradGuard no_gradients;
+      WeightSet& set = network_->weights();
+      for (std::size_t i = 0; i < set.base().size(); ++i) InitWeight(set.base()[i], MixSeed(seed, i));
+      for (std::size_t i = 0; i < set.adapters().size(); ++i) InitWeight(set.adapters()[i], MixSeed(seed, kAdapterSeeds + i));
+      return Ok();
+    });
+  }
+
+  Status InitAdapter(std::uint64_t seed) override {
+    return Guarded("making the first adapter", [&]() -> Status {
+      const at::NoGradGuard no_gradients;
+      WeightSet& set = network_->weights();
+      for (std::size_t i = 0; i < set.adapters().size(); ++i) InitWeight(set.adapters()[i], MixSeed(seed, kAdapterSeeds + i));
+      return Ok();
+    });
   }
 
   Result<TrainResult> Train(BatchSource& batches, const TrainOptions& options,
@@ -66,8 +144,39 @@ class NetworkModel final : public Model {
     });
   }
 
+  Result<std::vector<RowScore>> Score(const Batch& batch, std::uint32_t threads) override {
+    TRIBUTARY_TRY(RequireLanguage("scoring text"));
+    TRIBUTARY_TRY(network_->Check(batch).status());
+    return Guarded("scoring", [&]() -> Result<std::vector<RowScore>> {
+      const at::NoGradGuard no_gradients;
+      SetComputeThreads(threads);
+      const auto count = static_cast<std::int64_t>(batch.tokens.size());
+      const at::Tensor values = LogProbabilities(language_->Hidden(Ids(batch.tokens, {batch.rows, batch.columns})), language_->OutputWeight(),
+                                                 Ids(batch.targets, {count}), network_->weights().runtime().compute);
+      std::vector<RowScore> scores(batch.rows);
+      for (std::size_t i = 0; i < batch.targets.size(); ++i) {
+        if (batch.targets[i] == kIgnore) continue;
+        RowScore& score = scores[i / batch.columns];
+        score.log_probability += static_cast<double>(values.data_ptr<float>()[i]);
+        ++score.targets;
+      }
+      return scores;
+    });
+  }
+
+  Result<std::vector<float>> Logits(const Batch& batch) override {
+    TRIBUTARY_TRY(network_->Check(batch).status());
+    return Guarded("computing logits", [&]() -> Result<std::vector<float>> {
+      const at::NoGradGuard no_gradients;
+      const at::Tensor logits = network_->Logits(batch).contiguous();
+      const auto* values = logits.data_ptr<float>();
+      return std::vector<float>(values, values + logits.numel());
+    });
+  }
+
   Status Generate(const std::vector<std::int32_t>& prompt, const GenerateOptions& options,
                   const std::function<bool(std::int32_t)>& emit) override {
+    TRIBUTARY_TRY(RequireLanguage("generating text"));
     if (prompt.empty()) {
       return MakeError(Code::kInvalidArgument,
                        "generating needs a prompt of at least one token; an end of text will do");
@@ -92,9 +201,9 @@ class NetworkModel final : public Model {
       at::Tensor tokens = at::empty({1, static_cast<std::int64_t>(window)}, at::kLong);
       std::copy(ids.end() - static_cast<std::ptrdiff_t>(window), ids.end(),
                 tokens.data_ptr<std::int64_t>());
-      const at::Tensor hidden = network_->Hidden(tokens);
+      const at::Tensor hidden = language_->Hidden(tokens);
       const at::Tensor logits =
-          at::mv(network_->OutputWeight(), hidden[hidden.size(0) - 1]).contiguous();
+          at::mv(language_->OutputWeight().to(at::kFloat), hidden[hidden.size(0) - 1].to(at::kFloat)).contiguous();
       const std::int32_t next = SampleToken(
           {logits.data_ptr<float>(), static_cast<std::size_t>(logits.numel())}, options, random);
       if (next == options.stop_token) return Ok();
@@ -104,8 +213,16 @@ class NetworkModel final : public Model {
     return Ok();
   }
 
+  Status RequireLanguage(std::string_view doing) const {
+    if (language_ != nullptr) return Ok();
+    return MakeError(Code::kInvalidArgument, "{} needs a language model", doing);
+  }
+
   std::unique_ptr<Network> network_;
-  std::vector<tensor::TensorSpec> specs_;
+  LanguageNetwork* language_ = dynamic_cast<LanguageNetwork*>(network_.get());
+  std::vector<tensor::TensorSpec> parameters_;
+  std::vector<tensor::TensorSpec> weights_;
+  std::vector<at::Tensor> rooms_;  // of weights whose stored bytes are to be converted
 };
 
 }  // namespace

@@ -20,7 +20,7 @@ class TorchModule final : public Module {
   Result<std::unique_ptr<Model>> CreateModel(const ModelSpec& spec) override {
     return Guarded("making the model", [&]() -> Result<std::unique_ptr<Model>> {
       TRIBUTARY_ASSIGN(const Json config, ParseJson(spec.config_json, "config.json"));
-      TRIBUTARY_ASSIGN(auto network, MakeNetwork(config));
+      TRIBUTARY_ASSIGN(auto network, MakeNetwork(config, spec));
       return MakeModel(std::move(network));
     });
   }

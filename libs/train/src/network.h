@@ -1,39 +1,69 @@
-// What a model family brings: its parameters and the way from tokens to hidden states.
+// What a model family brings: its weights and the way from a batch to a loss.
 //
-// The rest (loss, training loop, optimizer, generation) is the same for all causal language models.
-// A family is one file under families/ that makes Networks, and a line in families.cc. A Network
-// owns its parameters. Methods may throw libtorch's exceptions; module.cc and model.cc turn them
-// into errors.
+// The rest (training loop, optimizer, adapters, generation) is the same for all. A family is one file under families/ that makes
+// Networks, and a line in families.cc (docs/models.md). A Network owns its weights. One thread. Methods may throw libtorch's
+// exceptions; module.cc and model.cc turn them into errors.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
 #include <string>
-#include <vector>
+
+#include "tributary/base/result.h"
+#include "weights.h"
 
 namespace tributary::train {
 
-struct Parameter {
-  std::string name;   // Hugging Face's
-  at::Tensor value;   // fp32, contiguous, requires grad
-  double stddev = 0;  // of its first values; 0: all `constant`
-  float constant = 0;
+// Of the batch's targets that count.
+struct BatchScore {
+  double loss = 0;            // mean
+  std::uint64_t correct = 0;  // likeliest
 };
 
 class Network {
  public:
+  explicit Network(const ModelSpec& spec) : weights_(spec) {}
   virtual ~Network() = default;
+  Network(const Network&) = delete;
+  Network& operator=(const Network&) = delete;
 
-  // In manifest order.
-  virtual std::vector<Parameter>& parameters() = 0;
+  WeightSet& weights() { return weights_; }
+  const WeightSet& weights() const { return weights_; }
+
+  // Refuses batches that do not fit the model; how many targets count.
+  virtual Result<std::uint64_t> Check(const Batch& batch) const = 0;
+  // Mean over the targets that count, of which there is one; a scalar with a gradient where gradients are on.
+  virtual at::Tensor Loss(const Batch& batch) = 0;
+  virtual BatchScore Evaluate(const Batch& batch) = 0;
+  // [rows * columns, vocabulary] or [rows, classes], fp32.
+  virtual at::Tensor Logits(const Batch& batch) = 0;
+  virtual std::string ConfigJson() const = 0;
+  // Of language models; else 0.
+  virtual std::uint32_t positions() const { return 0; }
+  virtual std::uint32_t vocabulary() const { return 0; }
+
+ private:
+  WeightSet weights_;
+};
+
+// A causal language model.
+class LanguageNetwork : public Network {
+ public:
+  using Network::Network;
+
   // tokens: int64 [rows, columns] -> [rows * columns, hidden], after the last norm.
   virtual at::Tensor Hidden(const at::Tensor& tokens) = 0;
   // [vocabulary, hidden]: logits are hidden x its transpose.
   virtual const at::Tensor& OutputWeight() const = 0;
-  virtual std::uint32_t positions() const = 0;
-  virtual std::uint32_t vocabulary() const = 0;
-  virtual std::string ConfigJson() const = 0;
+
+  Result<std::uint64_t> Check(const Batch& batch) const override;
+  at::Tensor Loss(const Batch& batch) override;
+  BatchScore Evaluate(const Batch& batch) override;
+  at::Tensor Logits(const Batch& batch) override;
 };
+
+// A tensor of these ids, int64.
+at::Tensor Ids(const std::vector<std::int32_t>& ids, at::IntArrayRef shape);
 
 }  // namespace tributary::train

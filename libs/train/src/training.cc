@@ -9,10 +9,9 @@
 #include <cmath>
 #include <span>
 
-#include "batch.h"
-#include "loss.h"
 #include "optimizer.h"
 #include "schedule.h"
+#include "tributary/base/random.h"
 
 namespace tributary::train {
 namespace {
@@ -21,17 +20,25 @@ Error Stopped() {
   return MakeError(Code::kCancelled, "training was asked to stop");
 }
 
-at::Tensor Ids(const std::vector<std::int32_t>& ids, at::IntArrayRef shape) {
-  at::Tensor tensor = at::empty(shape, at::kLong);
-  std::copy(ids.begin(), ids.end(), tensor.data_ptr<std::int64_t>());
-  return tensor;
+std::vector<Weight*> TrainedWeights(Network& network) {
+  std::vector<Weight*> trained;
+  for (Weight& weight : network.weights().travelling()) {
+    if (weight.trained) trained.push_back(&weight);
+  }
+  return trained;
 }
 
-at::Tensor Loss(Network& network, const Batch& batch) {
-  const auto count = static_cast<std::int64_t>(batch.tokens.size());
-  const at::Tensor hidden = network.Hidden(Ids(batch.tokens, {batch.rows, batch.columns}));
-  return CrossEntropy(hidden, network.OutputWeight(), Ids(batch.targets, {count}));
-}
+// Dropout and batch statistics are on for as long as it lives.
+class TrainingMode {
+ public:
+  explicit TrainingMode(Network& network) : runtime_(network.weights().runtime()) { runtime_.training = true; }
+  ~TrainingMode() { runtime_.training = false; }
+  TrainingMode(const TrainingMode&) = delete;
+  TrainingMode& operator=(const TrainingMode&) = delete;
+
+ private:
+  Runtime& runtime_;
+};
 
 std::span<float> Values(const at::Tensor& tensor) {
   return {tensor.data_ptr<float>(), static_cast<std::size_t>(tensor.numel())};
@@ -58,12 +65,11 @@ Status CheckOptions(const TrainOptions& o) {
 class Training {
  public:
   Training(Network& network, const TrainOptions& options)
-      : network_(network), options_(options), stepper_(MakeStepper()) {}
+      : network_(network), options_(options), trained_(TrainedWeights(network)), stepper_(MakeStepper()) {}
 
   // False when the source has no more batches.
   Result<bool> Step(BatchSource& batches, const std::stop_token& stop) {
-    for (Parameter& parameter : network_.parameters())
-      parameter.value.mutable_grad() = at::Tensor();
+    for (Weight* weight : trained_) weight->value.mutable_grad() = at::Tensor();
     std::uint32_t microbatches = 0;
     double loss = 0;
     for (; microbatches < options_.gradient_accumulation; ++microbatches) {
@@ -96,8 +102,7 @@ class Training {
   std::uint64_t tokens() const { return result_.tokens; }
 
   TrainResult Finish() {
-    for (Parameter& parameter : network_.parameters())
-      parameter.value.mutable_grad() = at::Tensor();
+    for (Weight* weight : trained_) weight->value.mutable_grad() = at::Tensor();
     if (result_.tokens > 0) result_.mean_loss = loss_sum_ / static_cast<double>(result_.tokens);
     return result_;
   }
@@ -105,17 +110,15 @@ class Training {
  private:
   Stepper MakeStepper() {
     std::vector<OptimizedArray> arrays;
-    for (const Parameter& parameter : network_.parameters()) {
-      arrays.push_back({Values(parameter.value), parameter.value.dim() > 1});
-    }
+    for (const Weight* weight : trained_) arrays.push_back({Values(weight->value), weight->value.dim() > 1});
     return Stepper(options_.optimizer, options_.weight_decay, std::move(arrays));
   }
 
   Result<double> Accumulate(const Batch& batch) {
-    TRIBUTARY_ASSIGN(const std::uint64_t targets,
-                     CheckBatch(batch, network_.positions(), network_.vocabulary()));
+    TRIBUTARY_ASSIGN(const std::uint64_t targets, network_.Check(batch));
     if (targets == 0) return 0.0;
-    const at::Tensor loss = Loss(network_, batch);
+    network_.weights().runtime().seed = MixSeed(options_.seed, passes_++);
+    const at::Tensor loss = network_.Loss(batch);
     const double value = loss.item<float>();
     loss.backward();
     loss_sum_ += value * static_cast<double>(targets);
@@ -126,8 +129,8 @@ class Training {
   // `kept` holds what the spans point into.
   std::vector<std::span<const float>> Gradients(std::vector<at::Tensor>& kept) {
     std::vector<std::span<const float>> gradients;
-    for (const Parameter& parameter : network_.parameters()) {
-      const at::Tensor& gradient = parameter.value.grad();
+    for (const Weight* weight : trained_) {
+      const at::Tensor& gradient = weight->value.grad();
       if (!gradient.defined()) {
         gradients.emplace_back();
         continue;
@@ -140,6 +143,8 @@ class Training {
 
   Network& network_;
   const TrainOptions& options_;
+  std::vector<Weight*> trained_;
+  std::uint64_t passes_ = 0;
   Stepper stepper_;
   TrainResult result_;
   double loss_ = 0;
@@ -153,6 +158,7 @@ Result<TrainResult> TrainNetwork(Network& network, BatchSource& batches,
                                  std::stop_token stop) {
   TRIBUTARY_TRY(CheckOptions(options));
   const auto begin = std::chrono::steady_clock::now();
+  const TrainingMode mode(network);
   Training training(network, options);
   while (training.steps() < options.steps) {
     TRIBUTARY_ASSIGN(const bool stepped, training.Step(batches, stop));
@@ -180,13 +186,13 @@ Result<EvalResult> EvaluateNetwork(Network& network, BatchSource& batches,
     if (stop.stop_requested()) return Stopped();
     TRIBUTARY_ASSIGN(const Batch batch, batches.Next());
     if (batch.rows == 0) break;
-    TRIBUTARY_ASSIGN(const std::uint64_t targets,
-                     CheckBatch(batch, network.positions(), network.vocabulary()));
+    TRIBUTARY_ASSIGN(const std::uint64_t targets, network.Check(batch));
     if (targets == 0) continue;
-    const double loss = Loss(network, batch).item<float>();
-    sum += loss * static_cast<double>(targets);
+    const BatchScore score = network.Evaluate(batch);
+    sum += score.loss * static_cast<double>(targets);
     result.targets += targets;
-    if (progress) progress({.step = step, .steps = 0, .tokens = result.targets, .loss = loss});
+    result.correct += score.correct;
+    if (progress) progress({.step = step, .steps = 0, .tokens = result.targets, .loss = score.loss});
   }
   if (result.targets == 0) {
     return MakeError(Code::kInvalidArgument,

@@ -16,7 +16,11 @@ class FakeModel final : public train::Model {
   }
   const std::vector<tensor::TensorSpec>& Parameters() const override { return parameters_; }
   std::span<std::byte> ParameterBytes(std::uint32_t index) override { return std::as_writable_bytes(std::span(weights_[index])); }
+  const std::vector<tensor::TensorSpec>& Weights() const override { return parameters_; }
+  Result<std::span<std::byte>> WeightRoom(std::uint32_t index, tensor::DType) override { return ParameterBytes(index); }
+  Status WeightStored(std::uint32_t) override { return Ok(); }
   std::string ConfigJson() const override { return config_; }
+  std::string AdapterConfigJson() const override { return ""; }
   std::uint32_t MaxPositions() const override { return 128; }
   std::uint32_t VocabularySize() const override { return vocabulary_; }
   Status InitFromSeed(std::uint64_t seed) override {
@@ -26,6 +30,9 @@ class FakeModel final : public train::Model {
     }
     return Ok();
   }
+  Status InitAdapter(std::uint64_t) override { return Ok(); }
+  Result<std::vector<RowScore>> Score(const train::Batch& batch, std::uint32_t) override { return std::vector<RowScore>(batch.rows); }
+  Result<std::vector<float>> Logits(const train::Batch&) override { return std::vector<float>(); }
   Result<train::TrainResult> Train(train::BatchSource& batches, const train::TrainOptions& options,
                                    const train::ProgressFn& progress, std::stop_token stop) override {
     ++calls_.trainings;

@@ -21,19 +21,44 @@
 
 namespace tributary::train {
 
+// Low-rank adapters (Hu et al. 2021) on linear layers: W x + alpha / rank * B A x, of which only A and B are trained.
+struct LoraOptions {
+  std::uint32_t rank = 0;  // 0: no adapter, every weight is trained
+  double alpha = 16;
+  double dropout = 0;      // of x on its way into A, in training
+  // Layers by the end of their name ("q_proj"), by whole name, or by one regular expression over whole names, as in PEFT's
+  // target_modules. Empty: the family's usual ones.
+  std::vector<std::string> targets = {};
+  bool pattern = false;    // targets[0] is a regular expression
+};
+
+enum class Precision : std::uint8_t { kFp32, kBf16 };  // of matrix products; trained weights and sums stay fp32
+enum class Quantization : std::uint8_t { kNone, kNf4, kNf4Double };  // of the linear layers of a base that is not trained
+enum class Device : std::uint8_t { kAuto, kCpu, kCuda };
+
 // What defines a model before it has weights. `config_json` is the text of a Hugging Face config.json
 // ("model_type": "gpt2" ...); families are looked up by model_type.
 struct ModelSpec {
   std::string config_json;
+  LoraOptions lora = {};
+  Quantization quantization = Quantization::kNone;  // needs lora
+  Precision precision = Precision::kFp32;
+  bool gradient_checkpointing = false;  // computes each block twice to hold one block's activations
+  Device device = Device::kCpu;
 };
 
-// A batch of token ids, `rows` x `columns`, row-major. Position i predicts position i + 1; ids of
+// Sequences: token ids, `rows` x `columns`, row-major. Position i predicts position i + 1; ids of
 // kIgnore in `targets` carry no loss. `targets` are already shifted: targets[i] is what tokens[i] predicts.
+// Images (channels > 0): `pixels`, rows x channels x height x width, row-major, normalized; one label a row in `targets`; no tokens.
 struct Batch {
   std::uint32_t rows = 0;
   std::uint32_t columns = 0;
   std::vector<std::int32_t> tokens;
   std::vector<std::int32_t> targets;
+  std::vector<float> pixels = {};
+  std::uint32_t channels = 0;
+  std::uint32_t height = 0;
+  std::uint32_t width = 0;
 };
 constexpr std::int32_t kIgnore = -100;
 
@@ -81,6 +106,7 @@ struct TrainResult {
 struct EvalResult {
   double loss = 0;  // mean negative log-likelihood per target, nats
   std::uint64_t targets = 0;
+  std::uint64_t correct = 0;  // targets that the model thinks likeliest
 };
 
 struct GenerateOptions {
@@ -96,21 +122,42 @@ class Model {
  public:
   virtual ~Model() = default;
 
-  // Parameters that travel, in manifest order, by their Hugging Face names. Tied ones stand once.
+  // Parameters that travel, in manifest order, by their Hugging Face names; with LoRA the adapters alone, by PEFT's names.
+  // Tied ones stand once.
   virtual const std::vector<tensor::TensorSpec>& Parameters() const = 0;
   // The bytes of parameter `index`, contiguous, native dtype; written by downloads, read by uploads.
   virtual std::span<std::byte> ParameterBytes(std::uint32_t index) = 0;
+  // All weights that a model directory or a first model holds, adapters not among them; without LoRA they are Parameters().
+  // Shapes and names; the dtype is what the model computes with, others are converted.
+  virtual const std::vector<tensor::TensorSpec>& Weights() const = 0;
+  // Room for the bytes of weight `index` as they are stored (f32, f16 or bf16): the weight itself where nothing is to be converted.
+  // WeightStored takes them over; until then the room of each weight begun is held. kInvalidArgument for other dtypes.
+  virtual Result<std::span<std::byte>> WeightRoom(std::uint32_t index, tensor::DType stored) = 0;
+  virtual Status WeightStored(std::uint32_t index) = 0;
   // Text of a config.json with which from_pretrained loads the saved weights.
   virtual std::string ConfigJson() const = 0;
-  virtual std::uint32_t MaxPositions() const = 0;
-  virtual std::uint32_t VocabularySize() const = 0;
+  // Text of PEFT's adapter_config.json; empty without LoRA.
+  virtual std::string AdapterConfigJson() const = 0;
+  virtual std::uint32_t MaxPositions() const = 0;    // 0: not a language model
+  virtual std::uint32_t VocabularySize() const = 0;  // 0: not a language model
 
+  // First values of all weights, adapters among them.
   virtual Status InitFromSeed(std::uint64_t seed) = 0;
+  // First values of the adapters alone, with which the model computes what its base does.
+  virtual Status InitAdapter(std::uint64_t seed) = 0;
   // The same weights, batches and options give the same bytes. kCancelled when `stop` is requested.
   virtual Result<TrainResult> Train(BatchSource& batches, const TrainOptions& options,
                                     const ProgressFn& progress, std::stop_token stop) = 0;
   virtual Result<EvalResult> Evaluate(BatchSource& batches, std::uint32_t threads, const ProgressFn& progress,
                                       std::stop_token stop) = 0;
+  // Sum of log-probabilities of each row's targets, nats, and how many they are.
+  struct RowScore {
+    double log_probability = 0;
+    std::uint64_t targets = 0;
+  };
+  virtual Result<std::vector<RowScore>> Score(const Batch& batch, std::uint32_t threads) = 0;
+  // Logits at every position of one sequence, or of every image of a batch: [positions, vocabulary], row-major.
+  virtual Result<std::vector<float>> Logits(const Batch& batch) = 0;
   // Calls `emit` for each new token; it returns false to stop.
   virtual Status Generate(const std::vector<std::int32_t>& prompt, const GenerateOptions& options,
                           const std::function<bool(std::int32_t)>& emit) = 0;
@@ -124,7 +171,7 @@ class Module {
 };
 
 // The one symbol of the shared object; `abi` must equal kModuleAbi or it returns null.
-constexpr int kModuleAbi = 1;
+constexpr int kModuleAbi = 2;
 constexpr const char* kModuleEntry = "TributaryTrainModule";
 using ModuleEntryFn = Module* (*)(int abi);
 

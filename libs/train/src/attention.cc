@@ -1,0 +1,47 @@
+#include "attention.h"
+
+#include <ATen/ATen.h>
+#include <torch/version.h>
+
+#include <cmath>
+#include <limits>
+
+namespace tributary::train {
+
+// Zero where a position may look, minus infinity where it may not.
+const at::Tensor& CausalAttention::Mask(std::int64_t columns, at::ScalarType type) {
+  if (!mask_.defined() || mask_.size(0) != columns || mask_.scalar_type() != type) {
+    const at::Tensor never = at::full({columns, columns}, -std::numeric_limits<float>::infinity(), at::kFloat);
+    mask_ = at::triu(never, 1);
+    if (options_.window > 0 && options_.window < columns) mask_ = mask_ + at::tril(never, -options_.window);
+    mask_ = mask_.to(type);
+  }
+  return mask_;
+}
+
+at::Tensor CausalAttention::operator()(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
+  const std::int64_t rows = q.size(0);
+  const std::int64_t heads = q.size(1);
+  const std::int64_t columns = q.size(2);
+  const std::int64_t width = q.size(3);
+  const std::int64_t key_heads = k.size(1);
+  const std::int64_t group = heads / key_heads;
+  const double scale = options_.scale != 0 ? options_.scale : 1.0 / std::sqrt(static_cast<double>(width));
+#if TORCH_VERSION_MAJOR >= 2
+  const auto repeated = [&](const at::Tensor& x) { return group == 1 ? x : x.repeat_interleave(group, 1); };
+  const bool windowed = options_.window > 0 && options_.window < columns;
+  const c10::optional<at::Tensor> mask = windowed ? c10::optional<at::Tensor>(Mask(columns, q.scalar_type())) : c10::nullopt;
+  const at::Tensor mixed = at::scaled_dot_product_attention(q, repeated(k), repeated(v), mask, 0.0, /*is_causal=*/!windowed, scale);
+#else
+  // The queries of a group stand under one another, so that keys and values are not repeated.
+  const at::Tensor queries = q.reshape({rows * key_heads, group * columns, width});
+  const at::Tensor keys = k.reshape({rows * key_heads, columns, width});
+  const at::Tensor values = v.reshape({rows * key_heads, columns, width});
+  const at::Tensor& mask = Mask(columns, q.scalar_type());
+  const at::Tensor scores = at::baddbmm(group == 1 ? mask : mask.repeat({group, 1}), queries, keys.transpose(1, 2), 1, scale);
+  const at::Tensor mixed = at::bmm(at::softmax(scores, -1), values).view({rows, heads, columns, width});
+#endif
+  return mixed.transpose(1, 2).reshape({rows * columns, heads * width});
+}
+
+}  // namespace tributary::train

@@ -1,0 +1,31 @@
+// Causal self-attention: libtorch's fused kernel where there is one (2.x), else softmax over explicit scores.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+
+namespace tributary::train {
+
+struct AttentionOptions {
+  double scale = 0;         // of the scores; 0: 1 / sqrt(width)
+  std::int64_t window = 0;  // a position sees itself and the window - 1 before it; 0: all before it
+};
+
+// Keeps the masks of the last batch's length between calls; one thread.
+class CausalAttention {
+ public:
+  explicit CausalAttention(const AttentionOptions& options = {}) : options_(options) {}
+
+  // q [rows, heads, columns, width], k and v [rows, key heads, columns, width], where key heads divides heads (grouped queries:
+  // head h looks at key head h / (heads / key heads)) -> [rows * columns, heads * width].
+  at::Tensor operator()(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v);
+
+ private:
+  const at::Tensor& Mask(std::int64_t columns, at::ScalarType type);
+
+  AttentionOptions options_;
+  at::Tensor mask_;
+};
+
+}  // namespace tributary::train

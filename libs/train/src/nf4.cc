@@ -1,0 +1,153 @@
+#include "nf4.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace tributary::train {
+
+const std::array<float, 16> kNf4Levels = {
+    -1.0f,
+    -0.6961928009986877f,
+    -0.5250730514526367f,
+    -0.39491748809814453f,
+    -0.28444138169288635f,
+    -0.18477343022823334f,
+    -0.09105003625154495f,
+    0.0f,
+    0.07958029955625534f,
+    0.16093020141124725f,
+    0.24611230194568634f,
+    0.33791524171829224f,
+    0.44070982933044434f,
+    0.5626170039176941f,
+    0.7229568362236023f,
+    1.0f,
+};
+
+namespace {
+
+template <std::size_t N>
+std::uint8_t Nearest(const std::array<float, N>& levels, float x) {
+  const auto above = std::lower_bound(levels.begin(), levels.end(), x);
+  if (above == levels.begin()) return 0;
+  if (above == levels.end()) return static_cast<std::uint8_t>(N - 1);
+  const auto index = static_cast<std::size_t>(above - levels.begin());
+  return static_cast<std::uint8_t>(x - levels[index - 1] <= *above - x ? index - 1 : index);
+}
+
+// Seven decades of evenly spaced means of both signs, twice as many in each as in the one below, and 0 and 1.
+std::array<float, 256> MakeDynamicCodeBook() {
+  std::vector<double> values = {0.0, 1.0};
+  for (int decade = 0; decade < 7; ++decade) {
+    const int count = 1 << decade;
+    const double step = 0.9 / count;
+    for (int i = 0; i < count; ++i) {
+      const double mean = std::pow(10.0, decade - 6) * (0.1 + step * (i + 0.5));
+      values.push_back(mean);
+      values.push_back(-mean);
+    }
+  }
+  std::sort(values.begin(), values.end());
+  std::array<float, 256> book{};
+  for (std::size_t i = 0; i < book.size(); ++i) book[i] = static_cast<float>(values[i]);
+  return book;
+}
+
+std::size_t Blocks(std::size_t count, std::int64_t block) {
+  const auto size = static_cast<std::size_t>(block);
+  return (count + size - 1) / size;
+}
+
+}  // namespace
+
+const std::array<float, 256>& DynamicCodeBook() {
+  static const std::array<float, 256> book = MakeDynamicCodeBook();
+  return book;
+}
+
+Nf4::Nf4(std::vector<std::int64_t> shape, bool double_quantized) : shape_(std::move(shape)), count_(1), double_(double_quantized) {
+  for (const std::int64_t size : shape_) count_ *= size;
+  const std::size_t blocks = Blocks(static_cast<std::size_t>(count_), kBlock);
+  // 7 is the level 0: a matrix that nothing was stored in is zero.
+  codes_.assign((static_cast<std::size_t>(count_) + 1) / 2, 0x77);
+  if (double_) {
+    scale_codes_.assign(blocks, 0);
+    scale_scales_.assign(Blocks(blocks, kScaleBlock), 0.0f);
+  } else {
+    scales_.assign(blocks, 0.0f);
+  }
+}
+
+void Nf4::Quantize(std::span<const float> values) {
+  const std::size_t blocks = Blocks(values.size(), kBlock);
+  std::vector<float> scales(blocks);
+  std::fill(codes_.begin(), codes_.end(), std::uint8_t{0});
+  for (std::size_t block = 0; block < blocks; ++block) {
+    const std::size_t begin = block * kBlock;
+    const std::size_t end = std::min<std::size_t>(begin + kBlock, values.size());
+    float largest = 0;
+    for (std::size_t i = begin; i < end; ++i) largest = std::max(largest, std::abs(values[i]));
+    scales[block] = largest;
+    const float inverse = largest > 0 ? 1.0f / largest : 0.0f;
+    for (std::size_t i = begin; i < end; ++i) {
+      const std::uint8_t code = Nearest(kNf4Levels, values[i] * inverse);
+      codes_[i / 2] = static_cast<std::uint8_t>(codes_[i / 2] | (i % 2 == 0 ? code << 4 : code));
+    }
+  }
+  if (!double_) {
+    scales_ = std::move(scales);
+    return;
+  }
+  double sum = 0;
+  for (const float scale : scales) sum += scale;
+  scale_mean_ = blocks > 0 ? static_cast<float>(sum / static_cast<double>(blocks)) : 0.0f;
+  const auto& book = DynamicCodeBook();
+  for (std::size_t begin = 0; begin < blocks; begin += kScaleBlock) {
+    const std::size_t end = std::min<std::size_t>(begin + kScaleBlock, blocks);
+    float largest = 0;
+    for (std::size_t i = begin; i < end; ++i) largest = std::max(largest, std::abs(scales[i] - scale_mean_));
+    scale_scales_[begin / kScaleBlock] = largest;
+    const float inverse = largest > 0 ? 1.0f / largest : 0.0f;
+    for (std::size_t i = begin; i < end; ++i) scale_codes_[i] = Nearest(book, (scales[i] - scale_mean_) * inverse);
+  }
+}
+
+float Nf4::Scale(std::size_t block) const {
+  if (!double_) return scales_[block];
+  return DynamicCodeBook()[scale_codes_[block]] * scale_scales_[block / kScaleBlock] + scale_mean_;
+}
+
+at::Tensor Nf4::Dequantize(at::ScalarType type) const {
+  at::Tensor out = at::empty(shape_, type);
+  const auto count = static_cast<std::size_t>(count_);
+  const auto fill = [&](auto* to) {
+    using Value = std::remove_reference_t<decltype(*to)>;
+    std::array<Value, 16> levels{};
+    for (std::size_t begin = 0; begin < count; begin += kBlock) {
+      const float scale = Scale(begin / kBlock);
+      for (std::size_t k = 0; k < levels.size(); ++k) levels[k] = static_cast<Value>(kNf4Levels[k] * scale);
+      const std::size_t end = std::min<std::size_t>(begin + kBlock, count);
+      std::size_t i = begin;
+      for (; i + 1 < end; i += 2) {
+        const std::uint8_t pair = codes_[i / 2];
+        to[i] = levels[pair >> 4];
+        to[i + 1] = levels[pair & 15];
+      }
+      if (i < end) to[i] = levels[codes_[i / 2] >> 4];
+    }
+  };
+  if (type == at::kBFloat16) {
+    fill(out.data_ptr<at::BFloat16>());
+  } else {
+    fill(out.data_ptr<float>());
+  }
+  return out;
+}
+
+std::uint64_t Nf4::bytes() const {
+  return codes_.size() + scales_.size() * sizeof(float) + scale_codes_.size() + scale_scales_.size() * sizeof(float);
+}
+
+}  // namespace tributary::train

@@ -1,0 +1,49 @@
+// A matrix in 4-bit NormalFloat (Dettmers et al. 2023, QLoRA), as bitsandbytes stores it.
+//
+// Blocks of 64 values in row-major order share one scale, their largest magnitude; each value is the nearest of 16 levels,
+// two a byte, the first in the high half. Double quantization stores the scales in 8 bits: less their mean, in blocks of 256 that
+// share an fp32 scale, by bitsandbytes' dynamic code book. A last block may be short. Bytes a value: 0.5 + 4/64, doubly
+// quantized 0.5 + 1/64 + 4/16384. Values are finite. One thread; may throw libtorch's exceptions.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace tributary::train {
+
+// bitsandbytes' levels, ascending.
+extern const std::array<float, 16> kNf4Levels;
+// Its signed 8-bit code book, ascending.
+const std::array<float, 256>& DynamicCodeBook();
+
+class Nf4 {
+ public:
+  static constexpr std::int64_t kBlock = 64;
+  static constexpr std::int64_t kScaleBlock = 256;
+
+  Nf4(std::vector<std::int64_t> shape, bool double_quantized);
+
+  // values: all of the matrix, row-major.
+  void Quantize(std::span<const float> values);
+  // A fresh tensor of the matrix's shape: fp32 or bf16.
+  at::Tensor Dequantize(at::ScalarType type) const;
+  std::uint64_t bytes() const;
+
+ private:
+  float Scale(std::size_t block) const;
+
+  std::vector<std::int64_t> shape_;
+  std::int64_t count_ = 0;
+  bool double_ = false;
+  std::vector<std::uint8_t> codes_;
+  std::vector<float> scales_;             // of blocks; empty where double_
+  std::vector<std::uint8_t> scale_codes_;
+  std::vector<float> scale_scales_;
+  float scale_mean_ = 0;
+};
+
+}  // namespace tributary::train
