@@ -8,6 +8,7 @@
 #include "tributary/base/log.h"
 #include "tributary/base/random.h"
 #include "tributary/broadcast/broadcast.h"
+#include "tributary/memory/malloc.h"
 
 namespace tributary::trainer {
 namespace {
@@ -196,6 +197,8 @@ Result<TaskResult> ModelTasks::Train(blob::BlobStore& store, const TaskContext& 
         limit.Look();
       },
       limit.token());
+  // What training held goes back before bytes move: a transfer needs the model and its window, not the optimizer's peak.
+  memory::TrimHeap();
   if (!trained.ok()) {
     if (limit.expired()) {
       return MakeError(Code::kDeadline, "training took longer than train.timeout ({}); raise it or train fewer steps",
@@ -244,6 +247,7 @@ Result<TaskResult> ModelTasks::Validate(blob::BlobStore& store, const TaskContex
   TRIBUTARY_ASSIGN(const auto evaluated,
                    model_->Evaluate(*batches, Threads(job),
                                     [&](const train::Progress& progress) { context.progress.Done(progress.step); }, context.stop));
+  memory::TrimHeap();
   TaskResult result;
   result.metrics["val_targets"] = static_cast<double>(evaluated.targets);
   // A partition without validation text has no loss, and zero would be a good one.

@@ -10,7 +10,7 @@
 namespace tributary::memory {
 
 void TuneMalloc(std::uint64_t budget_bytes);
-// Gives free pages at the heap's end back to the system.
+// Gives the heap's free pages back to the system.
 void TrimHeap();
 
 }  // namespace tributary::memory
