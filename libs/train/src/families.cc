@@ -1,6 +1,7 @@
 #include "families.h"
 
 #include <array>
+#include <regex>
 #include <string>
 #include <string_view>
 
@@ -15,9 +16,28 @@ struct Family {
 };
 constexpr std::array kFamilies = {Family{"gpt2", MakeGpt2}};
 
+Status CheckSpec(const ModelSpec& spec) {
+  if (spec.lora.rank == 0) {
+    if (spec.quantization == Quantization::kNone) return Ok();
+    return MakeError(Code::kInvalidArgument, "a base in nf4 is not trained: it needs adapter.lora");
+  }
+  if (!(spec.lora.dropout >= 0 && spec.lora.dropout < 1)) {
+    return MakeError(Code::kInvalidArgument, "adapter.lora.dropout is {}, expected 0 to below 1", spec.lora.dropout);
+  }
+  if (!spec.lora.pattern) return Ok();
+  if (spec.lora.targets.size() != 1) return MakeError(Code::kInvalidArgument, "adapter.lora.targets: a pattern stands alone");
+  try {
+    const std::regex pattern(spec.lora.targets[0]);
+  } catch (const std::regex_error& e) {
+    return MakeError(Code::kInvalidArgument, "adapter.lora.targets: '{}' is no regular expression ({})", spec.lora.targets[0], e.what());
+  }
+  return Ok();
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Network>> MakeNetwork(const Json& config, const ModelSpec& spec) {
+  TRIBUTARY_TRY(CheckSpec(spec));
   TRIBUTARY_ASSIGN(const std::string type, GetString(config, "model_type", "config.json"));
   std::string known;
   for (const Family& family : kFamilies) {

@@ -16,16 +16,16 @@ at::Tensor Matrix(const Weight& weight, MatrixOrder order, at::ScalarType type) 
 }
 
 // x W + b with W widened for this product alone. The weight comes as a pointer, past autograd: its gradient, where it has one, is
-// added here, in fp32.
+// added here, in fp32. `value` and `bias` are there for their gradients; empty where there is none, since an undefined tensor may not come.
 struct WidenedLinear : public torch::autograd::Function<WidenedLinear> {
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x, const at::Tensor& value, const at::Tensor& bias,
                             const Weight* weight, MatrixOrder order) {
     const at::Tensor matrix = Matrix(*weight, order, x.scalar_type());
     context->saved_data["weight"] = reinterpret_cast<std::int64_t>(weight);
     context->saved_data["in_out"] = order == MatrixOrder::kInOut;
-    context->saved_data["bias"] = bias.defined() && bias.requires_grad();
-    if (value.defined() && value.requires_grad()) context->save_for_backward({x});
-    return bias.defined() ? at::addmm(bias.detach().to(x.scalar_type()), x, matrix) : at::mm(x, matrix);
+    context->saved_data["bias"] = bias.requires_grad();
+    if (value.requires_grad()) context->save_for_backward({x});
+    return bias.numel() > 0 ? at::addmm(bias.detach().to(x.scalar_type()), x, matrix) : at::mm(x, matrix);
   }
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context, torch::autograd::variable_list gradients) {
@@ -62,7 +62,8 @@ at::Tensor Linear::operator()(const at::Tensor& input) const {
     const at::Tensor matrix = order_ == MatrixOrder::kInOut ? weight_->value : weight_->value.t();
     out = bias.defined() ? at::addmm(bias.to(type), x, matrix) : at::mm(x, matrix);
   } else {
-    out = WidenedLinear::apply(x, weight_->value, bias, weight_, order_);
+    const at::Tensor none = at::empty({0}, at::kFloat);
+    out = WidenedLinear::apply(x, weight_->packed != nullptr ? none : weight_->value, bias.defined() ? bias : none, weight_, order_);
   }
   if (lora_ == nullptr) return out;
   const bool drops = runtime_->training && lora_->dropout > 0;

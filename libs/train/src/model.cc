@@ -63,7 +63,7 @@ Result<at::ScalarType> StoredType(tensor::DType dtype, const std::string& name) 
     case tensor::DType::kBF16: return at::kBFloat16;
     default: break;
   }
-  return MakeError(Code::kInvalidArgument, "tensor '{}' is stored as {}; weights are read as f32, f16 and bf16", name, tensor::DTypeName(dtype));
+  return MakeError(Code::kInvalidArgument, "tensor '{}' is stored as {}; weights are read as F32, F16 and BF16", name, tensor::DTypeName(dtype));
 }
 
 class NetworkModel final : public Model {

@@ -2,42 +2,22 @@
 // golden/make_gpt2_golden.py.
 #include <gtest/gtest.h>
 
-#include <fstream>
-
 #include "fixtures.h"
-#include "tributary/tensor/safetensors.h"
+#include "golden_files.h"
 
 namespace tributary::train {
 namespace {
 
-const std::string kData = TRIBUTARY_TRAIN_TEST_DATA;
-
 class GoldenTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    auto golden = ReadJsonFile(kData + "/gpt2_golden.json");
-    ASSERT_TRUE(golden.ok()) << golden.error().message();
-    golden_ = *golden;
-    batch_ = {golden_["rows"], golden_["columns"], golden_["tokens"], golden_["targets"]};
+    golden_ = ReadGolden("gpt2_golden.json");
+    batch_ = {.rows = golden_["rows"], .columns = golden_["columns"], .tokens = golden_["tokens"], .targets = golden_["targets"]};
   }
 
   std::unique_ptr<Model> Load() const {
     auto model = MakeTiny(golden_["config"]);
-    auto header = tensor::ReadSafetensorsHeader(kData + "/gpt2_golden.safetensors");
-    EXPECT_TRUE(header.ok()) << header.error().message();
-    std::ifstream in(kData + "/gpt2_golden.safetensors", std::ios::binary);
-    EXPECT_EQ(header->tensors.size(), model->Parameters().size());
-    for (const auto& stored : header->tensors) {
-      const auto& specs = model->Parameters();
-      const auto found = std::find(specs.begin(), specs.end(), stored.spec);
-      EXPECT_NE(found, specs.end()) << stored.spec.name;
-      if (found == specs.end()) continue;
-      const auto to = model->ParameterBytes(static_cast<std::uint32_t>(found - specs.begin()));
-      EXPECT_EQ(to.size(), stored.bytes);
-      in.seekg(static_cast<std::streamoff>(stored.file_offset));
-      in.read(reinterpret_cast<char*>(to.data()), static_cast<std::streamsize>(to.size()));
-    }
-    EXPECT_TRUE(in.good());
+    LoadParameters(*model, "gpt2_golden.safetensors");
     return model;
   }
 
