@@ -33,6 +33,16 @@ std::uint64_t StagedBytes(const job::Job& job, std::uint64_t model_bytes) {
   return each * objects + (job.checkpoint.export_model ? model_bytes : 0);
 }
 
+Result<modeldir::ModelDirectory> OpenSource(const job::Job& job) {
+  auto directory = modeldir::OpenModelDirectory(job.model.source);
+  if (!directory.ok()) return directory.error().Wrap("model.source");
+  if (directory->weights.empty()) {
+    return MakeError(Code::kNotFound, "model.source: {} has neither model.safetensors nor model.safetensors.index.json; other formats are not read",
+                     job.model.source);
+  }
+  return directory;
+}
+
 Result<std::map<std::string, std::string>> FindData(const job::Job& job, const std::vector<std::string>& data_flags) {
   std::map<std::string, std::string> data;
   if (job.synthetic()) {

@@ -7,6 +7,7 @@
 
 #include "tributary/base/result.h"
 #include "tributary/job/job.h"
+#include "tributary/modeldir/directory.h"
 
 namespace tributary::cli {
 
@@ -15,6 +16,8 @@ std::uint64_t StagedBytes(const job::Job& job, std::uint64_t model_bytes);
 // Name of data -> path, for the trainers: --data NAME=PATH wins over the job file's own path. kInvalidArgument for flags that
 // the job has no use for, kNotFound where no text lies.
 Result<std::map<std::string, std::string>> FindData(const job::Job& job, const std::vector<std::string>& data_flags);
+// The directory that model.source names, with weights in it; errors name the key.
+Result<modeldir::ModelDirectory> OpenSource(const job::Job& job);
 // Whether next to nothing can be written below `directory`: why services that are in order end.
 bool DiskIsFull(const std::string& directory);
 // kResourceExhausted, with needed and free bytes, if `directory` has no room for `bytes`.

@@ -52,10 +52,22 @@ int RunCommand(int argc, char** argv) {
   if (!overrides.ok()) return Usage(overrides.error());
   auto job = job::ParseJob(*text, file, *overrides);
   if (!job.ok()) return Usage(job.error());
+  RunSpec spec;
+  std::uint64_t model_bytes = job::ModelBytes(*job);
+  if (!job->model.source.empty()) {
+    auto source = OpenSource(*job);
+    if (!source.ok()) return Failed(source.error());
+    for (const auto& weight : source->weights) model_bytes += weight.bytes;
+    // Its own tokenizer, where the job names none.
+    if (source->has_tokenizer && job->model.tokenizer.empty()) {
+      overrides->push_back({"model.tokenizer", source->path});
+      job->model.tokenizer = source->path;
+    }
+    spec.source = *std::move(source);
+  }
   auto merged = job::MergeOverrides(*text, file, *overrides);
   if (!merged.ok()) return Usage(merged.error());
 
-  RunSpec spec;
   spec.job = *job;
   spec.job_text = *merged;
   spec.trainers = options.Uint("trainers") != 0 ? static_cast<std::uint32_t>(options.Uint("trainers")) : job->data.count;
@@ -77,14 +89,14 @@ int RunCommand(int argc, char** argv) {
   const std::string path = options.Given("work-dir") && !options.String("work-dir").empty()
                                ? options.String("work-dir")
                                : "tributary-run/" + job->name;
-  const std::uint64_t staged = StagedBytes(*job, job::ModelBytes(*job));
+  const std::uint64_t staged = StagedBytes(*job, model_bytes);
   auto dir = WorkDir::Open(path, *merged, options.Flag("restart"),
                            [staged](const std::string& directory) { return CheckRoom(directory, staged); });
   if (!dir.ok()) return Failed(dir.error());
   if (dir->Completed()) {
     const auto summary = ReadJsonFile(dir->File("summary.json"));
     fmt::print("{}", summary.ok() ? SummaryText(*summary, dir->path()) : "");
-    if (!job->synthetic() && job->checkpoint.export_model) fmt::print("try:     {}\n", TryCommand(InvokedAs(), dir->path()));
+    if (!job->synthetic() && !job->adapted() && job->checkpoint.export_model) fmt::print("try:     {}\n", TryCommand(InvokedAs(), dir->path()));
     fmt::print("This run was completed before; --restart runs it anew, --work-dir elsewhere.\n");
     return config::kExitDone;
   }

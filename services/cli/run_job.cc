@@ -10,6 +10,7 @@
 #include <ctime>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <future>
 #include <stop_token>
 
@@ -23,6 +24,7 @@
 #include "tributary/blob_client/remote_store.h"
 #include "tributary/job/needs.h"
 #include "tributary/modeldir/export.h"
+#include "tributary/modeldir/import.h"
 #include "tributary/transport/control_client.h"
 
 namespace tributary::cli {
@@ -33,6 +35,7 @@ constexpr Duration kPoll{200};
 constexpr Duration kPollAtTheEnd{20};
 // A coordinator that restarts answers again within this; longer is a stall that the supervisor has not seen.
 constexpr Duration kSubmitTimeout{60'000};
+constexpr const char* kSourceObject = "models/source";
 constexpr Duration kRemovalLimit{30'000};
 
 std::atomic<int> g_signal{0};
@@ -71,7 +74,7 @@ class JobRun {
     if (!written.ok() && outcome_.status == "completed") return 1;
     fmt::print("{}", SummaryText(Json::parse(summary.dump()), dir_.path()));
     if (outcome_.status == "completed") {
-      if (!outcome_.model.empty() && !spec_.job.synthetic()) fmt::print("try:     {}\n", TryCommand(InvokedAs(), dir_.path()));
+      if (!outcome_.model.empty() && !spec_.job.synthetic() && !spec_.job.adapted()) fmt::print("try:     {}\n", TryCommand(InvokedAs(), dir_.path()));
       return 0;
     }
     std::fflush(stdout);
@@ -87,6 +90,7 @@ class JobRun {
     TRIBUTARY_TRY(memory_.Open(dir_.path()));
     TRIBUTARY_TRY(StartServices());
     TRIBUTARY_ASSIGN(client_, transport::ControlClient::Connect(context_, dir_.Endpoint("coordinator.sock")));
+    TRIBUTARY_TRY(ImportSource());
     TRIBUTARY_TRY(SubmitJob());
     TRIBUTARY_TRY(Watch());
     TRIBUTARY_TRY(Export());
@@ -206,7 +210,7 @@ class JobRun {
   Status SubmitJob() {
     wire::Submit submit;
     submit.name = spec_.job.name;
-    submit.text = spec_.job_text;
+    submit.text = job_text_;
     submit.resume = true;
     TRIBUTARY_ASSIGN(const wire::Submitted submitted, CallTending<wire::Submitted>(submit, kSubmitTimeout));
     job_ = submitted.job;
@@ -260,6 +264,40 @@ class JobRun {
     view_.Say(line);
   }
 
+  // On a thread of its own: this one must go on restarting what dies, or the work would wait for a blob-store that nobody starts again.
+  Status Aside(const std::function<Status(std::stop_token)>& work) {
+    std::stop_source stop;
+    auto done = std::async(std::launch::async, [&] { return work(stop.get_token()); });
+    Status tended;
+    while (done.wait_for(std::chrono::milliseconds(20)) != std::future_status::ready) {
+      if (!tended.ok()) continue;
+      tended = Tend();
+      if (!tended.ok()) stop.request_stop();
+    }
+    const Status worked = done.get();
+    return tended.ok() ? worked : tended;
+  }
+
+  // The directory that the job starts from becomes an object, which trainers can read.
+  Status ImportSource() {
+    job_text_ = spec_.job_text;
+    if (!spec_.source) return Ok();
+    memory_.SetPhase("import");
+    view_.Say(fmt::format("importing the model of {}", spec_.source->path));
+    std::string digest;
+    TRIBUTARY_TRY(Aside([&](std::stop_token stop) -> Status {
+      TRIBUTARY_ASSIGN(const auto store, OpenStore(stop));
+      TRIBUTARY_ASSIGN(const ObjectName object, ObjectName::Parse(kSourceObject));
+      modeldir::ImportOptions options;
+      options.chunk_bytes = spec_.job.transfer.chunk_bytes;
+      options.stop = stop;
+      TRIBUTARY_ASSIGN(digest, modeldir::ImportModel(*store, *spec_.source, object, options));
+      return Ok();
+    }));
+    TRIBUTARY_ASSIGN(job_text_, job::MergeOverrides(spec_.job_text, "job", {{"model.object", fmt::format("{}@{}", kSourceObject, digest)}}));
+    return Ok();
+  }
+
   Status Export() {
     if (!spec_.job.checkpoint.export_model) {
       view_.Say(fmt::format("the model stays in the blob-store as {} (checkpoint.export is false)", model_object_));
@@ -268,20 +306,8 @@ class JobRun {
     memory_.SetPhase("export");
     TRIBUTARY_ASSIGN(const ObjectName object, ObjectName::Parse(model_object_));
     view_.Say("writing the model");
-    // On a thread of its own: this one must go on restarting what dies, or an export would wait for a blob-store that
-    // nobody starts again.
-    std::stop_source stop;
-    auto exported = std::async(std::launch::async, [&] { return ExportFromStore(object, stop.get_token()); });
-    Status tended;
-    while (exported.wait_for(std::chrono::milliseconds(20)) != std::future_status::ready) {
-      if (!tended.ok()) continue;
-      tended = Tend();
-      if (!tended.ok()) stop.request_stop();
-    }
-    const Status written = exported.get();
-    if (!tended.ok()) return tended;
-    TRIBUTARY_TRY(written);
-    outcome_.model = "model/model.safetensors";
+    TRIBUTARY_TRY(Aside([&](std::stop_token stop) { return ExportFromStore(object, stop); }));
+    outcome_.model = spec_.job.adapted() ? "model/adapter_model.safetensors" : "model/model.safetensors";
     return Ok();
   }
 
@@ -300,13 +326,17 @@ class JobRun {
     return Ok();
   }
 
-  Status ExportFromStore(const ObjectName& object, std::stop_token stop) {
+  Result<std::unique_ptr<blob_client::RemoteStore>> OpenStore(std::stop_token stop) {
     blob_client::RemoteOptions options;
     options.endpoints = StoreEndpoints();
     options.instance = "cli";
     options.stop = stop;
     if (spec_.job.transfer.cut() != tensor::Cut::kChunks) options.max_message = blob_client::MessagesWithin(spec_.memory_budget);
-    TRIBUTARY_ASSIGN(auto store, blob_client::ConnectStore(context_, export_pool_, options));
+    return blob_client::ConnectStore(context_, export_pool_, options);
+  }
+
+  Status ExportFromStore(const ObjectName& object, std::stop_token stop) {
+    TRIBUTARY_ASSIGN(const auto store, OpenStore(stop));
     modeldir::ExportOptions into;
     into.tokenizer = spec_.job.model.tokenizer;
     into.progress = [&](std::uint64_t, std::uint64_t) {
@@ -326,6 +356,7 @@ class JobRun {
   ProgressView view_;
   Supervisor supervisor_;
   std::unique_ptr<transport::ControlClient> client_;
+  std::string job_text_;  // with the imported object in it
   std::string job_;
   std::string model_object_;
   RunOutcome outcome_;

@@ -3,12 +3,14 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "services/cli/work_dir.h"
 #include "tributary/base/result.h"
 #include "tributary/job/job.h"
+#include "tributary/modeldir/directory.h"
 
 namespace tributary::cli {
 
@@ -21,6 +23,7 @@ struct RunSpec {
   std::uint64_t memory_budget = 0;
   std::string log_level;
   std::map<std::string, std::string> data;
+  std::optional<modeldir::ModelDirectory> source;  // that the first model is made from
   bool progress = true;
   bool metrics = false;  // each service serves its metrics on this machine, and metrics.json in the work directory says where
 };

@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <memory>
 
-#include "services/trainer/model_directory.h"
+#include "services/trainer/weights.h"
 #include "tributary/config/options.h"
 #include "tributary/text/tokenizer.h"
 #include "tributary/text/utf8.h"
@@ -63,9 +63,9 @@ Result<double> ParseTemperature(const std::string& value) {
 }  // namespace
 
 Status Generate(const GenerateSpec& spec, const LoadModule& load, std::FILE* out) {
-  TRIBUTARY_TRY(CheckModelDirectory(spec.directory));  // a wrong path is told at once
+  TRIBUTARY_ASSIGN(const auto directory, modeldir::OpenModelDirectory(spec.directory));  // a wrong path is told at once
   TRIBUTARY_ASSIGN(train::Module* const module, load());
-  TRIBUTARY_ASSIGN(const auto model, LoadModelDirectory(spec.directory, *module));
+  TRIBUTARY_ASSIGN(const auto model, LoadModelDirectory(directory, *module));
   TRIBUTARY_ASSIGN(const auto tokenizer, TokenizerOf(spec.directory, model->VocabularySize()));
   TRIBUTARY_ASSIGN(auto prompt, tokenizer->Encode(spec.prompt));
   if (prompt.empty()) {

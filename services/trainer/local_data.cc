@@ -45,8 +45,16 @@ Result<const corpus::Corpus*> LocalData::Open(const job::Job& job, std::uint32_t
 }
 
 Result<std::string> MakeConfigJson(const job::Model& model) {
+  if (model.family == "resnet18") {
+    OrderedJson config;
+    config["model_type"] = "resnet";
+    config["architectures"] = {"ResNet18"};
+    config["num_labels"] = model.classes;
+    config["stem"] = model.stem;
+    return config.dump(2) + "\n";
+  }
   if (model.family != "gpt2") {
-    return MakeError(Code::kInvalidArgument, "model.family '{}' has no architecture that is trained; expected gpt2", model.family);
+    return MakeError(Code::kInvalidArgument, "model.family '{}' has no architecture that is trained; expected gpt2 or resnet18", model.family);
   }
   TRIBUTARY_ASSIGN(const auto tokenizer, text::OpenTokenizer(model.tokenizer));
   const std::uint32_t vocabulary = model.vocabulary != 0 ? model.vocabulary : tokenizer->VocabularySize();

@@ -5,9 +5,11 @@
 #include <utility>
 
 #include "services/trainer/model_transfer.h"
+#include "services/trainer/weights.h"
 #include "tributary/base/log.h"
 #include "tributary/base/random.h"
 #include "tributary/broadcast/broadcast.h"
+#include "tributary/json/json.h"
 #include "tributary/memory/malloc.h"
 
 namespace tributary::trainer {
@@ -41,6 +43,54 @@ Plan PlanOf(const job::Train& train, const corpus::Corpus& corpus) {
   return plan;
 }
 
+// What the job asks of a model, whatever its architecture.
+train::ModelSpec SpecOf(const std::string& config_json, const job::Job& job) {
+  train::ModelSpec spec;
+  spec.config_json = config_json;
+  spec.lora = {job.adapter.rank, job.adapter.alpha, job.adapter.dropout, job.adapter.targets, job.adapter.pattern};
+  if (job.adapter.quantization == "nf4") {
+    spec.quantization = job.adapter.double_quantization ? train::Quantization::kNf4Double : train::Quantization::kNf4;
+  }
+  spec.precision = job.train.precision == "bf16" ? train::Precision::kBf16 : train::Precision::kFp32;
+  spec.gradient_checkpointing = job.train.gradient_checkpointing;
+  spec.device = job.train.device == "cuda"  ? train::Device::kCuda
+                : job.train.device == "cpu" ? train::Device::kCpu
+                                            : train::Device::kAuto;
+  return spec;
+}
+
+// Equal for models that are made alike.
+std::string KeyOf(const train::ModelSpec& spec) {
+  std::string key = fmt::format("{}\n{} {} {} {} {} {} {} {}", spec.config_json, spec.lora.rank, spec.lora.alpha, spec.lora.dropout,
+                                spec.lora.pattern, static_cast<int>(spec.quantization), static_cast<int>(spec.precision),
+                                spec.gradient_checkpointing, static_cast<int>(spec.device));
+  for (const std::string& target : spec.lora.targets) key += "\n" + target;
+  return key;
+}
+
+struct Source {
+  ObjectName name;
+  std::string digest;
+};
+Result<Source> ParseSource(const job::Job& job) {
+  if (job.model.object.empty()) {
+    return MakeError(Code::kInvalidArgument, "model.source {} was imported by nobody: give the job to tributary submit with --blob-store, or run "
+                     "tributary model import and set model.object", job.model.source);
+  }
+  Source source;
+  const std::size_t at = job.model.object.find('@');
+  TRIBUTARY_ASSIGN(source.name, ObjectName::Parse(job.model.object.substr(0, at)));
+  if (at != std::string::npos) source.digest = job.model.object.substr(at + 1);
+  return source;
+}
+
+// adapter_config.json, with the base's name in it.
+std::string AdapterInfo(const train::Model& model, const job::Job& job) {
+  auto config = OrderedJson::parse(model.AdapterConfigJson(), nullptr, /*allow_exceptions=*/false);
+  if (config.is_object()) config["base_model_name_or_path"] = job.model.source.empty() ? job.model.object : job.model.source;
+  return config.dump(2) + "\n";
+}
+
 // Forwards a task's stop, and stops by itself once training took longer than the job allows.
 class TimeLimit {
  public:
@@ -65,17 +115,46 @@ class TimeLimit {
 
 }  // namespace
 
-Status ModelTasks::Prepare(const std::string& config_json) {
-  if (model_ != nullptr && config_ == config_json) return Ok();
+Status ModelTasks::Prepare(const std::string& config_json, const job::Job& job) {
+  const train::ModelSpec spec = SpecOf(config_json, job);
+  const std::string made_of = KeyOf(spec);
+  if (model_ != nullptr && made_of_ == made_of) return Ok();
   TRIBUTARY_ASSIGN(train::Module* const module, load_());
   model_.reset();  // never two models at once
   digest_.clear();
-  TRIBUTARY_ASSIGN(model_, module->CreateModel({config_json}));
-  config_ = config_json;
+  base_.clear();
+  TRIBUTARY_ASSIGN(model_, module->CreateModel(spec));
+  made_of_ = made_of;
   return Ok();
 }
 
-Result<tensor::Layout> ModelTasks::Fetch(blob::BlobStore& store, const TaskContext& context, ByteCount& bytes) {
+Status ModelTasks::PrepareBase(blob::BlobStore& store, const TaskContext& context, const job::Job& job, bool weights, ByteCount& bytes) {
+  if (!job.model.family.empty()) {
+    // Made from a seed: every trainer makes the same bytes.
+    TRIBUTARY_ASSIGN(const std::string config, MakeConfigJson(job.model));
+    TRIBUTARY_TRY(Prepare(config, job));
+    const std::string seeded = fmt::format("seed {}", job.model.seed);
+    if (weights && base_ != seeded) TRIBUTARY_TRY(model_->InitFromSeed(job.model.seed));
+    if (weights) base_ = seeded;
+    return Ok();
+  }
+  TRIBUTARY_ASSIGN(auto source, ParseSource(job));
+  TRIBUTARY_TRY(CheckBase(store, source.name, source.digest));
+  if (source.digest.empty()) {
+    TRIBUTARY_ASSIGN(const auto info, store.Stat(source.name));
+    source.digest = info.digest;
+  }
+  TRIBUTARY_ASSIGN(const auto spec, store.Spec(source.name));
+  TRIBUTARY_TRY(Prepare(spec.info, job));
+  if (!weights || base_ == source.digest) return Ok();
+  base_.clear();
+  digest_.clear();
+  TRIBUTARY_TRY(DownloadWeights(store, source.name, *model_, context.progress, bytes, context.stop));
+  base_ = source.digest;
+  return Ok();
+}
+
+Result<tensor::Layout> ModelTasks::Fetch(blob::BlobStore& store, const TaskContext& context, const job::Job& job, ByteCount& bytes) {
   const wire::TaskSpec& task = context.spec;
   TRIBUTARY_ASSIGN(const auto base, ObjectName::Parse(task.base));
   TRIBUTARY_TRY(CheckBase(store, base, task.base_digest));
@@ -83,7 +162,7 @@ Result<tensor::Layout> ModelTasks::Fetch(blob::BlobStore& store, const TaskConte
   if (spec.info.empty()) {
     return MakeError(Code::kInvalidArgument, "{} carries no config.json: no trainer made it", task.base);
   }
-  TRIBUTARY_TRY(Prepare(spec.info));
+  TRIBUTARY_TRY(job.adapted() ? PrepareBase(store, context, job, true, bytes) : Prepare(spec.info, job));
   TRIBUTARY_TRY(CheckTensors(spec.tensors, *model_, task.base));
   TRIBUTARY_ASSIGN(auto layout, wire::MakeLayout(spec));
   base_encoding_ = spec.encoding;
@@ -98,18 +177,19 @@ Result<TaskResult> ModelTasks::Init(blob::BlobStore& store, const TaskContext& c
   const wire::TaskSpec& task = context.spec;
   TRIBUTARY_ASSIGN(const auto output, ObjectName::Parse(task.output));
   context.progress.Phase("init", 0, "");
-  TRIBUTARY_ASSIGN(const std::string config, MakeConfigJson(job.model));
-  TRIBUTARY_TRY(Prepare(config));
+  // A model of all weights is trained in place: what was there of an earlier job is not the base any more.
+  if (!job.adapted()) base_.clear();
+  TRIBUTARY_TRY(PrepareBase(store, context, job, /*weights=*/!job.adapted(), bytes));
+  if (job.adapted()) TRIBUTARY_TRY(model_->InitAdapter(job.model.seed));
   digest_.clear();
-  TRIBUTARY_TRY(model_->InitFromSeed(job.model.seed));
   wire::ObjectSpec spec;
   spec.kind = wire::ObjectKind::kModel;
   spec.tensors = model_->Parameters();
   spec.chunk_bytes = job.transfer.chunk_bytes;
   spec.cut = job.transfer.cut();
-  spec.info = model_->ConfigJson();
   // The model's own words are what it is made from again.
-  config_ = spec.info;
+  spec.info = job.adapted() ? AdapterInfo(*model_, job) : model_->ConfigJson();
+  if (!job.adapted()) made_of_ = KeyOf(SpecOf(spec.info, job));
   TRIBUTARY_ASSIGN(const auto layout, wire::MakeLayout(spec));
   TRIBUTARY_ASSIGN(const auto created, store.Create(output, spec, /*replace=*/true));
   if (!created.sealed) {
@@ -162,7 +242,7 @@ Result<TaskResult> ModelTasks::Train(blob::BlobStore& store, const TaskContext& 
   TRIBUTARY_ASSIGN(const auto output, ObjectName::Parse(task.output));
   // Data first: a site that lacks it says so before any byte is moved.
   TRIBUTARY_ASSIGN(const corpus::Corpus* const corpus, data_.Open(job, task.ordinal));
-  TRIBUTARY_ASSIGN(const auto layout, Fetch(store, context, bytes));
+  TRIBUTARY_ASSIGN(const auto layout, Fetch(store, context, job, bytes));
 
   const Plan plan = PlanOf(job.train, *corpus);
   const std::uint64_t round = std::max<std::uint32_t>(1, task.round);
@@ -240,7 +320,7 @@ Result<TaskResult> ModelTasks::Train(blob::BlobStore& store, const TaskContext& 
 Result<TaskResult> ModelTasks::Validate(blob::BlobStore& store, const TaskContext& context, const job::Job& job,
                                         ByteCount& bytes) {
   TRIBUTARY_ASSIGN(const corpus::Corpus* const corpus, data_.Open(job, context.spec.ordinal));
-  TRIBUTARY_TRY(Fetch(store, context, bytes).status());
+  TRIBUTARY_TRY(Fetch(store, context, job, bytes).status());
   context.progress.Phase("validate", 0, "batches");
   const auto begin = std::chrono::steady_clock::now();
   const auto batches = corpus->Validation(job.train.batch_size);

@@ -1,5 +1,7 @@
-// Tasks on a real model: the first model from its seed, local training, validation.
+// Tasks on a real model: the first model, local training, validation.
 //
+// The first model comes from a seed or from the object that a directory was imported as. With adapters it is the adapters alone, and the
+// base below them is downloaded once, by whichever task first needs it.
 // Keeps one model and one partition in memory between tasks, so that a model that was downloaded to be validated is not
 // downloaded again to be trained. `digest_` says which sealed model the weights are; it is empty while they are none. libtorch is
 // loaded (through `load`) by the first of these tasks. Used by the task thread.
@@ -24,10 +26,12 @@ class ModelTasks {
                                        ByteCount& bytes);
 
  private:
-  // Makes `model_` be of this config, keeping it if it is already.
-  Status Prepare(const std::string& config_json);
+  // Makes `model_` be of this config and of what the job wishes, keeping it if it is already.
+  Status Prepare(const std::string& config_json, const job::Job& job);
+  // What the job starts from, an imported object or a seed: Prepare, and with `weights` its weights in `model_`, unless they are.
+  Status PrepareBase(blob::BlobStore& store, const session::TaskContext& context, const job::Job& job, bool weights, ByteCount& bytes);
   // Makes `model_` hold the sealed model `task.base`; returns its layout.
-  Result<tensor::Layout> Fetch(blob::BlobStore& store, const session::TaskContext& context, ByteCount& bytes);
+  Result<tensor::Layout> Fetch(blob::BlobStore& store, const session::TaskContext& context, const job::Job& job, ByteCount& bytes);
   // Writes and seals the first model's broadcast, from memory if the model was made by this task, else from the store.
   Status InitBroadcast(blob::BlobStore& store, const session::TaskContext& context, const job::Job& job, const wire::ObjectSpec& spec,
                        const tensor::Layout& layout, bool sealed_before, ByteCount& bytes, session::TaskResult& result);
@@ -37,7 +41,8 @@ class ModelTasks {
   LoadModule load_;
   LocalData data_;
   std::unique_ptr<train::Model> model_;
-  std::string config_;  // what model_ was made from
+  std::string made_of_;      // config and wishes that model_ was made from
+  std::string base_;         // digest or seed of the weights below the adapters; empty: none are there
   std::string digest_;
   tensor::Encoding base_encoding_ = tensor::Encoding::kNative;  // of the object that Fetch looked at last
 };

@@ -13,12 +13,43 @@ Error Impossible(const Given& given, const std::string& path, const std::string&
   return MakeError(Code::kInvalidArgument, "{}: {}, expected {}", given.Place(path), given.Got(path), expected);
 }
 
+// What says how large a model is belongs to the families that are made from it.
+Status CheckShape(const Job& job, const Given& given) {
+  const auto only = [&](const std::string& family, std::initializer_list<const char*> paths) -> Status {
+    if (job.model.family == family) return Ok();
+    for (const std::string path : paths) {
+      if (given.Has(path)) return Impossible(given, path, "it only with model.family: " + family);
+    }
+    return Ok();
+  };
+  TRIBUTARY_TRY(only("gpt2", {"model.size", "model.layers", "model.heads", "model.hidden", "model.initializer_range", "model.positions", "model.vocabulary"}));
+  TRIBUTARY_TRY(only("resnet18", {"model.stem", "model.classes"}));
+  if (job.model.family.empty()) return Ok();
+  for (const std::string path : {"model.source", "model.object", "model.format"}) {
+    if (given.Has(path)) return Impossible(given, path, "either it or model.family, not both");
+  }
+  return Ok();
+}
+
+Status CheckAdapter(const Job& job, const Given& given) {
+  if (job.adapted()) {
+    if (job.adapter.double_quantization && job.adapter.quantization == "none") {
+      return Impossible(given, "adapter.base.double_quantization", "it only with adapter.base.quantization: nf4");
+    }
+    return Ok();
+  }
+  for (const std::string path : {"adapter.lora.alpha", "adapter.lora.dropout", "adapter.lora.targets", "adapter.base.quantization",
+                                 "adapter.base.double_quantization"}) {
+    if (given.Has(path)) return Impossible(given, path, "it only with adapter.lora.r");
+  }
+  return Ok();
+}
+
 Status CheckFamilies(const Job& job, const Given& given) {
   for (const std::string path : {"name", "model.family"}) {
-    if (!given.Has(path)) {
-      for (const Row& row : Rows()) {
-        if (row.path == path) return Impossible(given, path, std::string(row.expected));
-      }
+    if (given.Has(path) || (path == "model.family" && (given.Has("model.source") || given.Has("model.object")))) continue;
+    for (const Row& row : Rows()) {
+      if (row.path == path) return Impossible(given, path, std::string(row.expected));
     }
   }
   const For other = job.synthetic() ? For::kGpt2 : For::kSynthetic;
@@ -28,7 +59,7 @@ Status CheckFamilies(const Job& job, const Given& given) {
                        given.Place(std::string(row.path)), job.model.family);
     }
   }
-  return Ok();
+  return CheckShape(job, given);
 }
 
 Status CheckSynthetic(Job& job, const Given& given) {
@@ -71,7 +102,7 @@ Status CheckGpt2(const Job& job, const Given& given) {
       if (given.Has(path)) return Impossible(given, path, "either it or model.size, not both");
     }
   }
-  if (job.model.hidden % job.model.heads != 0) {
+  if (job.model.family == "gpt2" && job.model.hidden % job.model.heads != 0) {
     return Impossible(given, given.Has("model.heads") || !given.Has("model.hidden") ? "model.heads" : "model.hidden",
                       fmt::format("heads ({}) that divide hidden ({})", job.model.heads, job.model.hidden));
   }
@@ -90,7 +121,7 @@ Status CheckGpt2(const Job& job, const Given& given) {
   if (steps && job.train.warmup > job.rounds * job.train.steps) {
     return Impossible(given, "train.warmup", fmt::format("at most rounds x steps ({})", job.rounds * job.train.steps));
   }
-  if (job.train.max_length > job.model.positions) {
+  if (job.model.family == "gpt2" && job.train.max_length > job.model.positions) {
     return Impossible(given, "train.max_length", fmt::format("at most model.positions ({})", job.model.positions));
   }
   return Ok();
@@ -164,6 +195,7 @@ Status CheckJob(Job& job, const Given& given) {
   job.transfer.names_streaming_ack_wait = given.Has("transfer.streaming_ack_wait");
   TRIBUTARY_TRY(CheckFamilies(job, given));
   TRIBUTARY_TRY(job.synthetic() ? CheckSynthetic(job, given) : CheckGpt2(job, given));
+  TRIBUTARY_TRY(CheckAdapter(job, given));
   TRIBUTARY_TRY(CheckTransfer(job, given));
   return CheckParticipants(job, given);
 }

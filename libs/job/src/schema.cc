@@ -92,6 +92,17 @@ bool ReadAdd(const Node& node, Job& job) {
   return true;
 }
 
+bool ReadTargets(const Node& node, Job& job) {
+  job.adapter.targets.clear();
+  job.adapter.pattern = node.kind == Node::Kind::kScalar;
+  if (job.adapter.pattern) return ReadText(node, job.adapter.targets.emplace_back(), 1024);
+  if (node.kind != Node::Kind::kList || node.items.empty() || node.items.size() > 64) return false;
+  for (const Node& item : node.items) {
+    if (!ReadText(item, job.adapter.targets.emplace_back(), 255)) return false;
+  }
+  return true;
+}
+
 bool ReadTokenizer(const Node& node, Job& job) {
   if (!ReadText(node, job.model.tokenizer)) return false;
   if (job.model.tokenizer == "bytes") job.model.tokenizer.clear();
@@ -138,13 +149,21 @@ const Row kRows[] = {
     {"participants.seed", kSeed, "1", "of the selection", "", kEvery,
      READ { return ReadUint64(n, j.participants.seed); }},
 
-    {"model.family", "gpt2 or synthetic", "", "the architecture", "", kEvery,
-     READ { return ReadWord(n, j.model.family, "gpt2|synthetic"); }},
+    {"model.family", "gpt2, resnet18 or synthetic", "", "the architecture; left out where model.source says it", "", kEvery,
+     READ { return ReadWord(n, j.model.family, "gpt2|resnet18|synthetic"); }},
     {"model.seed", kSeed, "1", "of the first weights", "", kEvery, READ { return ReadUint64(n, j.model.seed); }},
-    {"model.source", "family gpt2 or synthetic: the first model is made from model.seed", "",
-     "a Hugging Face directory to start from", "", kEvery, nullptr},
-    {"model.format", "family gpt2 or synthetic: the first model is made from model.seed", "",
-     "of the directory that model.source names", "", kEvery, nullptr},
+    {"model.source", "a path of 1 to 4096 bytes", "",
+     "a Hugging Face directory to start from: config.json and safetensors; in place of model.family", "", kGpt2,
+     READ { return ReadText(n, j.model.source); }},
+    {"model.object", "an object's name, or NAME@DIGEST", "",
+     "what model.source was imported as; tributary run and tributary submit set it", "", kGpt2,
+     READ { return ReadText(n, j.model.object, 1024); }},
+    {"model.format", "pytorch", "pytorch", "of the directory that model.source names: safetensors", "numpy", kGpt2,
+     READ { std::string word; (void)j; return ReadWord(n, word, "pytorch"); }},
+    {"model.stem", "cifar or imagenet", "cifar", "of resnet18: 3x3 without pooling, or 7x7 with it", "", kGpt2,
+     READ { return ReadWord(n, j.model.stem, "cifar|imagenet"); }},
+    {"model.classes", "a whole number of 2 to 100000", "10", "labels of resnet18", "", kGpt2,
+     READ { return ReadUint32(n, j.model.classes, 2, 100000); }},
     {"model.size", "small, medium, large or xl", "small", "sets layers, heads and hidden to a published size", "",
      kGpt2, ReadSize},
     {"model.layers", "a whole number of 1 to 1024", "12", "transformer blocks", "", kGpt2,
@@ -215,12 +234,12 @@ const Row kRows[] = {
      kGpt2, READ { return ReadUint32(n, j.train.max_length, 2, 1u << 20); }},
     {"train.optimizer", "adamw, adam or sgd", "adamw", "what turns gradients into steps", "", kGpt2,
      READ { return ReadWord(n, j.train.optimizer, "adamw|adam|sgd"); }},
-    {"train.precision", "fp32", "fp32", "of the local training", "bf16", kGpt2,
-     READ { return ReadWord(n, j.train.precision, "fp32"); }},
-    {"train.gradient_checkpointing", "false", "false", "computes activations twice to hold fewer", "true", kGpt2,
-     ReadOnlyBool<false>},
-    {"train.device", "auto or cpu", "auto", "where the local training runs", "cuda", kGpt2,
-     READ { std::string word; (void)j; return ReadWord(n, word, "auto|cpu"); }},
+    {"train.precision", "fp32 or bf16", "fp32", "of matrix products; trained weights, their sums and what is sent stay fp32", "", kGpt2,
+     READ { return ReadWord(n, j.train.precision, "fp32|bf16"); }},
+    {"train.gradient_checkpointing", "true or false", "false", "computes activations twice to hold fewer", "", kGpt2,
+     READ { return ReadBool(n, j.train.gradient_checkpointing); }},
+    {"train.device", "auto, cpu or cuda", "auto", "where the local training runs; auto: a GPU where libtorch and the machine have one", "", kGpt2,
+     READ { return ReadWord(n, j.train.device, "auto|cpu|cuda"); }},
     {"train.threads", "a whole number of 1 to 256", "1", "of libtorch; 1 keeps sums in one order", "", kGpt2,
      READ { return ReadUint32(n, j.train.threads, 1, 256); }},
     {"train.timeout", "a time of up to 720h, as in 30m; 0: none", "0",
@@ -231,7 +250,18 @@ const Row kRows[] = {
      "what local training adds to every element; seat: 1 for the first seat, 2 for the second, and so on; 0: tensors are only exchanged",
      "", kSynthetic, ReadAdd},
 
-    {"adapter", "no adapter: every parameter is trained and sent", "", "low-rank adapters", "", kEvery, nullptr},
+    {"adapter.lora.r", "a whole number of 1 to 4096", "", "rank of low-rank adapters, which are trained and sent in place of the weights", "", kGpt2,
+     READ { return ReadUint32(n, j.adapter.rank, 1, 4096); }},
+    {"adapter.lora.alpha", "a number over 0 and up to 1000000", "16", "adapters are scaled by alpha / r", "", kGpt2,
+     READ { return ReadDouble(n, j.adapter.alpha, 0, kMillion) && j.adapter.alpha > 0; }},
+    {"adapter.lora.dropout", "a number of 0 up to 0.99", "0", "share of an adapter's input that is dropped in training", "", kGpt2,
+     READ { return ReadDouble(n, j.adapter.dropout, 0, 0.99); }},
+    {"adapter.lora.targets", "a list of layers, as in [q_proj, v_proj], or one regular expression over whole names", "the family's",
+     "linear layers that adapters go on", "", kGpt2, ReadTargets},
+    {"adapter.base.quantization", "none or nf4", "none", "of the linear layers below the adapters: 4-bit NormalFloat in blocks of 64", "", kGpt2,
+     READ { return ReadWord(n, j.adapter.quantization, "none|nf4"); }},
+    {"adapter.base.double_quantization", "true or false", "false", "stores the scales of nf4 in 8 bits", "", kGpt2,
+     READ { return ReadBool(n, j.adapter.double_quantization); }},
 
     {"strategy.name", "fedavg", "fedavg", "how updates become the next model", "", kEvery,
      READ { return ReadWord(n, j.strategy.name, "fedavg"); }},

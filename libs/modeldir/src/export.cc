@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "tributary/json/json.h"
 #include "tributary/tensor/safetensors.h"
 #include "tributary/wire/object.h"
 
@@ -102,9 +103,15 @@ Status WriteWeights(blob::BlobStore& store, const ObjectName& object, const wire
 constexpr const char* kTokenizerFiles[] = {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.json",
                                            "merges.txt",     "encoder.json",          "vocab.bpe"};
 
+// Whether an object's `info` is PEFT's adapter_config.json: the tensors are adapters.
+bool IsAdapter(const std::string& info) {
+  const auto json = ParseJson(info, "info");
+  return json.ok() && json->is_object() && json->contains("peft_type");
+}
+
 // Files of an earlier export; whatever else lies in a directory is somebody's and stays.
 std::vector<std::string> Ours() {
-  std::vector<std::string> names{"model.safetensors", "config.json"};
+  std::vector<std::string> names{"model.safetensors", "config.json", "adapter_model.safetensors", "adapter_config.json"};
   names.insert(names.end(), std::begin(kTokenizerFiles), std::end(kTokenizerFiles));
   return names;
 }
@@ -196,9 +203,10 @@ Status ExportModel(blob::BlobStore& store, const ObjectName& object, const std::
   TRIBUTARY_TRY(RemoveEarlier(temporary));
   fs::create_directories(temporary, ec);
   if (ec) return ErrnoError(ec.value(), "making " + temporary);
-  TRIBUTARY_TRY(WriteWeights(store, object, spec, temporary + "/model.safetensors", options.progress));
+  const std::string prefix = IsAdapter(spec.info) ? "/adapter_" : "/";
+  TRIBUTARY_TRY(WriteWeights(store, object, spec, temporary + prefix + "model.safetensors", options.progress));
   if (!spec.info.empty()) {
-    TRIBUTARY_ASSIGN(const File config, File::Make(temporary + "/config.json"));
+    TRIBUTARY_ASSIGN(const File config, File::Make(temporary + prefix + "config.json"));
     TRIBUTARY_TRY(config.WriteAt(std::as_bytes(std::span(spec.info)), 0));
     TRIBUTARY_TRY(config.Sync());
   }

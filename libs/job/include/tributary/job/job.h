@@ -42,8 +42,11 @@ struct SyntheticModel {
 };
 
 struct Model {
-  std::string family;       // "synthetic", "gpt2"; empty when loaded from `source`
-  std::string source;       // a Hugging Face directory, or empty
+  std::string family;       // "synthetic", "gpt2", "resnet18"; empty when there is a `source`
+  std::string source;       // a Hugging Face directory to start from, or empty
+  // The object that `source` was imported as, and its digest: "NAME" or "NAME@SHA256". Set where the directory is at hand
+  // (tributary run, submit, model import); trainers read this.
+  std::string object;
   std::uint64_t seed = 1;
   SyntheticModel synthetic;
   // gpt2
@@ -54,6 +57,20 @@ struct Model {
   double initializer_range = 0.02;  // narrow models learn faster from a wider one
   std::uint32_t vocabulary = 0;   // 0: the tokenizer's
   std::string tokenizer;          // a directory or tokenizer.json; empty: bytes
+  // resnet18
+  std::string stem = "cifar";     // or "imagenet"
+  std::uint32_t classes = 10;
+};
+
+// Low-rank adapters in place of the weights: they alone are trained and sent.
+struct Adapter {
+  std::uint32_t rank = 0;  // 0: none
+  double alpha = 16;
+  double dropout = 0;
+  std::vector<std::string> targets;  // layers by the end of their name; empty: the family's usual ones
+  bool pattern = false;              // targets[0] is a regular expression over whole names
+  std::string quantization = "none"; // of the base: or "nf4"
+  bool double_quantization = false;
 };
 
 enum class PartitionScheme { kIid, kDirichlet, kByFile };  // kDirichlet: refused in this release
@@ -83,7 +100,9 @@ struct Train {
   double clip_norm = 1.0;
   std::uint32_t max_length = 128;
   std::string optimizer = "adamw";
-  std::string precision = "fp32";
+  std::string precision = "fp32"; // or "bf16"
+  bool gradient_checkpointing = false;
+  std::string device = "auto";    // or "cpu", "cuda"
   std::uint32_t threads = 1;
   Duration timeout{0};            // of one local training; 0: the round's deadline alone
 };
@@ -133,11 +152,13 @@ struct Job {
   Model model;
   Data data;
   Train train;
+  Adapter adapter;
   Strategy strategy;
   Transfer transfer;
   Checkpoint checkpoint;
 
   bool synthetic() const { return model.family == "synthetic"; }
+  bool adapted() const { return adapter.rank > 0; }
 };
 
 // One `--set path.to.key=value`.

@@ -1,4 +1,5 @@
-// Writes a sealed model of the blob-store as a Hugging Face directory: model.safetensors, config.json, and the files of its tokenizer.
+// Writes a sealed model of the blob-store as a Hugging Face directory: model.safetensors, config.json, and the files of its tokenizer; adapters
+// as PEFT does: adapter_model.safetensors, adapter_config.json.
 //
 // Streams chunk by chunk: memory is the reader's window, whatever the model's size. Files are written into DIR.tmp, synced, and the
 // directory renamed, so that DIR is whole or absent (an earlier export there is replaced at the end; a directory that

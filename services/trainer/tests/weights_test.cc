@@ -1,4 +1,4 @@
-#include "services/trainer/model_directory.h"
+#include "services/trainer/weights.h"
 
 #include <gmock/gmock.h>
 
@@ -15,13 +15,17 @@ using testing::HasSubstr;
 
 class ModelDirectory : public DirectoryFixture {
  protected:
+  Result<std::unique_ptr<train::Model>> Load() {
+    TRIBUTARY_ASSIGN(const auto directory, modeldir::OpenModelDirectory(path_.string()));
+    return LoadModelDirectory(directory, module_);
+  }
   std::string LoadError() {
-    const auto model = LoadModelDirectory(path_.string(), module_);
+    const auto model = Load();
     EXPECT_FALSE(model.ok());
     return model.ok() ? "" : model.error().message();
   }
   void ExpectWeights() {
-    const auto model = LoadModelDirectory(path_.string(), module_);
+    const auto model = Load();
     ASSERT_TRUE(model.ok()) << model.error().message();
     for (std::uint32_t k = 0; k < 2; ++k) {
       const auto bytes = (*model)->ParameterBytes(k);
@@ -67,15 +71,11 @@ TEST_F(ModelDirectory, NamesATensorLeftOver) {
   EXPECT_THAT(LoadError(), AllOf(HasSubstr("does not know"), HasSubstr("classifier.weight")));
 }
 
-TEST_F(ModelDirectory, NamesATensorOfAnotherShapeOrDType) {
+TEST_F(ModelDirectory, NamesATensorOfAnotherShape) {
   auto tensors = FakeTensors();
   tensors[1].shape = {3, 2};
   WriteTensors("model.safetensors", tensors);
   EXPECT_THAT(LoadError(), HasSubstr("'transformer.b' is F32 [3, 2], its config.json asks for F32 [2, 3]"));
-  tensors = FakeTensors();
-  tensors[0].dtype = DType::kF16;
-  WriteTensors("model.safetensors", tensors);
-  EXPECT_THAT(LoadError(), HasSubstr("'transformer.a' is F16 [3000]"));
 }
 
 TEST_F(ModelDirectory, RefusesATruncatedFile) {

@@ -1,0 +1,28 @@
+// The weights of a model from where they are stored: a model directory on this machine, or an object that one was imported as.
+//
+// Names may lack the family's prefix, and tensors that a model derives are passed over (modeldir/directory.h); what is missing or left over
+// is named before the first byte is read. Memory above the model: its tensors under way, where their dtype is converted. One thread.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "services/trainer/task_support.h"
+#include "tributary/base/result.h"
+#include "tributary/blob/store.h"
+#include "tributary/modeldir/directory.h"
+#include "tributary/train/module.h"
+
+namespace tributary::trainer {
+
+// Which weight of the model each stored tensor is; -1: none, it is passed over. `place` begins errors.
+Result<std::vector<std::int64_t>> MatchWeights(const std::vector<tensor::TensorSpec>& stored, const train::Model& model, const std::string& place);
+
+// A model of the directory's config.json with its weights. `wishes` says all but the config.
+Result<std::unique_ptr<train::Model>> LoadModelDirectory(const modeldir::ModelDirectory& directory, train::Module& module,
+                                                         train::ModelSpec wishes = {});
+// The weights of a sealed object into a model that has none yet.
+Status DownloadWeights(blob::BlobStore& store, const ObjectName& object, train::Model& model, session::TaskProgress& progress, ByteCount& bytes,
+                       std::stop_token stop);
+
+}  // namespace tributary::trainer
