@@ -1,16 +1,11 @@
-// Commands that talk to a coordinator: submit, status, list, stop; and ping, model export.
-#include <unistd.h>
-
-#include <thread>
-
+// Commands that talk to a coordinator: submit, status, list, stop; and ping.
 #include "services/cli/commands.h"
+#include "services/cli/import_directory.h"
 #include "services/cli/overrides.h"
-#include "services/cli/progress.h"
-#include "tributary/blob_client/remote_store.h"
+#include "services/cli/preflight.h"
 #include "tributary/config/options.h"
 #include "tributary/config/service.h"
 #include "tributary/job/job.h"
-#include "tributary/modeldir/export.h"
 #include "tributary/transport/control_client.h"
 
 namespace tributary::cli {
@@ -60,14 +55,24 @@ int SubmitCommand(int argc, char** argv) {
   auto options = CoordinatorOptions("tributary submit", "gives a job to a coordinator");
   options.AddPositional("job", "the job file");
   options.AddStrings("set", "path.to.key=value: replaces a value of the job file");
+  config::AddStoreOptions(options, kDefaultBlobStore);
   if (const auto exit_code = options.ParseOrExitCode(argc, argv, environ)) return *exit_code;
   const std::string& file = options.String("job");
   const auto text = job::ReadJobText(file);
   if (!text.ok()) return Report("submit", text.error());
-  const auto overrides = ParseOverrides(options.Strings("set"));
+  auto overrides = ParseOverrides(options.Strings("set"));
   if (!overrides.ok()) return Report("submit", overrides.error());
   const auto job = job::ParseJob(*text, file, *overrides);
   if (!job.ok()) return Report("submit", job.error());
+  if (!job->model.source.empty() && job->model.object.empty()) {
+    // Trainers have not this machine's disk.
+    const auto source = OpenSource(*job);
+    if (!source.ok()) return Report("submit", source.error());
+    const auto imported = ImportDirectory(options, *source, "", job->transfer.chunk_bytes);
+    if (!imported.ok()) return Report("submit", imported.error());
+    overrides->push_back({"model.object", *imported});
+    if (source->has_tokenizer && job->model.tokenizer.empty()) overrides->push_back({"model.tokenizer", source->path});
+  }
   const auto merged = job::MergeOverrides(*text, file, *overrides);
   if (!merged.ok()) return Report("submit", merged.error());
   wire::Submit request;
@@ -128,46 +133,6 @@ int PingCommand(int argc, char** argv) {
   const auto micros = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - begun).count();
   fmt::print("{} {} at {} answered in {:.1f} ms\n", reply->service, reply->version, options.String("endpoint"),
              static_cast<double>(micros) / 1000);
-  return config::kExitDone;
-}
-
-int ExportCommand(int argc, char** argv) {
-  auto options = CoordinatorOptions("tributary model export", "writes a job's newest model as a Hugging Face directory");
-  config::AddStoreOptions(options, kDefaultBlobStore);
-  options.AddPositional("job", "the job's id");
-  options.AddPositional("path", "the directory to make");
-  options.AddString("tokenizer", "", "a directory or tokenizer.json whose files are put beside the weights");
-  options.AddBytes("memory-budget", config::kDefaultMemoryBudget, "chunks under way", config::kMinMemoryBudget, config::kMaxMemoryBudget);
-  if (const auto exit_code = options.ParseOrExitCode(argc, argv, environ)) return *exit_code;
-  wire::GetStatus request;
-  request.job = options.String("job");
-  const auto status = Ask<wire::JobStatus>(options, request);
-  if (!status.ok()) return Report("model export", status.error());
-  const auto object = ObjectName::Parse(status->model);
-  if (!object.ok()) {
-    return Report("model export", MakeError(Code::kUnavailable, "{} has no finished model; it is {} in round {}", status->job,
-                                            status->state, status->round));
-  }
-  memory::Pool pool(options.Bytes("memory-budget"));
-  blob_client::RemoteOptions remote;
-  const auto address = config::GetStoreAddress(options);
-  remote.endpoints = address.endpoints;
-  remote.connections = address.connections;
-  remote.instance = "cli";
-  remote.derived = {true, true, true, true};
-  auto store = blob_client::ConnectStore(std::make_shared<transport::Context>(blob_client::IoThreads(remote.connections)), pool, remote);
-  if (!store.ok()) return Report("model export", store.error());
-  const bool terminal = isatty(STDERR_FILENO) == 1;
-  modeldir::ExportOptions into;
-  into.tokenizer = options.String("tokenizer");
-  into.progress = [&](std::uint64_t done, std::uint64_t total) {
-    if (terminal) fmt::print(stderr, "\r{} {} of {} ", Bar(done, total, 30), FormatBytes(done), FormatBytes(total));
-    return Ok();
-  };
-  const auto written = modeldir::ExportModel(**store, *object, options.String("path"), into);
-  if (terminal) fmt::print(stderr, "\n");
-  if (!written.ok()) return Report("model export", written.error());
-  fmt::print("{}\n", options.String("path"));
   return config::kExitDone;
 }
 

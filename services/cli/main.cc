@@ -25,10 +25,12 @@ constexpr Command kCommands[] = {
     {"status", tributary::cli::StatusCommand, "tell how a job stands"},
     {"list", tributary::cli::ListCommand, "list a coordinator's jobs"},
     {"stop", tributary::cli::StopCommand, "stop a job"},
+    {"model import", tributary::cli::ImportCommand, "put a Hugging Face directory into a blob-store, to start jobs from"},
     {"model export", tributary::cli::ExportCommand, "write a job's model as a Hugging Face directory"},
     {"put", tributary::cli::PutCommand, "stream a file or a directory into a blob-store"},
     {"get", tributary::cli::GetCommand, "stream one out of it, or ask a site for what it offers"},
     {"offers", tributary::cli::OffersCommand, "list what the connected sites give out on request"},
+    {"train", tributary::cli::TrainCommand, "train a job's model in one process, without a federation"},
     {"generate", tributary::cli::GenerateCommand, "let a model write text"},
     {"bench transfer", tributary::cli::BenchTransferCommand, "how fast an object goes into a blob-store and out, against bare sockets"},
     {"bench aggregate", tributary::cli::BenchAggregateCommand, "how fast updates in memory are averaged, against reading them"},
@@ -38,7 +40,7 @@ constexpr Command kCommands[] = {
 };
 
 // Names that later releases give a meaning to: whoever types one has not mistyped another.
-constexpr std::string_view kLater[] = {"keygen", "logs", "model import", "report", "resume", "train"};
+constexpr std::string_view kLater[] = {"keygen", "logs", "report", "resume"};
 
 void PrintHelp() {
   fmt::print("tributary {}: federated learning for models larger than memory\n\n", tributary::config::Version());

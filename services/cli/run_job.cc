@@ -306,7 +306,8 @@ class JobRun {
     memory_.SetPhase("export");
     TRIBUTARY_ASSIGN(const ObjectName object, ObjectName::Parse(model_object_));
     view_.Say("writing the model");
-    TRIBUTARY_TRY(Aside([&](std::stop_token stop) { return ExportFromStore(object, stop); }));
+    TRIBUTARY_TRY(Aside([&](std::stop_token stop) { return ExportFromStore(object, "model", stop); }));
+    TRIBUTARY_TRY(ExportBest());
     outcome_.model = spec_.job.adapted() ? "model/adapter_model.safetensors" : "model/model.safetensors";
     return Ok();
   }
@@ -335,14 +336,23 @@ class JobRun {
     return blob_client::ConnectStore(context_, export_pool_, options);
   }
 
-  Status ExportFromStore(const ObjectName& object, std::stop_token stop) {
+  Status ExportBest() {
+    const wire::RoundStatus* const best = BestRound(outcome_.rounds);
+    if (!spec_.job.checkpoint.best || best == nullptr) return Ok();
+    // Models of a job are named alike but for the round.
+    TRIBUTARY_ASSIGN(const ObjectName object, ObjectName::Parse(fmt::format("{}/{}", model_object_.substr(0, model_object_.rfind('/')), best->round)));
+    view_.Say(fmt::format("writing the best model, of round {}", best->round));
+    return Aside([&](std::stop_token stop) { return ExportFromStore(object, "model-best", stop); });
+  }
+
+  Status ExportFromStore(const ObjectName& object, const char* directory, std::stop_token stop) {
     TRIBUTARY_ASSIGN(const auto store, OpenStore(stop));
     modeldir::ExportOptions into;
     into.tokenizer = spec_.job.model.tokenizer;
     into.progress = [&](std::uint64_t, std::uint64_t) {
       return stop.stop_requested() ? Status(MakeError(Code::kCancelled, "the export was stopped")) : Ok();
     };
-    return modeldir::ExportModel(*store, object, dir_.File("model"), into);
+    return modeldir::ExportModel(*store, object, dir_.File(directory), into);
   }
 
   const RunSpec& spec_;

@@ -43,6 +43,16 @@ std::vector<std::vector<std::string>> WithoutEmptyColumns(const std::vector<std:
 
 }  // namespace
 
+const wire::RoundStatus* BestRound(const std::vector<wire::RoundStatus>& rounds) {
+  const wire::RoundStatus* best = nullptr;
+  for (const auto& round : rounds) {
+    const auto loss = round.metrics.find("val_loss");
+    if (loss == round.metrics.end() || (best != nullptr && loss->second >= best->metrics.at("val_loss"))) continue;
+    best = &round;
+  }
+  return best;
+}
+
 OrderedJson MakeSummary(const RunOutcome& outcome, const std::vector<Supervisor::Child>& children, const MemoryLog& memory) {
   OrderedJson root;
   root["job"] = outcome.job;
@@ -79,6 +89,9 @@ OrderedJson MakeSummary(const RunOutcome& outcome, const std::vector<Supervisor:
     row["restarts"] = child.restarts;
     for (const auto& [phase, peak] : it->second.phase_peaks) row["phases"][phase]["peak_rss_bytes"] = peak;
     root["services"].push_back(std::move(row));
+  }
+  if (const wire::RoundStatus* const best = BestRound(outcome.rounds); best != nullptr) {
+    root["best"] = {{"round", best->round}, {"val_loss", best->metrics.at("val_loss")}};
   }
   if (!outcome.model.empty()) root["model"] = outcome.model;
   if (!outcome.model_digest.empty()) root["model_digest"] = outcome.model_digest;

@@ -23,6 +23,8 @@ struct RunOutcome {
   std::uint64_t memory_budget = 0;
 };
 
+// The first of the rounds with the lowest val_loss; null where none was validated.
+const wire::RoundStatus* BestRound(const std::vector<wire::RoundStatus>& rounds);
 OrderedJson MakeSummary(const RunOutcome& outcome, const std::vector<Supervisor::Child>& children, const MemoryLog& memory);
 // The two tables, from summary.json alone (so that a run that is complete can show them again).
 std::string SummaryText(const Json& summary, const std::string& work_dir);

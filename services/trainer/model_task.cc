@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "services/trainer/model_transfer.h"
+#include "services/trainer/training_plan.h"
 #include "services/trainer/weights.h"
 #include "tributary/base/log.h"
 #include "tributary/base/random.h"
@@ -17,56 +18,6 @@ namespace {
 
 using session::TaskContext;
 using session::TaskResult;
-
-Result<train::Optimizer> OptimizerOf(const std::string& name) {
-  if (name == "adamw") return train::Optimizer::kAdamW;
-  if (name == "adam") return train::Optimizer::kAdam;
-  if (name == "sgd") return train::Optimizer::kSgd;
-  return MakeError(Code::kInvalidArgument, "train.optimizer '{}': expected adamw, adam or sgd", name);
-}
-
-// Batches and steps of one round.
-struct Plan {
-  std::uint64_t steps = 0;
-  std::uint64_t batches = 0;
-};
-Plan PlanOf(const job::Train& train, const corpus::Corpus& corpus) {
-  const std::uint64_t accumulation = std::max<std::uint32_t>(1, train.gradient_accumulation);
-  Plan plan;
-  if (train.mode == "step") {
-    plan.steps = train.steps;
-  } else {
-    // Batches that do not fill a step are left out: every step is of the same size.
-    plan.steps = std::max<std::uint64_t>(1, train.epochs * corpus.BatchesPerEpoch(train.batch_size) / accumulation);
-  }
-  plan.batches = plan.steps * accumulation;
-  return plan;
-}
-
-// What the job asks of a model, whatever its architecture.
-train::ModelSpec SpecOf(const std::string& config_json, const job::Job& job) {
-  train::ModelSpec spec;
-  spec.config_json = config_json;
-  spec.lora = {job.adapter.rank, job.adapter.alpha, job.adapter.dropout, job.adapter.targets, job.adapter.pattern};
-  if (job.adapter.quantization == "nf4") {
-    spec.quantization = job.adapter.double_quantization ? train::Quantization::kNf4Double : train::Quantization::kNf4;
-  }
-  spec.precision = job.train.precision == "bf16" ? train::Precision::kBf16 : train::Precision::kFp32;
-  spec.gradient_checkpointing = job.train.gradient_checkpointing;
-  spec.device = job.train.device == "cuda"  ? train::Device::kCuda
-                : job.train.device == "cpu" ? train::Device::kCpu
-                                            : train::Device::kAuto;
-  return spec;
-}
-
-// Equal for models that are made alike.
-std::string KeyOf(const train::ModelSpec& spec) {
-  std::string key = fmt::format("{}\n{} {} {} {} {} {} {} {}", spec.config_json, spec.lora.rank, spec.lora.alpha, spec.lora.dropout,
-                                spec.lora.pattern, static_cast<int>(spec.quantization), static_cast<int>(spec.precision),
-                                spec.gradient_checkpointing, static_cast<int>(spec.device));
-  for (const std::string& target : spec.lora.targets) key += "\n" + target;
-  return key;
-}
 
 struct Source {
   ObjectName name;
@@ -82,13 +33,6 @@ Result<Source> ParseSource(const job::Job& job) {
   TRIBUTARY_ASSIGN(source.name, ObjectName::Parse(job.model.object.substr(0, at)));
   if (at != std::string::npos) source.digest = job.model.object.substr(at + 1);
   return source;
-}
-
-// adapter_config.json, with the base's name in it.
-std::string AdapterInfo(const train::Model& model, const job::Job& job) {
-  auto config = OrderedJson::parse(model.AdapterConfigJson(), nullptr, /*allow_exceptions=*/false);
-  if (config.is_object()) config["base_model_name_or_path"] = job.model.source.empty() ? job.model.object : job.model.source;
-  return config.dump(2) + "\n";
 }
 
 // Forwards a task's stop, and stops by itself once training took longer than the job allows.
@@ -246,19 +190,7 @@ Result<TaskResult> ModelTasks::Train(blob::BlobStore& store, const TaskContext& 
 
   const Plan plan = PlanOf(job.train, *corpus);
   const std::uint64_t round = std::max<std::uint32_t>(1, task.round);
-  train::TrainOptions options;
-  options.steps = plan.steps;
-  options.gradient_accumulation = job.train.gradient_accumulation;
-  TRIBUTARY_ASSIGN(options.optimizer, OptimizerOf(job.train.optimizer));
-  options.learning_rate = job.train.learning_rate;
-  options.weight_decay = job.train.weight_decay;
-  options.clip_norm = job.train.clip_norm;
-  options.schedule = job.train.schedule == "cosine" ? train::Schedule::kCosine : train::Schedule::kConstant;
-  options.schedule_begin = (round - 1) * plan.steps;
-  options.schedule_steps = job.rounds * plan.steps;
-  options.warmup_steps = job.train.warmup;
-  options.seed = MixSeed(job.model.seed, task.round, task.ordinal);
-  options.threads = Threads(job);
+  TRIBUTARY_ASSIGN(const train::TrainOptions options, OptionsOf(job, plan, task.round, task.ordinal, Threads(job)));
   // One order for the whole job, of which this round is the next part.
   const auto batches = corpus->Training(
       {MixSeed(job.model.seed, task.ordinal), job.train.batch_size, (round - 1) * plan.batches, plan.batches});
@@ -329,9 +261,7 @@ Result<TaskResult> ModelTasks::Validate(blob::BlobStore& store, const TaskContex
                                     [&](const train::Progress& progress) { context.progress.Done(progress.step); }, context.stop));
   memory::TrimHeap();
   TaskResult result;
-  result.metrics["val_targets"] = static_cast<double>(evaluated.targets);
-  // A partition without validation text has no loss, and zero would be a good one.
-  if (evaluated.targets > 0) result.metrics["val_loss"] = evaluated.loss;
+  AddEvaluation(evaluated, result.metrics);
   result.metrics["seconds"] = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   return result;
 }

@@ -110,9 +110,12 @@ class Federation::Machine {
   void FinishRound();
   void EndJob(JobState state, const std::string& message);
   void EnterRound(RoundRow row, RoundState state);
+  void RememberBest(RoundRow& round);
   void PlanRemovals(const std::string& job, std::uint32_t round, std::vector<std::string> objects, std::uint32_t first);
 
   // round_metrics.cc
+  // The first of the rounds up to `last`, which is finished last, whose model was validated with the lowest loss; 0: none was.
+  std::uint32_t BestRound(const std::string& job, std::uint32_t last) const;
   Metrics RoundMetrics(const RoundRow& row) const;
 
   // assignment.cc

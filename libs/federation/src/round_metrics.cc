@@ -1,5 +1,6 @@
 // What a round is told to have achieved, out of what its seats reported.
 #include <algorithm>
+#include <cmath>
 
 #include "machine.h"
 
@@ -50,15 +51,22 @@ Metrics Federation::Machine::RoundMetrics(const RoundRow& round) const {
   if (tokens_per_second > 0) metrics["tokens_per_second"] = tokens_per_second;
   if (with_loss > 0) metrics["train_loss"] = loss / with_loss;
 
-  double val_loss = 0, targets = 0;
+  double val_loss = 0, correct = 0, targets = 0;
+  bool accuracy = true;
   for (const TaskRow* row : Tasks(round.job, round.round, wire::TaskKind::kValidate)) {
     if (row->state != RowState::kDone) continue;
     const double count = row->metrics.count("val_targets") != 0 ? Get(row->metrics, "val_targets") : 1;
     if (count <= 0) continue;
     val_loss += count * Get(row->metrics, "val_loss");
+    accuracy = accuracy && row->metrics.count("val_accuracy") != 0;
+    correct += count * Get(row->metrics, "val_accuracy");
     targets += count;
   }
-  if (targets > 0) metrics["val_loss"] = val_loss / targets;
+  if (targets > 0) {
+    metrics["val_loss"] = val_loss / targets;
+    metrics["val_perplexity"] = std::exp(val_loss / targets);
+    if (accuracy) metrics["val_accuracy"] = correct / targets;
+  }
   return metrics;
 }
 

@@ -7,6 +7,9 @@
 namespace tributary::federation {
 namespace {
 
+constexpr std::uint32_t kRemovalOfABest = 1u << 20;  // its number among a round's removals, after all others
+
+
 constexpr std::size_t kObjectsPerRemoval = 64;
 // What the list of inputs of one aggregation may take of a control frame; the rest is for the other fields.
 constexpr std::size_t kMaxInputBytes = wire::kMaxControlFrame - 2048;
@@ -207,6 +210,13 @@ void Federation::Machine::BeginSeal() {
   Record(std::move(task));
 }
 
+std::uint32_t Federation::Machine::BestRound(const std::string& job, std::uint32_t last) const {
+  const auto round = state.rounds.find({job, last});
+  if (round == state.rounds.end()) return 0;
+  const auto best = round->second.metrics.find("best_round");
+  return best == round->second.metrics.end() ? 0 : static_cast<std::uint32_t>(best->second);
+}
+
 void Federation::Machine::FinishSeal() {
   const JobRow* running = Running();
   const std::string id = running->job;
@@ -225,7 +235,9 @@ void Federation::Machine::FinishSeal() {
   }
   // Nobody trains from it any more, whether the model is kept or not.
   if (!state.rounds.at({id, round.round - 1}).broadcast_digest.empty()) useless.push_back(BroadcastObject(id, round.round - 1));
+  const std::uint32_t best = spec.checkpoint.best ? BestRound(id, round.round - 1) : 0;
   for (std::uint32_t model = 0; model < round.round; ++model) {
+    if (model != 0 && model == best) continue;  // until a better one is validated
     if (KeepsModel(spec.checkpoint, model, round.round - 1) && !KeepsModel(spec.checkpoint, model, round.round)) {
       useless.push_back(ModelObject(id, model));
     }
@@ -262,6 +274,7 @@ void Federation::Machine::FinishRound() {
   RoundRow round = *Current(Running()->job);
   const std::string job = round.job;
   round.metrics = RoundMetrics(round);
+  if (Spec(job)->checkpoint.best) RememberBest(round);
   for (const auto kind : {wire::TaskKind::kTrain, wire::TaskKind::kValidate}) {
     for (const TaskRow* row : Tasks(job, round.round, kind)) {
       round.bytes_up += row->bytes_up;
@@ -278,6 +291,24 @@ void Federation::Machine::FinishRound() {
   const std::uint32_t number = round.round;
   EnterRound(std::move(round), RoundState::kDone);
   Record(CloseRound{job, number});
+}
+
+// The best so far is carried from round to round in their metrics: rows of earlier rounds are closed. The one that it displaces is removed.
+void Federation::Machine::RememberBest(RoundRow& round) {
+  const std::uint32_t before = BestRound(round.job, round.round - 1);
+  const auto loss = round.metrics.find("val_loss");
+  const RoundRow* const last = before == 0 ? nullptr : &state.rounds.at({round.job, round.round - 1});
+  const bool better = loss != round.metrics.end() && (last == nullptr || loss->second < last->metrics.at("best_val_loss"));
+  if (better) {
+    round.metrics["best_val_loss"] = loss->second;
+    round.metrics["best_round"] = round.round;
+    if (before != 0 && !KeepsModel(Spec(round.job)->checkpoint, before, round.round)) {
+      PlanRemovals(round.job, round.round, {ModelObject(round.job, before)}, kRemovalOfABest);
+    }
+  } else if (last != nullptr) {
+    round.metrics["best_val_loss"] = last->metrics.at("best_val_loss");
+    round.metrics["best_round"] = before;
+  }
 }
 
 void Federation::Machine::PlanRemovals(const std::string& job, std::uint32_t round, std::vector<std::string> objects, std::uint32_t first) {

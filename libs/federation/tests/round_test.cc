@@ -125,6 +125,22 @@ TEST(Round, RemovesUpdatesAndOldModels) {
   EXPECT_TRUE(world.journal.tasks.empty());
 }
 
+TEST(Round, KeepsTheModelOfTheLowestLoss) {
+  job::Job spec = World::TwoSeats(5);
+  spec.checkpoint.best = true;
+  World world(spec);
+  ASSERT_TRUE(world.Submit().ok());
+  const auto agg = world.Connect(World::Aggregator("agg-0"));
+  const auto a = world.Connect(World::Trainer("a"));
+  const auto b = world.Connect(World::Trainer("b"));
+  world.RunAll({agg, a, b});
+  for (int i = 0; i < 5; ++i) world.Work(agg);
+  std::vector<std::string> left;
+  for (const auto& [object, digest] : world.store.sealed) left.push_back(object);
+  // All rounds report the same loss: the first is the best.
+  EXPECT_EQ(left, (std::vector<std::string>{"jobs/job/models/1", "jobs/job/models/5"}));
+}
+
 TEST(Round, SaysWhatItWaitsFor) {
   World world(World::TwoSeats());
   ASSERT_TRUE(world.Submit().ok());

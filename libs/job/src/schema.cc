@@ -315,6 +315,8 @@ const Row kRows[] = {
      READ { return ReadUint32(n, j.checkpoint.every, 0, kMillion); }},
     {"checkpoint.keep", "a whole number of 1 to 1000000", "1", "how many of them are kept", "", kEvery,
      READ { return ReadUint32(n, j.checkpoint.keep, 1, kMillion); }},
+    {"checkpoint.best", "true or false", "false", "keeps the model of the lowest val_loss, too, and exports it as model-best", "", kGpt2,
+     READ { return ReadBool(n, j.checkpoint.best); }},
     {"checkpoint.export", "true or false", "true",
      "writes the last model into the work directory of tributary run; false: it stays in the blob-store", "", kEvery,
      READ { return ReadBool(n, j.checkpoint.export_model); }},

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <filesystem>
+#include <functional>
 #include <iterator>
 #include <optional>
 #include <span>
@@ -188,14 +189,14 @@ Status Replace(const std::string& fresh, const std::string& target) {
 
 }  // namespace
 
-Status ExportModel(blob::BlobStore& store, const ObjectName& object, const std::string& directory,
-                   const ExportOptions& options) {
-  TRIBUTARY_ASSIGN(const auto tokenizer, FilesOfTokenizer(options.tokenizer));
+namespace {
+
+// Makes the directory and puts it in its place; `write` writes the weights into the file that it is given.
+Status WriteDirectory(const std::string& directory, const std::string& info, const std::string& tokenizer_path,
+                      const std::function<Status(const std::string& file)>& write) {
+  TRIBUTARY_ASSIGN(const auto tokenizer, FilesOfTokenizer(tokenizer_path));
   fs::path target = fs::absolute(directory).lexically_normal();
   if (!target.has_filename()) target = target.parent_path();  // "out/" is "out"
-  TRIBUTARY_ASSIGN(const blob::ObjectInfo info, store.Stat(object));
-  if (!info.sealed) return MakeError(Code::kUnavailable, "{} is not sealed yet: it has no final content", object.str());
-  TRIBUTARY_ASSIGN(const wire::ObjectSpec spec, store.Spec(object));
   const std::string temporary = target.string() + ".tmp";
   std::error_code ec;
   TRIBUTARY_TRY(CheckReplaceable(target));  // before gigabytes are written, and again after
@@ -203,11 +204,11 @@ Status ExportModel(blob::BlobStore& store, const ObjectName& object, const std::
   TRIBUTARY_TRY(RemoveEarlier(temporary));
   fs::create_directories(temporary, ec);
   if (ec) return ErrnoError(ec.value(), "making " + temporary);
-  const std::string prefix = IsAdapter(spec.info) ? "/adapter_" : "/";
-  TRIBUTARY_TRY(WriteWeights(store, object, spec, temporary + prefix + "model.safetensors", options.progress));
-  if (!spec.info.empty()) {
+  const std::string prefix = IsAdapter(info) ? "/adapter_" : "/";
+  TRIBUTARY_TRY(write(temporary + prefix + "model.safetensors"));
+  if (!info.empty()) {
     TRIBUTARY_ASSIGN(const File config, File::Make(temporary + prefix + "config.json"));
-    TRIBUTARY_TRY(config.WriteAt(std::as_bytes(std::span(spec.info)), 0));
+    TRIBUTARY_TRY(config.WriteAt(std::as_bytes(std::span(info)), 0));
     TRIBUTARY_TRY(config.Sync());
   }
   TRIBUTARY_TRY(CopyTokenizer(tokenizer, temporary));
@@ -215,6 +216,33 @@ Status ExportModel(blob::BlobStore& store, const ObjectName& object, const std::
   TRIBUTARY_TRY(CheckReplaceable(target));
   TRIBUTARY_TRY(Replace(temporary, target.string()));
   return SyncDirectory(target.parent_path().string());
+}
+
+}  // namespace
+
+Status ExportModel(blob::BlobStore& store, const ObjectName& object, const std::string& directory,
+                   const ExportOptions& options) {
+  TRIBUTARY_TRY(FilesOfTokenizer(options.tokenizer).status());
+  TRIBUTARY_ASSIGN(const blob::ObjectInfo info, store.Stat(object));
+  if (!info.sealed) return MakeError(Code::kUnavailable, "{} is not sealed yet: it has no final content", object.str());
+  TRIBUTARY_ASSIGN(const wire::ObjectSpec spec, store.Spec(object));
+  return WriteDirectory(directory, spec.info, options.tokenizer,
+                        [&](const std::string& file) { return WriteWeights(store, object, spec, file, options.progress); });
+}
+
+Status SaveModel(const std::vector<tensor::TensorSpec>& tensors, const std::function<std::span<const std::byte>(std::uint32_t)>& bytes,
+                 const std::string& info, const std::string& directory, const std::string& tokenizer) {
+  return WriteDirectory(directory, info, tokenizer, [&](const std::string& path) -> Status {
+    const std::string header = tensor::MakeSafetensorsHeader(tensors, {{"format", "pt"}});
+    TRIBUTARY_ASSIGN(const File file, File::Make(path));
+    TRIBUTARY_TRY(file.WriteAt(std::as_bytes(std::span(header)), 0));
+    std::uint64_t end = header.size();
+    for (std::uint32_t i = 0; i < tensors.size(); ++i) {
+      TRIBUTARY_TRY(file.WriteAt(bytes(i), end));
+      end += bytes(i).size();
+    }
+    return file.Sync();
+  });
 }
 
 }  // namespace tributary::modeldir

@@ -17,6 +17,9 @@ struct Family {
 constexpr std::array kFamilies = {Family{"gpt2", MakeGpt2}};
 
 Status CheckSpec(const ModelSpec& spec) {
+  if (spec.device == Device::kCuda) {
+    return MakeError(Code::kUnavailable, "train.device is cuda, and this trainer computes on the processor alone; set train.device: cpu or auto");
+  }
   if (spec.lora.rank == 0) {
     if (spec.quantization == Quantization::kNone) return Ok();
     return MakeError(Code::kInvalidArgument, "a base in nf4 is not trained: it needs adapter.lora");

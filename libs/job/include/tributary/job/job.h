@@ -142,6 +142,7 @@ struct Checkpoint {
   std::uint32_t every = 0;  // rounds; 0: only the last is kept
   std::uint32_t keep = 1;
   bool export_model = true;  // into the work directory, at the end of `tributary run`
+  bool best = false;        // the model of the lowest val_loss is kept, too
 };
 
 struct Job {

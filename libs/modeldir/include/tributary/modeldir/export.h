@@ -6,9 +6,12 @@
 // holds anything else is refused, kAlreadyExists). One thread. Bytes.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "tributary/base/result.h"
 #include "tributary/blob/store.h"
@@ -28,5 +31,9 @@ struct ExportOptions {
 // kUnavailable if the object is not sealed; kNotFound if there is no tokenizer at options.tokenizer. config.json is the object's
 // `info`; without one it is left out.
 Status ExportModel(blob::BlobStore& store, const ObjectName& object, const std::string& directory, const ExportOptions& options = {});
+
+// The same of a model in memory: bytes(i) are those of tensors[i]. `info` and `tokenizer` are as above.
+Status SaveModel(const std::vector<tensor::TensorSpec>& tensors, const std::function<std::span<const std::byte>(std::uint32_t)>& bytes,
+                 const std::string& info, const std::string& directory, const std::string& tokenizer);
 
 }  // namespace tributary::modeldir

@@ -1,0 +1,90 @@
+// Commands that move models between directories and the blob-store: model import, model export.
+#include <unistd.h>
+
+#include "services/cli/commands.h"
+#include "services/cli/import_directory.h"
+#include "services/cli/progress.h"
+#include "tributary/blob_client/remote_store.h"
+#include "tributary/config/options.h"
+#include "tributary/config/service.h"
+#include "tributary/modeldir/export.h"
+#include "tributary/transport/control_client.h"
+
+namespace tributary::cli {
+namespace {
+
+constexpr Duration kAnswer{10'000};
+constexpr const char* kDefaultCoordinator = "tcp://127.0.0.1:7700";
+constexpr const char* kDefaultBlobStore = "tcp://127.0.0.1:7710";
+
+int Report(const char* command, const Error& error) {
+  fmt::print(stderr, "tributary {}: {}\n", command, error.message());
+  return error.code() == Code::kInvalidArgument ? config::kExitUsage : config::kExitFailed;
+}
+
+}  // namespace
+
+int ImportCommand(int argc, char** argv) {
+  config::Options options("tributary model import",
+                          "puts a Hugging Face directory into the blob-store, and prints what a job names it by: model.object");
+  config::AddStoreOptions(options, kDefaultBlobStore);
+  options.AddPositional("directory", "config.json and safetensors");
+  options.AddString("name", "", "the object's name (default: models/ and the directory's name)");
+  options.AddBytes("chunk-bytes", tensor::kDefaultChunkBytes, "of one slot", tensor::kMinChunkBytes, tensor::kMaxChunkBytes);
+  if (const auto exit_code = options.ParseOrExitCode(argc, argv, environ)) return *exit_code;
+  const auto directory = modeldir::OpenModelDirectory(options.String("directory"));
+  if (!directory.ok()) return Report("model import", directory.error());
+  const auto imported = ImportDirectory(options, *directory, options.String("name"), options.Bytes("chunk-bytes"));
+  if (!imported.ok()) return Report("model import", imported.error());
+  fmt::print("{}\n", *imported);
+  return config::kExitDone;
+}
+
+int ExportCommand(int argc, char** argv) {
+  config::Options options("tributary model export", "writes a job's model as a Hugging Face directory");
+  options.AddString("coordinator", kDefaultCoordinator, "control endpoint", config::CheckEndpoint);
+  config::AddStoreOptions(options, kDefaultBlobStore);
+  options.AddPositional("job", "the job's id, or ID@ROUND for the model of a round that is kept (default: the newest)");
+  options.AddPositional("path", "the directory to make");
+  options.AddString("tokenizer", "", "a directory or tokenizer.json whose files are put beside the weights");
+  options.AddBytes("memory-budget", config::kDefaultMemoryBudget, "chunks under way", config::kMinMemoryBudget, config::kMaxMemoryBudget);
+  if (const auto exit_code = options.ParseOrExitCode(argc, argv, environ)) return *exit_code;
+  wire::GetStatus request;
+  const std::string& job = options.String("job");
+  const std::size_t at = job.find('@');
+  request.job = job.substr(0, at);
+  const auto coordinator = transport::ControlClient::Connect(std::make_shared<transport::Context>(), options.String("coordinator"));
+  if (!coordinator.ok()) return Report("model export", coordinator.error());
+  const auto status = (*coordinator)->Call<wire::JobStatus>(request, kAnswer);
+  if (!status.ok()) return Report("model export", status.error());
+  std::string model = status->model;
+  if (at != std::string::npos && !model.empty()) model = model.substr(0, model.rfind('/') + 1) + job.substr(at + 1);
+  const auto object = ObjectName::Parse(model);
+  if (!object.ok()) {
+    return Report("model export", MakeError(Code::kUnavailable, "{} has no finished model; it is {} in round {}", status->job,
+                                            status->state, status->round));
+  }
+  memory::Pool pool(options.Bytes("memory-budget"));
+  blob_client::RemoteOptions remote;
+  const auto address = config::GetStoreAddress(options);
+  remote.endpoints = address.endpoints;
+  remote.connections = address.connections;
+  remote.instance = "cli";
+  remote.derived = {true, true, true, true};
+  auto store = blob_client::ConnectStore(std::make_shared<transport::Context>(blob_client::IoThreads(remote.connections)), pool, remote);
+  if (!store.ok()) return Report("model export", store.error());
+  const bool terminal = isatty(STDERR_FILENO) == 1;
+  modeldir::ExportOptions into;
+  into.tokenizer = options.String("tokenizer");
+  into.progress = [&](std::uint64_t done, std::uint64_t total) {
+    if (terminal) fmt::print(stderr, "\r{} {} of {} ", Bar(done, total, 30), FormatBytes(done), FormatBytes(total));
+    return Ok();
+  };
+  const auto written = modeldir::ExportModel(**store, *object, options.String("path"), into);
+  if (terminal) fmt::print(stderr, "\n");
+  if (!written.ok()) return Report("model export", written.error());
+  fmt::print("{}\n", options.String("path"));
+  return config::kExitDone;
+}
+
+}  // namespace tributary::cli

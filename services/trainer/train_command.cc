@@ -1,0 +1,180 @@
+#include "services/trainer/train_command.h"
+
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <filesystem>
+
+#include "services/trainer/local_data.h"
+#include "services/trainer/training_plan.h"
+#include "services/trainer/weights.h"
+#include "tributary/base/random.h"
+#include "tributary/config/options.h"
+#include "tributary/json/json.h"
+#include "tributary/memory/malloc.h"
+#include "tributary/memory/process_memory.h"
+#include "tributary/modeldir/export.h"
+
+namespace tributary::trainer {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::uint64_t kBudget = 64u << 20;  // no chunk moves here; the heap is trimmed as a trainer's is
+
+volatile std::sig_atomic_t g_signal = 0;
+void OnSignal(int signal) { g_signal = signal; }
+
+double SecondsSince(std::chrono::steady_clock::time_point begin) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+Result<std::unique_ptr<train::Model>> FirstModel(const job::Job& job, train::Module& module) {
+  if (!job.model.source.empty()) {
+    TRIBUTARY_ASSIGN(const auto directory, modeldir::OpenModelDirectory(job.model.source));
+    TRIBUTARY_ASSIGN(auto model, LoadModelDirectory(directory, module, SpecOf("", job)));
+    if (job.adapted()) TRIBUTARY_TRY(model->InitAdapter(job.model.seed));
+    return model;
+  }
+  TRIBUTARY_ASSIGN(const std::string config, MakeConfigJson(job.model));
+  TRIBUTARY_ASSIGN(auto model, module.CreateModel(SpecOf(config, job)));
+  TRIBUTARY_TRY(model->InitFromSeed(job.model.seed));
+  return model;
+}
+
+Status Save(train::Model& model, const job::Job& job, const std::string& directory) {
+  return modeldir::SaveModel(model.Parameters(), [&](std::uint32_t i) { return std::span<const std::byte>(model.ParameterBytes(i)); },
+                             job.adapted() ? AdapterInfo(model, job) : model.ConfigJson(), directory,
+                             job.adapted() ? std::string() : job.model.tokenizer);
+}
+
+}  // namespace
+
+Status TrainAlone(const TrainCommandSpec& spec, const LoadModule& load) {
+  const auto begun = std::chrono::steady_clock::now();
+  job::Job job = spec.job;
+  job.data.count = 1;
+  Identity identity;
+  identity.data[job.data.name] = spec.data_path;
+  identity.work_dir = spec.work_dir;
+  LocalData data(identity);
+  TRIBUTARY_ASSIGN(const auto* const corpus, data.Open(job, 0));
+  TRIBUTARY_ASSIGN(train::Module* const module, load());
+  TRIBUTARY_ASSIGN(const auto model, FirstModel(job, *module));
+  const Plan plan = PlanOf(job.train, *corpus);
+  const double before_first_step = SecondsSince(begun);
+  std::stop_source stop;
+  const bool terminal = spec.progress && isatty(STDERR_FILENO) == 1;
+
+  OrderedJson summary;
+  summary["job"] = job.name;
+  summary["status"] = "completed";
+  summary["seconds_to_first_step"] = before_first_step;
+  summary["rounds"] = OrderedJson::array();
+  double best = 0;
+  bool has_best = false;
+  for (std::uint32_t round = 1; round <= job.rounds; ++round) {
+    TRIBUTARY_ASSIGN(const train::TrainOptions options, OptionsOf(job, plan, round, 0, job.train.threads));
+    const auto batches = corpus->Training({MixSeed(job.model.seed, 0), job.train.batch_size, (round - 1) * plan.batches, plan.batches});
+    TRIBUTARY_ASSIGN(const train::TrainResult trained,
+                     model->Train(*batches, options,
+                                  [&](const train::Progress& progress) {
+                                    if (g_signal != 0) stop.request_stop();
+                                    if (terminal) {
+                                      fmt::print(stderr, "\rround {} of {}: step {} of {}, loss {:.4f} ", round, job.rounds, progress.step,
+                                                 progress.steps, progress.loss);
+                                    }
+                                  },
+                                  stop.get_token()));
+    memory::TrimHeap();
+    if (terminal) fmt::print(stderr, "\r\033[K");
+    OrderedJson metrics;
+    metrics["train_loss"] = trained.mean_loss;
+    metrics["tokens"] = trained.tokens;
+    metrics["tokens_per_second"] = trained.seconds > 0 ? static_cast<double>(trained.tokens) / trained.seconds : 0.0;
+    std::string line = fmt::format("round {} of {} done in {:.1f} s, train loss {:.4f}", round, job.rounds, trained.seconds, trained.mean_loss);
+    if (job.validate) {
+      const auto held_out = corpus->Validation(job.train.batch_size);
+      TRIBUTARY_ASSIGN(const train::EvalResult evaluated, model->Evaluate(*held_out, job.train.threads, nullptr, stop.get_token()));
+      AddEvaluation(evaluated, metrics);
+      line += fmt::format(", val loss {:.4f}", evaluated.loss);
+      if (!has_best || evaluated.loss < best) {
+        has_best = true;
+        best = evaluated.loss;
+        summary["best"] = {{"round", round}, {"val_loss", best}};
+        if (job.checkpoint.best) TRIBUTARY_TRY(Save(*model, job, spec.work_dir + "/model-best"));
+      }
+    }
+    if (spec.progress) fmt::print("{}\n", line);
+    summary["rounds"].push_back({{"round", round}, {"seconds", trained.seconds}, {"metrics", metrics}});
+    if (job.checkpoint.every > 0 && round % job.checkpoint.every == 0 && round != job.rounds) {
+      TRIBUTARY_TRY(Save(*model, job, fmt::format("{}/model-{}", spec.work_dir, round)));
+    }
+  }
+  TRIBUTARY_TRY(Save(*model, job, spec.work_dir + "/model"));
+  summary["seconds"] = SecondsSince(begun);
+  if (const auto memory = memory::ReadProcessMemory(); memory.ok()) summary["peak_rss_bytes"] = memory->rss_peak;
+  summary["model"] = job.adapted() ? "model/adapter_model.safetensors" : "model/model.safetensors";
+  return WriteJsonFile(spec.work_dir + "/summary.json", summary);
+}
+
+int TrainMain(int argc, char** argv) {
+  config::Options options("tributary train", "trains a job's model on all of its data in one process, without a federation");
+  options.Group("Train");
+  options.AddPositional("job", "the job file");
+  options.AddString("work-dir", "", "where model and summary are written (default: ./tributary-train/<job name>)");
+  options.AddStrings("set", "path.to.key=value: replaces a value of the job file");
+  options.AddStrings("data", "NAME=PATH: where the job's data lies (default: the job file's data.path)");
+  options.AddBool("no-progress", false, "show no progress");
+  if (const auto code = options.ParseOrExitCode(argc, argv, environ)) return *code;
+  const auto fail = [](const Error& error, int code) {
+    fmt::print(stderr, "tributary train: {}\n", error.message());
+    return code;
+  };
+  std::vector<job::Override> overrides;
+  for (const std::string& set : options.Strings("set")) {
+    auto parsed = job::ParseOverride(set);
+    if (!parsed.ok()) return fail(parsed.error(), config::kExitUsage);
+    overrides.push_back(*std::move(parsed));
+  }
+  auto job = job::ReadJobFile(options.String("job"), overrides);
+  if (!job.ok()) return fail(job.error(), config::kExitUsage);
+  if (job->synthetic()) {
+    return fail(MakeError(Code::kInvalidArgument, "{} has a synthetic model, which is not trained; tributary run moves and averages it", job->name),
+                config::kExitUsage);
+  }
+  TrainCommandSpec spec;
+  spec.data_path = job->data.path;
+  for (const std::string& flag : options.Strings("data")) {
+    if (flag.rfind(job->data.name + "=", 0) != 0) {
+      return fail(MakeError(Code::kInvalidArgument, "--data {}: the job reads '{}': --data {}=PATH", flag, job->data.name, job->data.name),
+                  config::kExitUsage);
+    }
+    spec.data_path = flag.substr(job->data.name.size() + 1);
+  }
+  if (spec.data_path.empty() && job->data.format != "synthetic") {
+    return fail(MakeError(Code::kNotFound, "the job's data '{}' has no place here; add --data {}=PATH", job->data.name, job->data.name),
+                config::kExitFailed);
+  }
+  if (!job->model.source.empty() && job->model.tokenizer.empty()) {
+    const auto directory = modeldir::OpenModelDirectory(job->model.source);
+    if (!directory.ok()) return fail(directory.error().Wrap("model.source"), config::kExitFailed);
+    if (directory->has_tokenizer) job->model.tokenizer = directory->path;
+  }
+  spec.job = *job;
+  spec.work_dir = options.String("work-dir").empty() ? "tributary-train/" + job->name : options.String("work-dir");
+  spec.progress = !options.Flag("no-progress");
+  std::error_code ec;
+  fs::create_directories(spec.work_dir, ec);
+  if (ec) return fail(ErrnoError(ec.value(), "making " + spec.work_dir), config::kExitFailed);
+  memory::TuneMalloc(kBudget);
+  std::signal(SIGINT, OnSignal);
+  std::signal(SIGTERM, OnSignal);
+  const Status trained = TrainAlone(spec, [] { return train::LoadTrainModule(); });
+  if (!trained.ok()) return fail(trained.error(), config::kExitFailed);
+  fmt::print("model:   {}/model\nsummary: {}/summary.json\n", spec.work_dir, spec.work_dir);
+  return config::kExitDone;
+}
+
+}  // namespace tributary::trainer
