@@ -1,6 +1,7 @@
 #include "tributary/text/utf8.h"
 
 #include <cstdint>
+#include <cstring>
 
 namespace tributary::text {
 namespace {
@@ -42,19 +43,41 @@ Scan ScanCharacter(std::string_view bytes) {
   return {length, true, false};
 }
 
+std::size_t ValidUtf8Prefix(std::string_view bytes) {
+  std::size_t i = 0;
+  while (i < bytes.size()) {
+    // Eight ASCII characters at a time: most text is little else.
+    std::uint64_t word = 0;
+    if (i + sizeof word <= bytes.size()) {
+      std::memcpy(&word, bytes.data() + i, sizeof word);
+      if ((word & 0x8080808080808080u) == 0) {
+        i += sizeof word;
+        continue;
+      }
+    }
+    const Scan scan = ScanCharacter(bytes.substr(i));
+    if (!scan.valid) break;
+    i += scan.length;
+  }
+  return i;
+}
+
 }  // namespace
+
+bool IsValidUtf8(std::string_view bytes) {
+  return ValidUtf8Prefix(bytes) == bytes.size();
+}
 
 std::string ReplaceInvalidUtf8(std::string_view bytes) {
   std::string out;
   out.reserve(bytes.size());
-  for (std::size_t i = 0; i < bytes.size();) {
-    const Scan scan = ScanCharacter(bytes.substr(i));
-    if (scan.valid) {
-      out.append(bytes.substr(i, scan.length));
-    } else {
-      out.append("\xEF\xBF\xBD");
-    }
-    i += scan.length;
+  while (!bytes.empty()) {
+    const std::size_t valid = ValidUtf8Prefix(bytes);
+    out.append(bytes.substr(0, valid));
+    bytes.remove_prefix(valid);
+    if (bytes.empty()) break;
+    out.append("\xEF\xBF\xBD");
+    bytes.remove_prefix(ScanCharacter(bytes).length);
   }
   return out;
 }

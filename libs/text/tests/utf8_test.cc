@@ -25,6 +25,13 @@ TEST(Utf8, InvalidPartsBecomeOneReplacementEach) {
             kReplacement + kReplacement + kReplacement + kReplacement);
 }
 
+TEST(Utf8, KnowsWhatIsValid) {
+  EXPECT_TRUE(IsValidUtf8(""));
+  EXPECT_TRUE(IsValidUtf8("more than eight characters \xE2\x82\xAC"));
+  EXPECT_FALSE(IsValidUtf8("more than eight characters \xE2\x82"));
+  EXPECT_FALSE(IsValidUtf8("\xED\xA0\x80"));
+}
+
 TEST(Utf8, PrefixEndsAtACharacter) {
   EXPECT_EQ(CompleteUtf8Prefix(""), 0u);
   EXPECT_EQ(CompleteUtf8Prefix("abc"), 3u);

@@ -10,6 +10,8 @@
 
 namespace tributary::text {
 
+bool IsValidUtf8(std::string_view bytes);
+
 // One U+FFFD for each maximal invalid part, as Unicode recommends and Python does.
 std::string ReplaceInvalidUtf8(std::string_view bytes);
 
