@@ -32,9 +32,11 @@ Result<std::unique_ptr<text::Tokenizer>> TokenizerOf(const std::string& director
 // Whole characters only: a token may end inside one.
 class Printer {
  public:
-  Printer(const text::Tokenizer& tokenizer, std::FILE* out) : tokenizer_(tokenizer), out_(out) {}
+  // `continues`: text stands before what comes.
+  Printer(const text::Tokenizer& tokenizer, bool continues, std::FILE* out) : tokenizer_(tokenizer), continues_(continues), out_(out) {}
   bool Emit(std::int32_t token) {
-    pending_ += tokenizer_.DecodeBytes({&token, 1});
+    pending_ += tokenizer_.DecodeBytes({&token, 1}, continues_);
+    continues_ = continues_ || !tokenizer_.IsSpecial(token);
     const std::size_t whole = text::CompleteUtf8Prefix(pending_);
     const bool ok = Write(text::ReplaceInvalidUtf8(std::string_view(pending_).substr(0, whole)));
     pending_.erase(0, whole);
@@ -47,6 +49,7 @@ class Printer {
 
  private:
   const text::Tokenizer& tokenizer_;
+  bool continues_;
   std::FILE* out_;
   std::string pending_;
 };
@@ -67,14 +70,15 @@ Status Generate(const GenerateSpec& spec, const LoadModule& load, std::FILE* out
   TRIBUTARY_ASSIGN(train::Module* const module, load());
   TRIBUTARY_ASSIGN(const auto model, LoadModelDirectory(directory, *module));
   TRIBUTARY_ASSIGN(const auto tokenizer, TokenizerOf(spec.directory, model->VocabularySize()));
-  TRIBUTARY_ASSIGN(auto prompt, tokenizer->Encode(spec.prompt));
+  // The prompt is the user's own: what stands around texts is put around it, and <|im_start|> means itself.
+  TRIBUTARY_ASSIGN(auto prompt, tokenizer->Encode(spec.prompt, {.add_special_tokens = true, .parse_special_tokens = true}));
   if (prompt.empty()) {
     if (tokenizer->EndOfText() < 0) return MakeError(Code::kInvalidArgument, "--prompt is empty, and this model cannot begin from nothing");
     prompt.push_back(tokenizer->EndOfText());
   }
   train::GenerateOptions options = spec.options;
-  options.stop_token = tokenizer->EndOfText();
-  Printer printer(*tokenizer, out);
+  options.stop_token = tokenizer->Eos() >= 0 ? tokenizer->Eos() : tokenizer->EndOfText();
+  Printer printer(*tokenizer, !spec.prompt.empty(), out);
   bool ok = printer.Write(spec.prompt);
   TRIBUTARY_TRY(model->Generate(prompt, options, [&](std::int32_t token) { return ok = ok && printer.Emit(token); }));
   ok = ok && printer.Finish();

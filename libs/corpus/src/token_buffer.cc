@@ -15,13 +15,13 @@ TokenBuffer::TokenBuffer(std::uint32_t vocabulary) {
 
 Status TokenBuffer::Append(std::string_view text, const text::Tokenizer& tokenizer,
                            std::uint64_t limit) {
-  while (!text.empty()) {
+  for (bool continues = false; !text.empty(); continues = true) {
     std::size_t length = text.size();
     if (length > kPieceBytes) {
       const std::size_t newline = text.find('\n', kPieceBytes);
       if (newline != std::string_view::npos) length = newline + 1;
     }
-    TRIBUTARY_ASSIGN(const auto ids, tokenizer.Encode(text.substr(0, length)));
+    TRIBUTARY_ASSIGN(const auto ids, tokenizer.Encode(text.substr(0, length), {.continues = continues}));
     if (ids.size() > limit || size() > limit - ids.size()) {
       return MakeError(Code::kResourceExhausted,
                        "the text has more than {} tokens; use more partitions or less text", limit);
