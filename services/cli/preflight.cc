@@ -6,7 +6,7 @@
 
 #include "tributary/base/suggest.h"
 #include "tributary/base/units.h"
-#include "tributary/corpus/files.h"
+#include "tributary/corpus/corpus.h"
 
 namespace tributary::cli {
 namespace {
@@ -45,7 +45,7 @@ Result<modeldir::ModelDirectory> OpenSource(const job::Job& job) {
 
 Result<std::map<std::string, std::string>> FindData(const job::Job& job, const std::vector<std::string>& data_flags) {
   std::map<std::string, std::string> data;
-  if (job.synthetic()) {
+  if (!job.reads_data()) {
     if (data_flags.empty()) return data;
     return MakeError(Code::kInvalidArgument, "--data {}: a synthetic job reads no data; leave the flag out", data_flags.front());
   }
@@ -73,8 +73,8 @@ Result<std::map<std::string, std::string>> FindData(const job::Job& job, const s
                      job.data.name, it->second, job.data.name);
   }
   // One file is enough to know that it is the right directory; the trainers read the others.
-  if (const auto files = corpus::ListTextFiles(it->second, job.data.name, 1); !files.ok()) {
-    return Error(Code::kNotFound, files.error().message());  // what lies there is no fault of the flags
+  if (const Status found = corpus::LookForData(job.data.format, it->second, job.data.name); !found.ok()) {
+    return Error(Code::kNotFound, found.error().message());  // what lies there is no fault of the flags
   }
   return data;
 }

@@ -1,45 +1,109 @@
 #include "services/trainer/local_data.h"
 
+#include <algorithm>
+#include <filesystem>
+#include <utility>
+#include <vector>
+
+#include "tributary/corpus/files.h"
 #include "tributary/json/json.h"
 
 namespace tributary::trainer {
 namespace {
 
-Result<corpus::PartitionScheme> SchemeOf(job::PartitionScheme scheme) {
+namespace fs = std::filesystem;
+
+corpus::PartitionScheme SchemeOf(job::PartitionScheme scheme) {
   switch (scheme) {
-    case job::PartitionScheme::kIid: return corpus::PartitionScheme::kIid;
+    case job::PartitionScheme::kDirichlet: return corpus::PartitionScheme::kDirichlet;
     case job::PartitionScheme::kByFile: return corpus::PartitionScheme::kByFile;
-    case job::PartitionScheme::kDirichlet: break;
+    case job::PartitionScheme::kIid: break;
   }
-  return MakeError(Code::kInvalidArgument, "text cannot be partitioned by scheme dirichlet, which needs labels; use iid or by-file");
+  return corpus::PartitionScheme::kIid;
+}
+
+// Names, sizes and times of a tokenizer's files: token files belong to one state of them.
+std::string TokenizerKey(const std::string& path) {
+  std::string key = path;
+  std::error_code ec;
+  std::vector<std::string> files;
+  if (fs::is_directory(path, ec)) {
+    for (const char* name : {"tokenizer.json", "vocab.json", "merges.txt", "encoder.json", "vocab.bpe"}) files.push_back(path + "/" + name);
+  } else if (!path.empty()) {
+    files.push_back(path);
+  }
+  for (const std::string& file : files) {
+    if (const auto described = corpus::DescribeFile(file); described.ok()) {
+      key += fmt::format("\n{} {} {}", file, described->bytes, described->modified_ns);
+    }
+  }
+  return key;
+}
+
+corpus::CorpusOptions OptionsOf(const job::Job& job, std::uint32_t ordinal) {
+  corpus::CorpusOptions options;
+  options.name = job.data.name;
+  options.format = job.data.format;
+  options.scheme = SchemeOf(job.data.scheme);
+  options.partition = ordinal;
+  options.partitions = job.data.count;
+  options.seed = job.data.seed;
+  options.alpha = job.data.alpha;
+  options.validation_fraction = job.data.validation_fraction;
+  options.samples = job.data.samples;
+  options.validation_samples = job.data.validation_samples;
+  options.text_key = job.data.text_key;
+  options.packing = job.data.packing;
+  if (!job.data.loss_on.empty()) {
+    options.loss_on = job.data.loss_on == "completion" ? corpus::LossOn::kCompletion : corpus::LossOn::kAll;
+  }
+  options.max_length = job.train.max_length;
+  options.with_validation = job.validate;
+  options.augment = job.data.augment;
+  return options;
+}
+
+// Everything in the job that the open partition follows from.
+std::string KeyOf(const job::Job& job, const corpus::CorpusOptions& o) {
+  const int packing = o.packing ? *o.packing : -1;
+  return fmt::format("{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}", o.name, o.path, o.format,
+                     static_cast<int>(o.scheme), o.partition, o.partitions, o.seed, o.alpha, o.validation_fraction, o.samples,
+                     o.validation_samples, o.text_key, packing, job.data.loss_on, o.max_length, o.with_validation, o.augment,
+                     o.tokenizer_key);
 }
 
 }  // namespace
 
-Result<const corpus::Corpus*> LocalData::Open(const job::Job& job, std::uint32_t ordinal) {
-  const auto path = identity_.data.find(job.data.name);
-  if (path == identity_.data.end()) {
-    return MakeError(Code::kNotFound, "site '{}' has no data named '{}', which the job asks for; start its trainer with --data {}=PATH",
-                     identity_.site, job.data.name, job.data.name);
+Result<const corpus::Corpus*> LocalData::Open(const job::Job& job, std::uint32_t ordinal, session::TaskProgress& progress,
+                                              std::stop_token stop) {
+  corpus::CorpusOptions options = OptionsOf(job, ordinal);
+  if (job.reads_data()) {
+    const auto path = identity_.data.find(job.data.name);
+    if (path == identity_.data.end()) {
+      return MakeError(Code::kNotFound, "site '{}' has no data named '{}', which the job asks for; start its trainer with --data {}=PATH",
+                       identity_.site, job.data.name, job.data.name);
+    }
+    options.path = path->second;
   }
-  corpus::CorpusOptions options;
-  options.name = job.data.name;
-  options.path = path->second;
-  options.format = job.data.format;
-  TRIBUTARY_ASSIGN(options.scheme, SchemeOf(job.data.scheme));
-  options.partition = ordinal;
-  options.partitions = job.data.count;
-  options.seed = job.data.seed;
-  options.validation_fraction = job.data.validation_fraction;
-  options.max_length = job.train.max_length;
-  const std::string key =
-      fmt::format("{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}", options.name, options.path, options.format,
-                  static_cast<int>(options.scheme), options.partition, options.partitions, options.seed,
-                  options.validation_fraction, options.max_length, job.model.tokenizer);
+  const bool images = corpus::IsImageFormat(options.format);
+  if (!images) options.tokenizer_key = TokenizerKey(job.model.tokenizer);
+  if (!identity_.work_dir.empty()) options.cache_directory = identity_.work_dir + "/tokens";
+  const std::string key = KeyOf(job, options);
   if (corpus_ != nullptr && key == key_) return corpus_.get();
-  corpus_.reset();  // two partitions at once would be twice the memory
-  TRIBUTARY_ASSIGN(tokenizer_, text::OpenTokenizer(job.model.tokenizer));
-  TRIBUTARY_ASSIGN(corpus_, corpus::OpenCorpus(options, *tokenizer_));
+  corpus_.reset();
+  bool told = false;
+  options.on_progress = [&](std::uint64_t bytes) -> Status {
+    if (stop.stop_requested()) return MakeError(Code::kCancelled, "stopped while tokenizing the data");
+    if (!std::exchange(told, true)) progress.Phase("tokenize", 0, "bytes");
+    progress.Done(bytes);
+    return Ok();
+  };
+  if (images) {
+    TRIBUTARY_ASSIGN(corpus_, corpus::OpenImages(options));
+  } else {
+    TRIBUTARY_ASSIGN(tokenizer_, text::OpenTokenizer(job.model.tokenizer));
+    TRIBUTARY_ASSIGN(corpus_, corpus::OpenCorpus(options, *tokenizer_));
+  }
   key_ = key;
   return corpus_.get();
 }

@@ -1,9 +1,12 @@
 // The site's own data for a job: tokenizer and the seat's partition, opened once and kept while the job's words stay the same.
 //
-// Used by the task thread. Raw data never leaves; a job can only name data that the operator gave with --data.
+// Token files are kept under the work directory (WORK-DIR/tokens), where a restarted trainer finds them; without one they are temporary
+// files. Used by the task thread. Raw data never leaves; a job can only name data that the operator gave with --data. Made-up images
+// (format synthetic) need no place.
 #pragma once
 
 #include <memory>
+#include <stop_token>
 #include <string>
 
 #include "services/trainer/task_support.h"
@@ -17,8 +20,9 @@ class LocalData {
  public:
   explicit LocalData(const Identity& identity) : identity_(identity) {}
 
-  // The partition `ordinal` of the job's data. Valid until the next call with another job or ordinal.
-  Result<const corpus::Corpus*> Open(const job::Job& job, std::uint32_t ordinal);
+  // The partition `ordinal` of the job's data. Valid until the next call with another job or ordinal. Tells `progress` of the bytes that
+  // are tokenized; kCancelled when `stop` is requested meanwhile.
+  Result<const corpus::Corpus*> Open(const job::Job& job, std::uint32_t ordinal, session::TaskProgress& progress, std::stop_token stop);
 
  private:
   const Identity& identity_;

@@ -185,7 +185,7 @@ Result<TaskResult> ModelTasks::Train(blob::BlobStore& store, const TaskContext& 
   const wire::TaskSpec& task = context.spec;
   TRIBUTARY_ASSIGN(const auto output, ObjectName::Parse(task.output));
   // Data first: a site that lacks it says so before any byte is moved.
-  TRIBUTARY_ASSIGN(const corpus::Corpus* const corpus, data_.Open(job, task.ordinal));
+  TRIBUTARY_ASSIGN(const corpus::Corpus* const corpus, data_.Open(job, task.ordinal, context.progress, context.stop));
   TRIBUTARY_ASSIGN(const auto layout, Fetch(store, context, job, bytes));
 
   const Plan plan = PlanOf(job.train, *corpus);
@@ -224,7 +224,7 @@ Result<TaskResult> ModelTasks::Train(blob::BlobStore& store, const TaskContext& 
   update.tensors = layout.tensors();
   update.chunk_bytes = layout.chunk_bytes();
   update.cut = layout.cut();
-  update.sample_count = corpus->TrainingWindows();
+  update.sample_count = corpus->TrainingSamples();
   update.base_digest = task.base_digest;
   TRIBUTARY_ASSIGN(const auto encoder, UpdateEncoder::Open(layout, context, job, identity_));
   encoder->Describe(update);
@@ -251,7 +251,7 @@ Result<TaskResult> ModelTasks::Train(blob::BlobStore& store, const TaskContext& 
 
 Result<TaskResult> ModelTasks::Validate(blob::BlobStore& store, const TaskContext& context, const job::Job& job,
                                         ByteCount& bytes) {
-  TRIBUTARY_ASSIGN(const corpus::Corpus* const corpus, data_.Open(job, context.spec.ordinal));
+  TRIBUTARY_ASSIGN(const corpus::Corpus* const corpus, data_.Open(job, context.spec.ordinal, context.progress, context.stop));
   TRIBUTARY_TRY(Fetch(store, context, job, bytes).status());
   context.progress.Phase("validate", 0, "batches");
   const auto begin = std::chrono::steady_clock::now();

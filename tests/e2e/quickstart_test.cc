@@ -7,8 +7,7 @@
 #include <memory>
 
 #include "tests/e2e/support.h"
-#include "tributary/corpus/files.h"
-#include "tributary/corpus/split.h"
+#include "tributary/corpus/corpus.h"
 #include "tributary/tensor/safetensors.h"
 
 namespace tributary::e2e {
@@ -36,15 +35,13 @@ double BigramEntropy(const std::string& text) {
 
 // The validation parts of all files of the quickstart's data, as the job file's validation_fraction cuts them.
 std::string ValidationText() {
-  const auto files = corpus::ListTextFiles("/usr/share/games/fortunes", "fortunes");
-  EXPECT_TRUE(files.ok());
-  std::string text;
-  for (const auto& file : *files) {
-    const auto whole = corpus::ReadTextFile(file);
-    EXPECT_TRUE(whole.ok());
-    text += corpus::SplitText(*whole, 0.05).validation;
-  }
-  return text;
+  corpus::CorpusOptions options;
+  options.name = "fortunes";
+  options.path = "/usr/share/games/fortunes";
+  options.validation_fraction = 0.05;
+  const auto text = corpus::ReadPartitionText(options);
+  EXPECT_TRUE(text.ok());
+  return text.ok() ? text->validation : "";
 }
 
 TEST(BigramEntropy, OfTextsWithKnownEntropy) {

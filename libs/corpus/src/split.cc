@@ -4,65 +4,58 @@
 #include <cmath>
 #include <cstddef>
 
+#include "pieces.h"
+
 namespace tributary::corpus {
 namespace {
 
-constexpr std::size_t kNone = std::string_view::npos;
-
-// The end of the first separator line "%" at or after `from` (a line start is looked for from
-// there), or kNone.
-std::size_t FortuneEnd(std::string_view text, std::size_t from) {
-  for (std::size_t at = from; (at = text.find("%\n", at)) != kNone; ++at) {
-    if (at == 0 || text[at - 1] == '\n') return at + 2;
-  }
-  return kNone;
-}
-
-std::size_t LineEnd(std::string_view text, std::size_t from) {
-  const std::size_t newline = text.find('\n', from);
-  return newline == kNone ? kNone : newline + 1;
-}
-
-// The end of the run of blank lines behind a paragraph.
-std::size_t ParagraphEnd(std::string_view text, std::size_t from) {
-  const std::size_t blank = text.find("\n\n", from);
-  if (blank == kNone) return kNone;
-  return std::min(text.find_first_not_of('\n', blank), text.size());
-}
-
 bool IsFortunes(std::string_view text) {
-  return FortuneEnd(text, 0) != kNone;
+  return !PieceFinder(PieceKind::kFortune).Feed(text, [](std::uint64_t) { return false; });
 }
 
 }  // namespace
 
+CutFinder::CutFinder(PieceKind kind, std::uint64_t bytes, double validation_fraction)
+    : separator_bytes_(kind == PieceKind::kFortune ? 2 : 1), bytes_(bytes) {
+  const double kept = static_cast<double>(bytes) * (1.0 - validation_fraction);
+  wanted_ = static_cast<std::uint64_t>(std::max(0.0, std::floor(kept)));
+}
+
+bool CutFinder::Take(std::uint64_t end) {
+  if (end >= bytes_) return true;
+  last_ = end;
+  // The first piece whose separator begins in the fraction that is held out.
+  if (end - separator_bytes_ < wanted_) return true;
+  cut_ = end;
+  found_ = true;
+  return false;
+}
+
+std::uint64_t CutFinder::cut() const {
+  if (found_) return cut_;
+  // The last piece is longer than the fraction: it is the validation part, if another is before it.
+  return last_ == 0 ? bytes_ : last_;
+}
+
 SplitViews SplitText(std::string_view text, double validation_fraction) {
   if (validation_fraction <= 0 || text.empty()) return {text, {}};
-  const auto end_of_piece = IsFortunes(text) ? FortuneEnd : LineEnd;
-  const double kept = static_cast<double>(text.size()) * (1.0 - validation_fraction);
-  const auto wanted = static_cast<std::size_t>(std::max(0.0, std::floor(kept)));
-  std::size_t cut = end_of_piece(text, wanted);
-  if (cut == kNone || cut >= text.size()) {
-    // The last piece is longer than the fraction: it is the validation part, if another is before
-    // it.
-    cut = 0;
-    for (std::size_t end = end_of_piece(text, 0); end != kNone && end < text.size();
-         end = end_of_piece(text, end)) {
-      cut = end;
-    }
-    if (cut == 0) return {text, {}};
-  }
+  const PieceKind kind = IsFortunes(text) ? PieceKind::kFortune : PieceKind::kLine;
+  CutFinder finder(kind, text.size(), validation_fraction);
+  PieceFinder(kind).Feed(text, [&](std::uint64_t end) { return finder.Take(end); });
+  const auto cut = static_cast<std::size_t>(finder.cut());
   return {text.substr(0, cut), text.substr(cut)};
 }
 
 std::vector<std::string_view> SplitDocuments(std::string_view text) {
-  const auto end_of_document = IsFortunes(text) ? FortuneEnd : ParagraphEnd;
   std::vector<std::string_view> documents;
-  for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t end = std::min(end_of_document(text, begin), text.size());
-    documents.push_back(text.substr(begin, end - begin));
-    begin = end;
-  }
+  std::size_t begin = 0;
+  const auto add = [&](std::uint64_t end) {
+    documents.push_back(text.substr(begin, static_cast<std::size_t>(end) - begin));
+    begin = static_cast<std::size_t>(end);
+    return true;
+  };
+  PieceFinder(IsFortunes(text) ? PieceKind::kFortune : PieceKind::kParagraph).Feed(text, add);
+  if (begin < text.size()) add(text.size());
   return documents;
 }
 

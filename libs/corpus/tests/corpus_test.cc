@@ -110,17 +110,27 @@ INSTANTIATE_TEST_SUITE_P(Schemes, PartitionTest,
 
 TEST(Corpus, ByFileGivesWholeFiles) {
   TempDirectory directory;
-  WriteFortunes(directory);
+  for (const char name : {'a', 'b', 'c', 'd', 'e', 'f'}) {
+    std::string text;
+    for (int i = 0; i < 50; ++i) text += std::string(1, name) + "\n%\n";
+    directory.Write(std::string(1, name), text);
+  }
   CorpusOptions o = Options(directory.path());
   o.scheme = PartitionScheme::kByFile;
   o.partitions = 4;
-  std::set<std::string> files;
+  std::string files;
   for (o.partition = 0; o.partition < 4; ++o.partition) {
-    const auto corpus = OpenOk(o);
-    ASSERT_NE(corpus, nullptr);
-    for (const auto& file : corpus->files()) EXPECT_TRUE(files.insert(file).second) << file;
+    const auto text = ReadPartitionText(o);
+    ASSERT_TRUE(text.ok()) << text.error().message();
+    const std::set<char> letters(text->training.begin(), text->training.end());
+    const std::set<char> held_out(text->validation.begin(), text->validation.end());
+    EXPECT_EQ(letters, held_out);
+    for (const char letter : letters) {
+      if (letter != '\n' && letter != '%') files += letter;
+    }
   }
-  EXPECT_EQ(files.size(), 12u);
+  std::sort(files.begin(), files.end());
+  EXPECT_EQ(files, "abcdef");
 }
 
 TEST(Corpus, AnEpochHoldsEachWindowOnceWithShiftedTargets) {
@@ -130,7 +140,7 @@ TEST(Corpus, AnEpochHoldsEachWindowOnceWithShiftedTargets) {
   const auto corpus = OpenOk(o);
   ASSERT_NE(corpus, nullptr);
   const std::uint64_t per_epoch = corpus->BatchesPerEpoch(8);
-  EXPECT_EQ(per_epoch, corpus->TrainingWindows() / 8);
+  EXPECT_EQ(per_epoch, corpus->TrainingSamples() / 8);
   std::multiset<std::vector<std::int32_t>> windows;
   for (const auto& batch :
        All(*corpus->Training({.seed = 5, .batch_size = 8, .batches = per_epoch}))) {
@@ -147,9 +157,9 @@ TEST(Corpus, AnEpochHoldsEachWindowOnceWithShiftedTargets) {
   std::multiset<std::vector<std::int32_t>> expected;
   std::vector<std::int32_t> stream;
   auto single =
-      corpus->Training({.seed = 9, .batch_size = 1, .batches = corpus->TrainingWindows()});
+      corpus->Training({.seed = 9, .batch_size = 1, .batches = corpus->TrainingSamples()});
   for (const auto& batch : All(*single)) expected.insert(batch.tokens);
-  EXPECT_EQ(expected.size(), corpus->TrainingWindows());
+  EXPECT_EQ(expected.size(), corpus->TrainingSamples());
   for (const auto& window : windows) EXPECT_EQ(expected.count(window), windows.count(window));
   EXPECT_EQ(corpus->TrainingTokens(),
             text->training.size() + 12);  // an end of text behind each file
@@ -210,7 +220,7 @@ TEST(Corpus, FewWindowsMakeOneSmallerBatch) {
   TempDirectory directory;
   const auto corpus = OpenOk(Options(directory.Write("one", std::string(33, 'a'))));
   ASSERT_NE(corpus, nullptr);
-  EXPECT_EQ(corpus->TrainingWindows(), 2u);
+  EXPECT_EQ(corpus->TrainingSamples(), 2u);
   const auto batches = All(*corpus->Training({.seed = 1, .batch_size = 8, .batches = 3}));
   ASSERT_EQ(batches.size(), 3u);
   EXPECT_EQ(batches[2].rows, 2u);
@@ -223,7 +233,7 @@ TEST(CorpusErrors, MissingPath) {
 TEST(CorpusErrors, UnknownFormat) {
   CorpusOptions o = Options("/tmp");
   o.format = "parquet";
-  EXPECT_THAT(OpenError(o), HasSubstr("'parquet' is not supported; supported: text"));
+  EXPECT_THAT(OpenError(o), HasSubstr("'parquet' is not supported; supported: text, imdb"));
 }
 
 TEST(CorpusErrors, PartitionOutOfRange) {

@@ -88,19 +88,44 @@ TEST(ListTextFiles, NeitherFileNorDirectory) {
 TEST(ListTextFiles, AbsurdSizeIsRefusedUnread) {
   TempDirectory directory;
   const std::string file = directory.Write("huge", "x");
-  std::filesystem::resize_file(file, kMaxTextFileBytes + 1);  // sparse
+  std::filesystem::resize_file(file, kMaxFileBytes + 1);  // sparse
   std::ofstream(file, std::ios::in | std::ios::binary) << std::string(9000, 'x');
   auto files = ListTextFiles(file, "d");
   ASSERT_FALSE(files.ok());
-  EXPECT_THAT(files.error().message(), HasSubstr("more than a text file may have"));
+  EXPECT_THAT(files.error().message(), HasSubstr("more than a file of data may have"));
 }
 
-TEST(ReadTextFile, ShrunkenFile) {
+TEST(ListFiles, ByExtensionInADirectoryAndByAnyNameAlone) {
   TempDirectory directory;
-  TextFile file{directory.Write("f", "abc"), 5};
-  auto text = ReadTextFile(file);
-  ASSERT_FALSE(text.ok());
-  EXPECT_THAT(text.error().message(), HasSubstr("3 of 5 bytes"));
+  const std::string a = directory.Write("a.csv", "x\n1\n");
+  const std::string notes = directory.Write("notes", "x\n1\n");
+  directory.Write("sub/b.csv", "x\n1\n");
+  const FileKind kind{.what = "*.csv file", .extensions = {".csv"}, .text = true};
+  auto files = ListFiles(directory.path(), "d", kind);
+  ASSERT_TRUE(files.ok()) << files.error().message();
+  ASSERT_EQ(files->size(), 1u);
+  EXPECT_EQ((*files)[0].path, a);
+  EXPECT_GT((*files)[0].modified_ns, 0);
+  EXPECT_TRUE(ListFiles(notes, "d", kind).ok());
+}
+
+TEST(ListFiles, LinksThatLeadInCirclesAreNotFollowed) {
+  TempDirectory directory;
+  directory.Write("a.csv", "x\n1\n");
+  std::filesystem::create_directory_symlink(directory.path(), directory.File("self.csv"));
+  std::filesystem::create_symlink("b.csv", directory.File("c.csv"));
+  std::filesystem::create_symlink("c.csv", directory.File("b.csv"));
+  auto files = ListFiles(directory.path(), "d", {.what = "*.csv file", .extensions = {".csv"}, .text = true});
+  ASSERT_TRUE(files.ok()) << files.error().message();
+  EXPECT_EQ(files->size(), 1u);
+}
+
+TEST(ListFiles, NoneOfTheKindAndAnEmptyFile) {
+  TempDirectory directory;
+  directory.Write("a.txt", "x");
+  const FileKind kind{.what = "*.csv file", .extensions = {".csv"}, .text = true};
+  EXPECT_THAT(ListFiles(directory.path(), "d", kind).error().message(), HasSubstr("no *.csv file lies in"));
+  EXPECT_THAT(ListFiles(directory.Write("b.csv", ""), "d", kind).error().message(), HasSubstr("b.csv is empty"));
 }
 
 }  // namespace

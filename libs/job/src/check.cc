@@ -96,6 +96,63 @@ Status CheckSynthetic(Job& job, const Given& given) {
   return Ok();
 }
 
+// Families whose batches are images. What a model.source reads, its config.json says, and the trainer after it.
+bool TakesImages(const Model& model) { return model.family.starts_with("resnet"); }
+
+Status CheckKeysOfFormat(const Job& job, const Given& given) {
+  const std::string& format = job.data.format;
+  const bool images = format == "cifar10" || format == "synthetic";
+  const bool pairs = format == "alpaca" || format == "jsonl" || format == "csv";
+  struct Key {
+    const char* path;
+    bool applies;
+    const char* expected;
+  };
+  const Key keys[] = {
+      {"data.text_key", format == "jsonl" || format == "csv", "it only with data.format jsonl or csv"},
+      {"data.packing", !images, "it only with a data.format of text"},
+      {"data.loss_on", pairs || (!images && job.data.loss_on == "all"), "completion only with data.format alpaca, jsonl or csv"},
+      {"data.samples", format != "text", "it left out: data.format text is not made of documents that could be counted"},
+      {"data.augment", images, "it only with data.format cifar10 or synthetic"},
+      {"data.path", format != "synthetic", "it left out: data.format synthetic reads nothing"},
+  };
+  for (const Key& key : keys) {
+    if (given.Has(key.path) && !key.applies) return Impossible(given, key.path, key.expected);
+  }
+  if (format == "synthetic" && job.data.samples == 0) {
+    return Impossible(given, "data.samples", "the number of images, since data.format is synthetic");
+  }
+  return Ok();
+}
+
+Status CheckData(const Job& job, const Given& given) {
+  const std::string& format = job.data.format;
+  const bool images = format == "cifar10" || format == "synthetic";
+  if (!given.Has("data.name")) return Impossible(given, "data.name", "a name, as in imdb");
+  if (!given.Has("data.format") || (!job.model.family.empty() && images != TakesImages(job.model))) {
+    return Impossible(given, "data.format",
+                      TakesImages(job.model) ? "cifar10 or synthetic, since the model reads images"
+                                             : "text, imdb, alpaca, jsonl or csv, since the model reads text");
+  }
+  TRIBUTARY_TRY(CheckKeysOfFormat(job, given));
+  const PartitionScheme scheme = job.data.scheme;
+  const bool labels = images || format == "imdb";
+  if (scheme == PartitionScheme::kDirichlet && !labels) {
+    return Impossible(given, "data.partition.scheme", fmt::format("iid or by-file: data.format {} has no labels to deal by", format));
+  }
+  if (scheme == PartitionScheme::kByFile && (format == "imdb" || format == "synthetic")) {
+    return Impossible(given, "data.partition.scheme",
+                      fmt::format("iid or dirichlet: data.format {} {}", format, format == "imdb" ? "has a file for each review" : "has no files"));
+  }
+  if (scheme != PartitionScheme::kDirichlet && given.Has("data.partition.alpha")) {
+    return Impossible(given, "data.partition.alpha", "it only with data.partition.scheme: dirichlet");
+  }
+  if (job.validate && job.data.validation_fraction <= 0) {
+    return Impossible(given, "data.validation_fraction", "more than 0, since tasks has validate");
+  }
+  return Ok();
+}
+
 Status CheckGpt2(const Job& job, const Given& given) {
   if (given.Has("model.size")) {
     for (const std::string path : {"model.layers", "model.heads", "model.hidden"}) {
@@ -106,12 +163,7 @@ Status CheckGpt2(const Job& job, const Given& given) {
     return Impossible(given, given.Has("model.heads") || !given.Has("model.hidden") ? "model.heads" : "model.hidden",
                       fmt::format("heads ({}) that divide hidden ({})", job.model.heads, job.model.hidden));
   }
-  if (!given.Has("data.name")) return Impossible(given, "data.name", "a name, as in imdb");
-  if (!given.Has("data.format")) return Impossible(given, "data.format", "text");
-  if (job.data.format != "text") return Impossible(given, "data.format", "text: only a synthetic model has no data");
-  if (job.validate && job.data.validation_fraction <= 0) {
-    return Impossible(given, "data.validation_fraction", "more than 0, since tasks has validate");
-  }
+  TRIBUTARY_TRY(CheckData(job, given));
   const bool steps = job.train.mode == "step";
   if (steps && !given.Has("train.steps")) {
     return Impossible(given, "train.steps", "a whole number of at least 1, since train.mode is step");

@@ -76,8 +76,17 @@ bool ReadFill(const Node& node, Job& job) {
 
 bool ReadScheme(const Node& node, Job& job) {
   std::string word;
-  if (!ReadWord(node, word, "iid|by-file")) return false;
-  job.data.scheme = word == "iid" ? PartitionScheme::kIid : PartitionScheme::kByFile;
+  if (!ReadWord(node, word, "iid|dirichlet|by-file")) return false;
+  job.data.scheme = word == "iid"         ? PartitionScheme::kIid
+                    : word == "dirichlet" ? PartitionScheme::kDirichlet
+                                          : PartitionScheme::kByFile;
+  return true;
+}
+
+bool ReadPacking(const Node& node, Job& job) {
+  bool packing = false;
+  if (!ReadBool(node, packing)) return false;
+  job.data.packing = packing;
   return true;
 }
 
@@ -195,19 +204,33 @@ const Row kRows[] = {
 
     {"data.name", kNameText, "", "what a trainer's --data NAME=PATH gives a place to", "", kEvery,
      READ { return ReadName(n, j.data.name); }},
-    {"data.format", "text, or synthetic for a synthetic model", "",
-     "what lies there; text: a file, or every file of a directory", "imdb|alpaca|jsonl|csv|cifar10", kEvery,
-     READ { return ReadWord(n, j.data.format, "text|synthetic"); }},
+    {"data.format", "text, imdb, alpaca, jsonl, csv, cifar10 or synthetic", "", "what lies there (data.md); synthetic: nothing, it is made up", "",
+     kEvery, READ { return ReadWord(n, j.data.format, "text|imdb|alpaca|jsonl|csv|cifar10|synthetic"); }},
     {"data.path", "a path of 1 to 4096 bytes", "", "where it lies, for tributary run; a trainer's own --data tells it otherwise", "",
      kGpt2, READ { return ReadText(n, j.data.path); }},
-    {"data.validation_fraction", "a number of 0 up to 0.9", "0.1", "share of each seat's part that is held out", "",
-     kGpt2, READ { return ReadDouble(n, j.data.validation_fraction, 0, 0.9); }},
-    {"data.partition.scheme", "iid or by-file", "iid", "how the data is dealt out to the seats", "dirichlet", kGpt2,
-     ReadScheme},
+    {"data.text_key", "1 to 4096 bytes", "text", "key of jsonl or column of csv that holds the text", "", kGpt2,
+     READ { return ReadText(n, j.data.text_key); }},
+    {"data.packing", "true or false", "true, of prompts and completions false",
+     "true: documents end to end, cut into windows of train.max_length; false: a document a row, cut off there", "", kGpt2, ReadPacking},
+    {"data.loss_on", "completion or all", "completion, where there are completions", "which tokens are learned", "", kGpt2,
+     READ { return ReadWord(n, j.data.loss_on, "completion|all"); }},
+    {"data.samples", "a whole number of 0 to 1000000000000", "0",
+     "documents or images that are taken of all sites' data, by data.partition.seed; 0: every one; synthetic: how many images are made up", "",
+     kGpt2, READ { return ReadUint64(n, j.data.samples, 0, 1'000'000ull * kMillion); }},
+    {"data.augment", "true or false", "false", "cuts training images at random out of a border of 4 pixels and mirrors half of them", "", kGpt2,
+     READ { return ReadBool(n, j.data.augment); }},
+    {"data.validation_fraction", "a number of 0 up to 0.9", "0.1",
+     "share of each seat's part that is held out; imdb and cifar10 hold out their own test data where it is there", "", kGpt2,
+     READ { return ReadDouble(n, j.data.validation_fraction, 0, 0.9); }},
+    {"data.validation_samples", "a whole number of 0 to 1000000000000", "0",
+     "most samples of a seat that one validation looks at, evenly spread; 0: every one", "", kGpt2,
+     READ { return ReadUint64(n, j.data.validation_samples, 0, 1'000'000ull * kMillion); }},
+    {"data.partition.scheme", "iid, dirichlet or by-file", "iid", "how the data is dealt out to the seats", "", kGpt2, ReadScheme},
     {"data.partition.count", "a whole number of 1 to 65536", "participants.min", "seats; further trainers are spares",
      "", kEvery, READ { return ReadUint32(n, j.data.count, 1, 65536); }},
     {"data.partition.seed", kSeed, "1", "of the dealing", "", kGpt2, READ { return ReadUint64(n, j.data.seed); }},
-    {"data.partition.alpha", "scheme iid or by-file, which have none", "", "of scheme dirichlet", "", kGpt2, nullptr},
+    {"data.partition.alpha", "a number of 0.001 to 1000000", "0.5", "of scheme dirichlet: the lower, the more seats differ in their labels", "",
+     kGpt2, READ { return ReadDouble(n, j.data.alpha, 0.001, kMillion); }},
 
     {"train.mode", "epoch or step", "epoch", "what a local training counts", "", kGpt2,
      READ { return ReadWord(n, j.train.mode, "epoch|step"); }},

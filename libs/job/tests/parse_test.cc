@@ -200,5 +200,26 @@ TEST(ParseJob, Encodings) {
   EXPECT_TRUE(both->transfer.delta && both->transfer.error_feedback);
 }
 
+TEST(ParseJob, EveryFormatOfTextWithItsKeys) {
+  const std::string head = "name: a\nmodel: {family: gpt2}\ndata: {name: d, format: ";
+  const auto imdb = ParseJob(head + "imdb, samples: 2000, validation_samples: 100, partition: {scheme: dirichlet, alpha: 0.3, count: 4}}\n", "f");
+  ASSERT_TRUE(imdb.ok()) << imdb.error().message();
+  EXPECT_EQ(imdb->data.scheme, PartitionScheme::kDirichlet);
+  EXPECT_EQ(imdb->data.alpha, 0.3);
+  EXPECT_EQ(imdb->data.samples, 2000u);
+  EXPECT_EQ(imdb->data.validation_samples, 100u);
+  EXPECT_FALSE(imdb->data.packing.has_value());
+  const auto alpaca = ParseJob(head + "alpaca, packing: true, loss_on: all}\n", "f");
+  ASSERT_TRUE(alpaca.ok()) << alpaca.error().message();
+  EXPECT_EQ(alpaca->data.packing, true);
+  EXPECT_EQ(alpaca->data.loss_on, "all");
+  const auto csv = ParseJob(head + "csv, text_key: body, packing: false}\n", "f");
+  ASSERT_TRUE(csv.ok()) << csv.error().message();
+  EXPECT_EQ(csv->data.text_key, "body");
+  EXPECT_EQ(csv->data.packing, false);
+  EXPECT_TRUE(ParseJob(head + "jsonl, loss_on: completion}\n", "f").ok());
+  EXPECT_TRUE(imdb->reads_data());
+}
+
 }  // namespace
 }  // namespace tributary::job

@@ -75,6 +75,14 @@ TEST(Refusals, ValuesOutOfBounds) {
       {"data.name", {"a/b", "''"}},
       {"data.partition.scheme", {"by-magic"}},
       {"data.partition.count", {"0"}},
+      {"data.partition.alpha", {"0", "-1", "nan"}},
+      {"data.format", {"parquet", "[]"}},
+      {"data.text_key", {"''"}},
+      {"data.packing", {"yes", "1"}},
+      {"data.loss_on", {"prompt"}},
+      {"data.samples", {"-1", "1e6", "1000000000001"}},
+      {"data.validation_samples", {"-1"}},
+      {"data.augment", {"maybe"}},
       {"data.validation_fraction", {"-0.1", "1"}},
       {"train.mode", {"steps"}},
       {"train.steps", {"0"}},
@@ -113,9 +121,26 @@ TEST(Refusals, ValuesThatAreImpossibleTogether) {
   EXPECT_THAT(With("train.epochs", "2"), HasSubstr("it only with train.mode: epoch"));
   EXPECT_THAT(With("train.warmup", "31"), HasSubstr("at most rounds x steps (30)"));
   EXPECT_THAT(With("train.max_length", "129"), HasSubstr("at most model.positions (128)"));
-  EXPECT_THAT(With("data.format", "synthetic"), HasSubstr("expected text"));
+  EXPECT_THAT(With("data.format", "synthetic"), HasSubstr("expected text, imdb, alpaca, jsonl or csv, since the model reads text"));
   EXPECT_THAT(ParseJob(kText, "f", {{"tasks", "[train, validate]"}, {"data.validation_fraction", "0"}}).error().message(),
               HasSubstr("more than 0, since tasks has validate"));
+}
+
+TEST(Refusals, KeysOfDataThatTheFormatHasNoUseFor) {
+  const auto refused = [](const std::string& data, const std::string& words) {
+    const std::string text = "name: a\nmodel: {family: gpt2}\ndata:\n  name: d\n" + data;
+    EXPECT_THAT(ErrorOf(text), AllOf(StartsWith("job.yaml:"), HasSubstr(words))) << data;
+  };
+  refused("  format: cifar10\n", "data.format: got 'cifar10', expected text, imdb, alpaca, jsonl or csv, since the model reads text");
+  refused("  format: text\n  text_key: body\n", "data.text_key: got 'body', expected it only with data.format jsonl or csv");
+  refused("  format: imdb\n  loss_on: completion\n", "data.loss_on: got 'completion', expected completion only with data.format alpaca");
+  refused("  format: text\n  samples: 5\n", "data.samples: got '5', expected it left out");
+  refused("  format: csv\n  augment: true\n", "data.augment: got 'true', expected it only with data.format cifar10 or synthetic");
+  refused("  format: alpaca\n  partition: {scheme: dirichlet}\n",
+          "data.partition.scheme: got 'dirichlet', expected iid or by-file: data.format alpaca has no labels to deal by");
+  refused("  format: imdb\n  partition: {scheme: by-file}\n",
+          "data.partition.scheme: got 'by-file', expected iid or dirichlet: data.format imdb has a file for each review");
+  refused("  format: imdb\n  partition: {alpha: 0.3}\n", "data.partition.alpha: got '0.3', expected it only with data.partition.scheme: dirichlet");
 }
 
 TEST(Refusals, OfSyntheticJobs) {
@@ -147,9 +172,6 @@ TEST(Refusals, FeaturesThatAreNotInThisReleaseSayWhatIs) {
       {"adapter", "{lora: {r: 8}}", "not in this release; expected no adapter"},
       {"model.source", "/srv/gpt2", "not in this release; expected family gpt2 or synthetic"},
       {"model.format", "numpy", "not in this release; expected family gpt2 or synthetic"},
-      {"data.format", "imdb", "got 'imdb', which is not in this release, expected text"},
-      {"data.partition.scheme", "dirichlet", "which is not in this release, expected iid or by-file"},
-      {"data.partition.alpha", "0.5", "not in this release; expected scheme iid or by-file"},
       {"train.precision", "bf16", "got 'bf16', which is not in this release, expected fp32"},
       {"train.gradient_checkpointing", "true", "which is not in this release, expected false"},
       {"train.device", "cuda", "which is not in this release, expected auto or cpu"},

@@ -73,17 +73,23 @@ struct Adapter {
   bool double_quantization = false;
 };
 
-enum class PartitionScheme { kIid, kDirichlet, kByFile };  // kDirichlet: refused in this release
+enum class PartitionScheme { kIid, kDirichlet, kByFile };
 
 struct Data {
   std::string name;               // the trainer's --data NAME=PATH says where it lies
-  std::string format;             // "text", "synthetic"
+  std::string format;             // "text", "imdb", "alpaca", "jsonl", "csv", "cifar10", "synthetic"
   std::string path;               // default place, for `tributary run`; a trainer's --data wins
   PartitionScheme scheme = PartitionScheme::kIid;
   std::uint32_t count = 1;        // seats
   std::uint64_t seed = 1;
   double alpha = 0.5;             // dirichlet
   double validation_fraction = 0.1;
+  std::uint64_t samples = 0;      // documents or images taken; 0: every one
+  std::uint64_t validation_samples = 0;  // most that one validation looks at; 0: every one
+  std::string text_key = "text";  // of jsonl and csv
+  std::optional<bool> packing;    // unset: as the format has it
+  std::string loss_on;            // "all", "completion"; empty: completion where there are completions
+  bool augment = false;           // of images
 };
 
 struct Train {
@@ -160,6 +166,8 @@ struct Job {
 
   bool synthetic() const { return model.family == "synthetic"; }
   bool adapted() const { return adapter.rank > 0; }
+  // False where what is trained on, if anything, is made up.
+  bool reads_data() const { return data.format != "synthetic"; }
 };
 
 // One `--set path.to.key=value`.
