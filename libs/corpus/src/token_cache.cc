@@ -3,8 +3,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
+#include <utility>
+#include <vector>
 
 #include "tributary/base/log.h"
 #include "tributary/base/units.h"
@@ -16,6 +19,9 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr int kVersion = 1;  // of the files and of how text becomes tokens
+// Partitions whose files are kept, this one included: jobs that take turns at one trainer.
+constexpr std::size_t kKept = 4;
+constexpr const char* kUnfinished = ".new";
 constexpr const char* kSummary = "/summary.json";
 
 // Removed with all that is in it, unless it was released.
@@ -121,6 +127,22 @@ Result<PartitionTokens> BuildUnnamed(const CorpusOptions& options, const TokenFo
   return Build(building.path(), "", options, form, source, tokenizer);
 }
 
+// Makes room for one more: all but the newest that are whole go, and so does what is at `home`.
+void RemoveOld(const fs::path& root, const fs::path& home) {
+  std::vector<std::pair<fs::file_time_type, fs::path>> whole;
+  std::error_code ec;
+  for (fs::directory_iterator it(root, ec), end; !ec && it != end; it.increment(ec)) {
+    std::error_code entry_ec;
+    if (it->path().extension() == kUnfinished || it->path() == home) {
+      fs::remove_all(it->path(), entry_ec);
+    } else {
+      whole.emplace_back(fs::last_write_time(it->path(), entry_ec), it->path());
+    }
+  }
+  std::sort(whole.begin(), whole.end());
+  for (std::size_t i = 0; i + kKept <= whole.size(); ++i) fs::remove_all(whole[i].second, ec);
+}
+
 }  // namespace
 
 Result<PartitionTokens> OpenTokens(const CorpusOptions& options, const TokenForm& form,
@@ -133,12 +155,12 @@ Result<PartitionTokens> OpenTokens(const CorpusOptions& options, const TokenForm
   std::error_code ec;
   fs::create_directories(root, ec);
   if (ec) return ErrnoError(ec.value(), root.string());
-  if (auto tokens = Reopen(home.string(), key, form.Width(tokenizer)); tokens.ok()) return tokens;
-  for (fs::directory_iterator it(root, ec), end; !ec && it != end; it.increment(ec)) {
-    std::error_code entry_ec;
-    fs::remove_all(it->path(), entry_ec);
+  if (auto tokens = Reopen(home.string(), key, form.Width(tokenizer)); tokens.ok()) {
+    fs::last_write_time(home, fs::file_time_type::clock::now(), ec);
+    return tokens;
   }
-  Building building(home.string() + ".new");
+  RemoveOld(root, home);
+  Building building(home.string() + kUnfinished);
   fs::create_directory(building.path(), ec);
   if (ec) return ErrnoError(ec.value(), building.path());
   TRIBUTARY_ASSIGN(auto tokens, Build(building.path(), key, options, form, source, tokenizer));

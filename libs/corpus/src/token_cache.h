@@ -4,7 +4,7 @@
 // from: options, tokenizer, names, sizes and times of the source files. They are written in a
 // directory of another name that is renamed when all is there, so that a process killed at any
 // instant leaves either whole files or files that the next one removes. One trainer uses one
-// directory and keeps one partition: what else lies there is removed. Without a directory the files
+// directory; it keeps the four partitions that were opened last. Without a directory the files
 // have no name once they are open.
 #pragma once
 

@@ -155,21 +155,28 @@ TEST_F(TokenCache, IsFoundAgainAndGivesTheSame) {
 TEST_F(TokenCache, OtherDataOptionsOrTokenizerMakeItAnew) {
   ASSERT_NE(OpenOk(options_), nullptr);
   std::set<std::filesystem::path> seen = {Entries()[0]};
+  // Whether the options have files of their own; what is there beside them is counted.
   const auto renewed = [&] {
     EXPECT_NE(OpenOk(options_), nullptr);
-    return Entries().size() == 1 && seen.insert(Entries()[0]).second;  // the older one is gone
+    bool fresh = false;
+    for (const auto& entry : Entries()) fresh = seen.insert(entry).second || fresh;
+    return fresh;
   };
   options_.partitions = 2;
   EXPECT_TRUE(renewed());
+  options_.partitions = 1;
+  EXPECT_FALSE(renewed());  // jobs take turns
   options_.tokenizer_key = "other";
   EXPECT_TRUE(renewed());
   options_.packing = false;
   EXPECT_TRUE(renewed());
+  EXPECT_EQ(Entries().size(), 4u);
   std::ofstream(options_.path, std::ios::app) << "more\n";
   EXPECT_TRUE(renewed());
   options_.packing.reset();
   EXPECT_TRUE(renewed());
-  options_.max_length = 8;  // packed tokens do not depend on it
+  EXPECT_EQ(Entries().size(), 4u);  // the oldest are gone
+  options_.max_length = 8;          // packed tokens do not depend on it
   EXPECT_FALSE(renewed());
 }
 

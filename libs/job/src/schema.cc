@@ -215,7 +215,7 @@ const Row kRows[] = {
     {"data.loss_on", "completion or all", "completion, where there are completions", "which tokens are learned", "", kGpt2,
      READ { return ReadWord(n, j.data.loss_on, "completion|all"); }},
     {"data.samples", "a whole number of 0 to 1000000000000", "0",
-     "documents or images that are taken of all sites' data, by data.partition.seed; 0: every one; synthetic: how many images are made up", "",
+     "documents or images taken of the whole before it is dealt, by data.partition.seed; 0: every one; synthetic: how many images are made up", "",
      kGpt2, READ { return ReadUint64(n, j.data.samples, 0, 1'000'000ull * kMillion); }},
     {"data.augment", "true or false", "false", "cuts training images at random out of a border of 4 pixels and mirrors half of them", "", kGpt2,
      READ { return ReadBool(n, j.data.augment); }},
