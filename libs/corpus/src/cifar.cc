@@ -1,4 +1,5 @@
-// CIFAR-10's binary batches: records of 3073 bytes one after another, read one by one where they lie.
+// CIFAR-10's binary batches: records of 3073 bytes one after another, read one by one where they
+// lie.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -20,10 +21,11 @@ class CifarStore final : public ImageStore {
   Status Open(const CorpusOptions& options, std::vector<DataFile> files) {
     for (const DataFile& file : files) {
       if (file.bytes % kRecordBytes != 0) {
-        return MakeError(Code::kInvalidArgument,
-                         "data '{}': {}: {} bytes are no whole number of records of {} (a label and "
-                         "3 x 32 x 32 bytes); is it a complete binary batch of CIFAR-10?",
-                         options.name, file.path, file.bytes, kRecordBytes);
+        return MakeError(
+            Code::kInvalidArgument,
+            "data '{}': {}: {} bytes are no whole number of records of {} (a label and "
+            "3 x 32 x 32 bytes); is it a complete binary batch of CIFAR-10?",
+            options.name, file.path, file.bytes, kRecordBytes);
       }
       const int descriptor = open(file.path.c_str(), O_RDONLY | O_CLOEXEC);
       if (descriptor < 0) return ErrnoError(errno, file.path);

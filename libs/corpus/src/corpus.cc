@@ -1,7 +1,5 @@
 #include "tributary/corpus/corpus.h"
 
-#include <filesystem>
-
 #include "images.h"
 #include "sources.h"
 #include "text_samples.h"
@@ -63,19 +61,20 @@ Result<std::unique_ptr<DocumentSource>> OpenSource(const CorpusOptions& o) {
   if (o.format == "text") return OpenText(o, /*separate=*/!o.packing.value_or(true));
   if (o.format == "imdb") return OpenImdb(o);
   if (o.format == "alpaca" || o.format == "jsonl" || o.format == "csv") return OpenRecords(o);
-  return Unsuited(o, IsImageFormat(o.format)
-                         ? fmt::format("format {} is images, and the model reads text", o.format)
-                         : fmt::format("format '{}' is not supported; supported: {}", o.format,
-                                       kSupported));
+  return Unsuited(
+      o, IsImageFormat(o.format)
+             ? fmt::format("format {} is images, and the model reads text", o.format)
+             : fmt::format("format '{}' is not supported; supported: {}", o.format, kSupported));
 }
 
 Status NoSample(const CorpusOptions& o, const TokenForm& form, const PartitionTokens& tokens) {
   const std::uint64_t count = tokens.training->counts().tokens;
   if (form.packing) {
-    return Unsuited(o, fmt::format("partition {} of {} has {} training tokens, fewer than one window "
-                                   "of max_length {} needs; lower max_length or partition.count, or "
-                                   "give more text with --data {}=PATH",
-                                   o.partition, o.partitions, count, o.max_length, o.name));
+    return Unsuited(o,
+                    fmt::format("partition {} of {} has {} training tokens, fewer than one window "
+                                "of max_length {} needs; lower max_length or partition.count, or "
+                                "give more text with --data {}=PATH",
+                                o.partition, o.partitions, count, o.max_length, o.name));
   }
   return Unsuited(o, fmt::format("partition {} of {} has no document with a token to learn within "
                                  "max_length {}; raise max_length, or give other text with --data "
@@ -110,19 +109,22 @@ Result<std::unique_ptr<Corpus>> OpenCorpus(const CorpusOptions& o,
                                            const text::Tokenizer& tokenizer) {
   TRIBUTARY_ASSIGN(const auto source, OpenSource(o));
   if (o.loss_on == LossOn::kCompletion && !source->pairs()) {
-    return Unsuited(o, fmt::format("loss_on completion needs prompts and completions, and format {} "
-                                   "has none here; leave it out",
-                                   o.format));
+    return Unsuited(o,
+                    fmt::format("loss_on completion needs prompts and completions, and format {} "
+                                "has none here; leave it out",
+                                o.format));
   }
   TokenForm form;
   form.packing = o.packing.value_or(!source->pairs());
-  form.mark_prompts = source->pairs() && o.loss_on.value_or(LossOn::kCompletion) == LossOn::kCompletion;
+  form.mark_prompts =
+      source->pairs() && o.loss_on.value_or(LossOn::kCompletion) == LossOn::kCompletion;
   form.max_length = o.max_length;
   form.with_validation = o.with_validation;
   TRIBUTARY_ASSIGN(const auto tokens, OpenTokens(o, form, *source, tokenizer));
   if (tokens.left_out > 0) {
-    log::Warning("data '{}': {} documents have no token to learn within max_length {} and are left out",
-              o.name, tokens.left_out, o.max_length);
+    log::Warning(
+        "data '{}': {} documents have no token to learn within max_length {} and are left out",
+        o.name, tokens.left_out, o.max_length);
   }
   std::shared_ptr<const Samples> training;
   std::shared_ptr<const Samples> validation;

@@ -1,7 +1,8 @@
-// Dirichlet(alpha): independent Gamma(alpha, 1) draws over their sum, kept as logarithms, since small
-// alphas draw numbers that a double cannot hold.
+// Dirichlet(alpha): independent Gamma(alpha, 1) draws over their sum, kept as logarithms, since
+// small alphas draw numbers that a double cannot hold.
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "partition.h"
 #include "tributary/base/random.h"
@@ -56,7 +57,11 @@ std::vector<std::vector<double>> DrawShares(const std::vector<std::uint64_t>& pe
                                             std::uint32_t partitions, double alpha,
                                             std::uint64_t seed) {
   std::vector<std::vector<double>> shares(per_label.size());
-  for (int attempt = 0; attempt < kTries; ++attempt) {
+  const std::uint64_t all = std::accumulate(per_label.begin(), per_label.end(), std::uint64_t{0});
+  // Two each: rounding and the validation part take their share. Where there are not enough, no draw
+  // helps.
+  const int tries = all / 2 >= partitions ? kTries : 1;
+  for (int attempt = 0; attempt < tries; ++attempt) {
     std::vector<double> items(partitions);
     for (std::size_t label = 0; label < per_label.size(); ++label) {
       SplitMix64 random(MixSeed(seed, attempt, label));
@@ -65,7 +70,6 @@ std::vector<std::vector<double>> DrawShares(const std::vector<std::uint64_t>& pe
         items[i] += shares[label][i] * static_cast<double>(per_label[label]);
       }
     }
-    // Two: rounding and the validation part take their share.
     if (*std::min_element(items.begin(), items.end()) >= 2) break;
   }
   return shares;

@@ -26,9 +26,8 @@ Result<bool> LooksBinary(const fs::path& path) {
 
 bool NamedAs(const fs::path& path, const FileKind& kind) {
   const std::string extension = path.extension().string();
-  return kind.extensions.empty() ||
-         std::find(kind.extensions.begin(), kind.extensions.end(), extension) !=
-             kind.extensions.end();
+  return kind.extensions.empty() || std::find(kind.extensions.begin(), kind.extensions.end(),
+                                              extension) != kind.extensions.end();
 }
 
 Result<std::vector<DataFile>> OneFile(const std::string& path, const std::string& name,
@@ -51,7 +50,8 @@ Result<std::vector<DataFile>> OneFile(const std::string& path, const std::string
   return files;
 }
 
-// The entries that may be listed: files before links, since a link is a second name of what is there.
+// The entries that may be listed: files before links, since a link is a second name of what is
+// there.
 Result<std::vector<fs::path>> Candidates(const std::string& path, const FileKind& kind) {
   std::error_code ec;
   std::vector<fs::path> plain;

@@ -39,8 +39,7 @@ class Images final : public Samples {
       batch.targets.push_back(record[0]);
       // Never 0, which stands for none.
       const std::uint64_t seed = augment_ && training ? MixSeed(epoch_seed, number) | 1 : 0;
-      Normalize(record, seed,
-                std::span(batch.pixels).subspan(row * kPixels).first<kPixels>());
+      Normalize(record, seed, std::span(batch.pixels).subspan(row * kPixels).first<kPixels>());
     }
     return Ok();
   }
@@ -143,7 +142,8 @@ void Normalize(std::span<const std::uint8_t, kRecordBytes> record, std::uint64_t
       for (int x = 0; x < kEnd; ++x) {
         const int from_x = (mirror ? kEnd - 1 - x : x) + left - static_cast<int>(kPadding);
         const bool inside = from_y >= 0 && from_y < kEnd && from_x >= 0 && from_x < kEnd;
-        const float value = inside ? static_cast<float>(plane[from_y * kEnd + from_x]) / 255.0f : 0.0f;
+        const float value =
+            inside ? static_cast<float>(plane[from_y * kEnd + from_x]) / 255.0f : 0.0f;
         pixels[out++] = (value - kMean[channel]) / kDeviation[channel];
       }
     }

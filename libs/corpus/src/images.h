@@ -45,8 +45,8 @@ struct ImageSamples {
 Result<ImageSamples> OpenImageSamples(const CorpusOptions& options);
 
 // The pixels of a record, in [0, 1], less CIFAR-10's mean and over its standard deviation.
-// `augment_seed` where not 0: padded by 4 black pixels, cut at random to the same size, and mirrored
-// half of the time.
+// `augment_seed` where not 0: padded by 4 black pixels, cut at random to the same size, and
+// mirrored half of the time.
 void Normalize(std::span<const std::uint8_t, kRecordBytes> record, std::uint64_t augment_seed,
                std::span<float, kPixels> pixels);
 

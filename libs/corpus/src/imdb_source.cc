@@ -4,6 +4,7 @@
 #include <charconv>
 #include <filesystem>
 #include <optional>
+#include <span>
 #include <tuple>
 
 #include "file_reader.h"
@@ -139,11 +140,11 @@ Result<std::string> FindImdb(const CorpusOptions& options) {
       return root;
     }
   }
-  return MakeError(Code::kNotFound,
-                   "data '{}': {} has no train/pos and train/neg, where format imdb has its reviews "
-                   "(ID_RATING.txt); give another --data {}=PATH",
-                   options.name, options.path.empty() ? "no path is given: it" : options.path,
-                   options.name);
+  return MakeError(
+      Code::kNotFound,
+      "data '{}': {} has no train/pos and train/neg, where format imdb has its reviews "
+      "(ID_RATING.txt); give another --data {}=PATH",
+      options.name, options.path.empty() ? "no path is given: it" : options.path, options.name);
 }
 
 Result<std::unique_ptr<DocumentSource>> OpenImdb(const CorpusOptions& options) {
@@ -167,8 +168,8 @@ Result<std::unique_ptr<DocumentSource>> OpenImdb(const CorpusOptions& options) {
                      "--data {}=PATH",
                      options.name, root, options.name);
   }
-  return std::unique_ptr<DocumentSource>(std::make_unique<ImdbSource>(
-      options, root, std::move(reviews[0]), std::move(reviews[1])));
+  return std::unique_ptr<DocumentSource>(
+      std::make_unique<ImdbSource>(options, root, std::move(reviews[0]), std::move(reviews[1])));
 }
 
 }  // namespace tributary::corpus

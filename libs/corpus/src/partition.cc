@@ -89,9 +89,9 @@ void Dealer::MakeLabels() {
   const auto shares = DrawShares(population_.per_label, options_.partitions, options_.alpha,
                                  MixSeed(options_.seed, kShares));
   for (std::size_t label = 0; label < shares.size(); ++label) {
-    Group group = MakeGroup(
-        population_.per_label[label],
-        MixSeed(options_.seed, population_.held_out ? kHeldOut : kItems, label), /*least=*/1);
+    Group group = MakeGroup(population_.per_label[label],
+                            MixSeed(options_.seed, population_.held_out ? kHeldOut : kItems, label),
+                            /*least=*/1);
     const std::uint64_t items[2] = {group.items - group.validation, group.validation};
     for (int part = 0; part < 2; ++part) {
       group.begin[part] = CutAt(shares[label], options_.partition, items[part]);
@@ -108,8 +108,8 @@ std::optional<Part> Dealer::Next(std::uint32_t file, std::uint32_t label) {
     if (file != file_) {
       file_ = file;
       groups_.clear();
-      groups_.push_back(MakeGroup(population_.per_file[file],
-                                  MixSeed(options_.seed, kItems, file), /*least=*/1));
+      groups_.push_back(
+          MakeGroup(population_.per_file[file], MixSeed(options_.seed, kItems, file), /*least=*/1));
     }
   }
   Group& group = groups_[options_.scheme == PartitionScheme::kDirichlet ? label : 0];

@@ -1,5 +1,5 @@
-// Who gets what: files, documents and images dealt to partitions, the same at every site for the same
-// seed. Every item goes to one partition and to one of its parts.
+// Who gets what: files, documents and images dealt to partitions, the same at every site for the
+// same seed. Every item goes to one partition and to one of its parts.
 #pragma once
 
 #include <cstdint>
@@ -34,12 +34,13 @@ struct Population {
 // Goes through a population in its order and says which items are this partition's.
 //
 // iid: a seeded permutation is dealt round, so that counts differ by one at most. dirichlet: the
-// items of a label, permuted, are cut into consecutive shares of Dirichlet(alpha) sizes; one draw of
-// shares serves training, validation and held-out data, so that a seat is tested on what it is
-// like. by-file: an item goes with its file. The first items of each permutation are for validation:
-// floor(n * validation_fraction), and at least one for each partition (iid) or one (of a label or
-// file), as long as half of the items are left. `options.samples` takes so many of the items, of
-// each label or file in proportion. Memory: a Permutation for each label, or for one file.
+// items of a label, permuted, are cut into consecutive shares of Dirichlet(alpha) sizes; one draw
+// of shares serves training, validation and held-out data, so that a seat is tested on what it is
+// like. by-file: an item goes with its file. The first items of each permutation are for
+// validation: floor(n * validation_fraction), and at least one for each partition (iid) or one (of
+// a label or file), as long as half of the items are left. `options.samples` takes so many of the
+// items, of each label or file in proportion. Memory: a Permutation for each label, or for one
+// file.
 class Dealer {
  public:
   Dealer(const CorpusOptions& options, Population population);

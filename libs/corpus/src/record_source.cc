@@ -1,7 +1,9 @@
 // alpaca, jsonl and csv: a document or a pair of prompt and completion for each record.
 #include <algorithm>
-#include <numeric>
+#include <functional>
 #include <optional>
+#include <utility>
+#include <vector>
 
 #include "alpaca.h"
 #include "records.h"
@@ -39,8 +41,7 @@ Result<Json> ParseRecord(const DataFile& file, std::string_view text, std::uint6
 Result<std::string> TextOf(const DataFile& file, std::uint64_t line, const Json& record,
                            const std::string& key, const std::string& remedy) {
   if (IsText(record, key)) return record[key].get<std::string>();
-  return Bad(file, line,
-             fmt::format("the record has no text '{}'{}", key, remedy));
+  return Bad(file, line, fmt::format("the record has no text '{}'{}", key, remedy));
 }
 
 Result<Document> AlpacaDocument(const DataFile& file, std::uint64_t line, const Json& record) {
@@ -72,17 +73,22 @@ class RecordSource final : public DocumentSource {
       return Ok();
     }
     if (options_.format == "csv") {
-      return EachCsvRow(files_[0], [&](const std::vector<std::string>& names, std::uint64_t) -> Result<bool> {
-        const auto has = [&](const std::string& name) { return std::count(names.begin(), names.end(), name) > 0; };
-        pairs_ = !has(options_.text_key) && has(kPrompt) && has(kCompletion);
-        return false;
-      });
+      return EachCsvRow(files_[0],
+                        [&](const std::vector<std::string>& names, std::uint64_t) -> Result<bool> {
+                          const auto has = [&](const std::string& name) {
+                            return std::count(names.begin(), names.end(), name) > 0;
+                          };
+                          pairs_ = !has(options_.text_key) && has(kPrompt) && has(kCompletion);
+                          return false;
+                        });
     }
-    return EachJsonRecord(files_[0], [&](std::string_view text, std::uint64_t line) -> Result<bool> {
-      TRIBUTARY_ASSIGN(const Json record, ParseRecord(files_[0], text, line));
-      pairs_ = !record.contains(options_.text_key) && IsText(record, kPrompt) && IsText(record, kCompletion);
-      return false;
-    });
+    return EachJsonRecord(files_[0],
+                          [&](std::string_view text, std::uint64_t line) -> Result<bool> {
+                            TRIBUTARY_ASSIGN(const Json record, ParseRecord(files_[0], text, line));
+                            pairs_ = !record.contains(options_.text_key) &&
+                                     IsText(record, kPrompt) && IsText(record, kCompletion);
+                            return false;
+                          });
   }
 
   bool pairs() const override { return pairs_; }
@@ -136,34 +142,40 @@ class RecordSource final : public DocumentSource {
         if (options_.format == "alpaca") return AlpacaDocument(file, line, record);
         Document document;
         if (pairs_) {
-          TRIBUTARY_ASSIGN(document.prompt, TextOf(file, line, record, kPrompt, ", as the first has"));
-          TRIBUTARY_ASSIGN(document.text, TextOf(file, line, record, kCompletion, ", as the first has"));
+          TRIBUTARY_ASSIGN(document.prompt,
+                           TextOf(file, line, record, kPrompt, ", as the first has"));
+          TRIBUTARY_ASSIGN(document.text,
+                           TextOf(file, line, record, kCompletion, ", as the first has"));
         } else {
-          TRIBUTARY_ASSIGN(document.text, TextOf(file, line, record, options_.text_key,
-                                                 "; say data.text_key, or give prompt and completion"));
+          TRIBUTARY_ASSIGN(document.text,
+                           TextOf(file, line, record, options_.text_key,
+                                  "; say data.text_key, or give prompt and completion"));
         }
         return document;
       });
     });
   }
 
-  Status EachRow(const DataFile& file, const std::function<Result<bool>(const Parse&)>& take) const {
+  Status EachRow(const DataFile& file,
+                 const std::function<Result<bool>(const Parse&)>& take) const {
     std::optional<Columns> columns;
-    return EachCsvRow(file, [&](const std::vector<std::string>& fields, std::uint64_t line) -> Result<bool> {
-      if (!columns) {
-        TRIBUTARY_ASSIGN(columns, FindColumns(file, fields, line));
-        return true;
-      }
-      return take([&]() -> Result<Document> {
-        Document document;
-        if (pairs_) document.prompt = text::ReplaceInvalidUtf8(fields[columns->prompt]);
-        document.text = text::ReplaceInvalidUtf8(fields[columns->text]);
-        return document;
-      });
-    });
+    return EachCsvRow(
+        file, [&](const std::vector<std::string>& fields, std::uint64_t line) -> Result<bool> {
+          if (!columns) {
+            TRIBUTARY_ASSIGN(columns, FindColumns(file, fields, line));
+            return true;
+          }
+          return take([&]() -> Result<Document> {
+            Document document;
+            if (pairs_) document.prompt = text::ReplaceInvalidUtf8(fields[columns->prompt]);
+            document.text = text::ReplaceInvalidUtf8(fields[columns->text]);
+            return document;
+          });
+        });
   }
 
-  Result<std::optional<Columns>> FindColumns(const DataFile& file, const std::vector<std::string>& names,
+  Result<std::optional<Columns>> FindColumns(const DataFile& file,
+                                             const std::vector<std::string>& names,
                                              std::uint64_t line) const {
     const auto find = [&](const std::string& name) -> Result<std::size_t> {
       const auto it = std::find(names.begin(), names.end(), name);
@@ -174,8 +186,9 @@ class RecordSource final : public DocumentSource {
         all.resize(200);
         all += "...";
       }
-      return Bad(file, line, fmt::format("no column '{}'; say data.text_key; the columns are {}", name,
-                                         text::ReplaceInvalidUtf8(all)));
+      return Bad(file, line,
+                 fmt::format("no column '{}'; say data.text_key; the columns are {}", name,
+                             text::ReplaceInvalidUtf8(all)));
     };
     Columns columns;
     TRIBUTARY_ASSIGN(columns.text, find(pairs_ ? kCompletion : options_.text_key));
@@ -194,7 +207,9 @@ class RecordSource final : public DocumentSource {
 
 FileKind RecordKind(const std::string& format) {
   if (format == "csv") return {.what = "*.csv file", .extensions = {".csv"}, .text = true};
-  return {.what = "*.json, *.jsonl or *.ndjson file", .extensions = {".json", ".jsonl", ".ndjson"}, .text = true};
+  return {.what = "*.json, *.jsonl or *.ndjson file",
+          .extensions = {".json", ".jsonl", ".ndjson"},
+          .text = true};
 }
 
 Result<std::unique_ptr<DocumentSource>> OpenRecords(const CorpusOptions& options) {

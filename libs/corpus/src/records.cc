@@ -88,7 +88,7 @@ class ArrayCutter {
       state_ = State::kDone;
     } else {
       const char* const expected = state_ == State::kDone ? "nothing behind the JSON array"
-                                   : value ? "an object {...} in the JSON array"
+                                   : value                ? "an object {...} in the JSON array"
                                            : "',' or ']' behind an object of the JSON array";
       return Broken(file_, line_, fmt::format("expected {}", expected));
     }
@@ -120,7 +120,8 @@ class CsvCutter {
 
   Result<bool> Finish() {
     if (state_ == State::kQuoted) {
-      return Broken(file_, row_line_, "a quoted field is not closed; a quote inside one is written \"\"");
+      return Broken(file_, row_line_,
+                    "a quoted field is not closed; a quote inside one is written \"\"");
     }
     if (fields_.empty() && field_.empty() && state_ == State::kStart) return true;
     return EndRow();
@@ -148,7 +149,9 @@ class CsvCutter {
       if (state_ == State::kQuote) {
         field_.push_back('"');
       } else if (state_ == State::kPlain) {
-        return Broken(file_, line_, "a quote inside a field that is not quoted; quote the field and double the quote");
+        return Broken(
+            file_, line_,
+            "a quote inside a field that is not quoted; quote the field and double the quote");
       }
       state_ = State::kQuoted;
       return true;
@@ -162,7 +165,8 @@ class CsvCutter {
       state_ = State::kReturn;
       return true;
     }
-    if (state_ == State::kQuote) return Broken(file_, line_, "text behind the closing quote of a field");
+    if (state_ == State::kQuote)
+      return Broken(file_, line_, "text behind the closing quote of a field");
     state_ = State::kPlain;
     field_.push_back(c);
     return true;
@@ -186,9 +190,9 @@ class CsvCutter {
     if (blank) return true;
     if (!columns_) columns_ = fields.size();
     if (fields.size() != *columns_) {
-      return Broken(file_, line,
-                    fmt::format("{} fields, and the first row names {} columns", fields.size(),
-                                *columns_));
+      return Broken(
+          file_, line,
+          fmt::format("{} fields, and the first row names {} columns", fields.size(), *columns_));
     }
     return take_(fields, line);
   }

@@ -23,9 +23,9 @@ using TakeRow =
 Status EachLine(const DataFile& file, const TakeRecord& take);
 // The objects of a JSON array as text, or, where the file begins with '{', each line.
 Status EachJsonRecord(const DataFile& file, const TakeRecord& take);
-// RFC 4180: fields apart by commas, quoted where they hold commas, newlines or (doubled) quotes; rows
-// end with LF or CR LF; the first row names the columns and is handed on like the others. Empty lines
-// are left out. A row that has not as many fields as the first is refused.
+// RFC 4180: fields apart by commas, quoted where they hold commas, newlines or (doubled) quotes;
+// rows end with LF or CR LF; the first row names the columns and is handed on like the others.
+// Empty lines are left out. A row that has not as many fields as the first is refused.
 Status EachCsvRow(const DataFile& file, const TakeRow& take);
 
 }  // namespace tributary::corpus

@@ -26,8 +26,7 @@ class TrainingSource final : public train::BatchSource {
     if (!permutation_ || epoch != epoch_) permutation_.emplace(samples_->size(), seed);
     epoch_ = epoch;
     const std::uint64_t first = next_ % per_epoch_ * order_.batch_size;
-    const std::uint64_t last =
-        std::min<std::uint64_t>(first + order_.batch_size, samples_->size());
+    const std::uint64_t last = std::min<std::uint64_t>(first + order_.batch_size, samples_->size());
     std::vector<std::uint64_t> numbers;
     for (std::uint64_t i = first; i < last; ++i) numbers.push_back((*permutation_)[i]);
     TRIBUTARY_TRY(samples_->Fill(numbers, seed, /*training=*/true, batch));
@@ -57,8 +56,7 @@ class ValidationSource final : public train::BatchSource {
     train::Batch batch;
     std::vector<std::uint64_t> numbers;
     for (; numbers.size() < batch_size_ && next_ < wanted_; ++next_) {
-      numbers.push_back(
-          static_cast<std::uint64_t>(static_cast<Uint128>(next_) * all_ / wanted_));
+      numbers.push_back(static_cast<std::uint64_t>(static_cast<Uint128>(next_) * all_ / wanted_));
     }
     if (!numbers.empty()) TRIBUTARY_TRY(samples_->Fill(numbers, 0, /*training=*/false, batch));
     return batch;
@@ -95,10 +93,18 @@ Corpus::Corpus(std::shared_ptr<const Samples> training, std::shared_ptr<const Sa
       validation_(std::move(validation)),
       validation_limit_(validation_limit) {}
 
-std::uint64_t Corpus::TrainingSamples() const { return training_->size(); }
-std::uint64_t Corpus::ValidationSamples() const { return validation_->size(); }
-std::uint64_t Corpus::TrainingTokens() const { return training_->tokens(); }
-std::uint64_t Corpus::ValidationTokens() const { return validation_->tokens(); }
+std::uint64_t Corpus::TrainingSamples() const {
+  return training_->size();
+}
+std::uint64_t Corpus::ValidationSamples() const {
+  return validation_->size();
+}
+std::uint64_t Corpus::TrainingTokens() const {
+  return training_->tokens();
+}
+std::uint64_t Corpus::ValidationTokens() const {
+  return validation_->tokens();
+}
 std::uint64_t Corpus::BatchesPerEpoch(std::uint32_t batch_size) const {
   return EpochBatches(TrainingSamples(), batch_size);
 }

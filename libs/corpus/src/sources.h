@@ -1,5 +1,6 @@
-// Where documents come from: a format's files, read in their order, this partition's documents handed
-// on one after another. Nothing is kept: a source goes through its files each time it is asked.
+// Where documents come from: a format's files, read in their order, this partition's documents
+// handed on one after another. Nothing is kept: a source goes through its files each time it is
+// asked.
 #pragma once
 
 #include <cstdint>

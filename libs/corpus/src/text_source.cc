@@ -1,6 +1,8 @@
 // Plain text: whole files by file, or their documents (split.h) dealt out.
 #include <algorithm>
 #include <functional>
+#include <utility>
+#include <vector>
 
 #include "file_reader.h"
 #include "pieces.h"
@@ -115,8 +117,8 @@ class TextSource final : public DocumentSource {
 
   Status Deliver(DocumentSink& sink) const override {
     const bool by_file = options_.scheme == PartitionScheme::kByFile;
-    const auto owner =
-        by_file ? DealFiles(files_, options_.partitions, options_.seed) : std::vector<std::uint32_t>();
+    const auto owner = by_file ? DealFiles(files_, options_.partitions, options_.seed)
+                               : std::vector<std::uint32_t>();
     bool any = false;
     for (std::size_t i = 0; i < files_.size(); ++i) {
       if (by_file && owner[i] != options_.partition) continue;
@@ -158,9 +160,7 @@ class TextSource final : public DocumentSource {
             any = true;
             return sink.Add(part, piece);
           },
-          [&](std::uint64_t number) {
-            return separate_ && mine(number) ? sink.End(part) : Ok();
-          }));
+          [&](std::uint64_t number) { return separate_ && mine(number) ? sink.End(part) : Ok(); }));
     }
     return any && !separate_ ? sink.End(part) : Ok();
   }

@@ -44,8 +44,8 @@ class Building {
 std::string KeyOf(const CorpusOptions& o, const TokenForm& form, const DocumentSource& source,
                   const text::Tokenizer& tokenizer) {
   const std::string text = fmt::format(
-      "{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n", kVersion, o.path,
-      o.format, static_cast<int>(o.scheme), o.partition, o.partitions, o.seed, o.alpha,
+      "{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n", kVersion,
+      o.path, o.format, static_cast<int>(o.scheme), o.partition, o.partitions, o.seed, o.alpha,
       o.validation_fraction, o.samples, o.text_key, form.packing, form.mark_prompts,
       // What packed files hold does not follow from the length of their windows.
       form.packing ? 0 : form.max_length, form.with_validation, tokenizer.VocabularySize(),
@@ -146,8 +146,7 @@ void RemoveOld(const fs::path& root, const fs::path& home) {
 }  // namespace
 
 Result<PartitionTokens> OpenTokens(const CorpusOptions& options, const TokenForm& form,
-                                   const DocumentSource& source,
-                                   const text::Tokenizer& tokenizer) {
+                                   const DocumentSource& source, const text::Tokenizer& tokenizer) {
   if (options.cache_directory.empty()) return BuildUnnamed(options, form, source, tokenizer);
   const std::string key = KeyOf(options, form, source, tokenizer);
   const fs::path root = options.cache_directory;

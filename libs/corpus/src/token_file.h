@@ -1,11 +1,11 @@
 // The tokens of one part of a partition on disk, and where its rows begin.
 //
-// Two files: `tokens`, ids of 2 bytes (4 where the vocabulary is above 65536 or tokens carry a mark),
-// and `rows`, 8 bytes for each document where documents are rows of their own, else empty. Numbers
-// are in the machine's byte order: the files are never moved. A marked token is predicted without
-// loss (it belongs to a prompt). Written from front to back, then read with pread, so that what is
-// resident is the caller's buffer alone and a file that shrinks is an error, not a signal. A reader
-// may be used by several threads; a writer belongs to one.
+// Two files: `tokens`, ids of 2 bytes (4 where the vocabulary is above 65536 or tokens carry a
+// mark), and `rows`, 8 bytes for each document where documents are rows of their own, else empty.
+// Numbers are in the machine's byte order: the files are never moved. A marked token is predicted
+// without loss (it belongs to a prompt). Written from front to back, then read with pread, so that
+// what is resident is the caller's buffer alone and a file that shrinks is an error, not a signal.
+// A reader may be used by several threads; a writer belongs to one.
 #pragma once
 
 #include <cstddef>

@@ -23,8 +23,8 @@ Result<std::unique_ptr<TokenSink>> TokenSink::Create(
     const std::function<Status(std::uint64_t)>& on_progress) {
   std::unique_ptr<TokenSink> sink(new TokenSink(form, tokenizer, on_progress));
   for (const char* part : kPartNames) {
-    TRIBUTARY_ASSIGN(auto writer, TokenFileWriter::Create(directory + "/" + part,
-                                                          form.Width(tokenizer)));
+    TRIBUTARY_ASSIGN(auto writer,
+                     TokenFileWriter::Create(directory + "/" + part, form.Width(tokenizer)));
     sink->parts_.push_back(Open{std::move(writer), {}, {}, false});
   }
   return sink;
@@ -87,7 +87,8 @@ Status TokenSink::End(Part part) {
 Status TokenSink::AddPair(Part part, std::string_view prompt, std::string_view completion) {
   if (part == Part::kValidation && !form_.with_validation) return Ok();
   Open& open = parts_[static_cast<std::size_t>(part)];
-  // Encoded together, as the model reads them; the prompt by itself says how many tokens are its own.
+  // Encoded together, as the model reads them; the prompt by itself says how many tokens are its
+  // own.
   std::string both(prompt);
   both += completion;
   TRIBUTARY_ASSIGN(auto ids, tokenizer_.Encode(both));
@@ -107,9 +108,9 @@ Status TokenSink::Close(Open& open) {
   open.any = false;
   if (form_.packing) return Ok();
   // The first token of a row is predicted by nothing.
-  const bool learns = open.row.size() > 1 &&
-                      std::any_of(open.row.begin() + 1, open.row.end(),
-                                  [](std::int32_t id) { return (id & kMarked) == 0; });
+  const bool learns =
+      open.row.size() > 1 && std::any_of(open.row.begin() + 1, open.row.end(),
+                                         [](std::int32_t id) { return (id & kMarked) == 0; });
   if (learns) {
     TRIBUTARY_TRY(open.writer.BeginRow());
     TRIBUTARY_TRY(open.writer.Append(open.row));

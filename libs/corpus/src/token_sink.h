@@ -3,6 +3,8 @@
 
 #include <array>
 #include <functional>
+#include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -13,7 +15,7 @@
 namespace tributary::corpus {
 
 struct TokenForm {
-  bool packing = true;           // documents end to end; else a row each, max_length + 1 tokens at most
+  bool packing = true;  // documents end to end; else a row each, max_length + 1 tokens at most
   bool mark_prompts = false;     // their tokens carry no loss
   std::uint32_t max_length = 0;  // of rows
   bool with_validation = true;
@@ -43,9 +45,9 @@ class TokenSink final : public DocumentSink {
  private:
   struct Open {
     TokenFileWriter writer;
-    std::string text;                // of the document, not encoded yet
-    std::vector<std::int32_t> row;   // of the document, in rows
-    bool any = false;                // the document has text
+    std::string text;               // of the document, not encoded yet
+    std::vector<std::int32_t> row;  // of the document, in rows
+    bool any = false;               // the document has text
   };
 
   TokenSink(const TokenForm& form, const text::Tokenizer& tokenizer,

@@ -115,7 +115,8 @@ TEST(ListFiles, LinksThatLeadInCirclesAreNotFollowed) {
   std::filesystem::create_directory_symlink(directory.path(), directory.File("self.csv"));
   std::filesystem::create_symlink("b.csv", directory.File("c.csv"));
   std::filesystem::create_symlink("c.csv", directory.File("b.csv"));
-  auto files = ListFiles(directory.path(), "d", {.what = "*.csv file", .extensions = {".csv"}, .text = true});
+  auto files = ListFiles(directory.path(), "d",
+                         {.what = "*.csv file", .extensions = {".csv"}, .text = true});
   ASSERT_TRUE(files.ok()) << files.error().message();
   EXPECT_EQ(files->size(), 1u);
 }
@@ -124,8 +125,10 @@ TEST(ListFiles, NoneOfTheKindAndAnEmptyFile) {
   TempDirectory directory;
   directory.Write("a.txt", "x");
   const FileKind kind{.what = "*.csv file", .extensions = {".csv"}, .text = true};
-  EXPECT_THAT(ListFiles(directory.path(), "d", kind).error().message(), HasSubstr("no *.csv file lies in"));
-  EXPECT_THAT(ListFiles(directory.Write("b.csv", ""), "d", kind).error().message(), HasSubstr("b.csv is empty"));
+  EXPECT_THAT(ListFiles(directory.path(), "d", kind).error().message(),
+              HasSubstr("no *.csv file lies in"));
+  EXPECT_THAT(ListFiles(directory.Write("b.csv", ""), "d", kind).error().message(),
+              HasSubstr("b.csv is empty"));
 }
 
 }  // namespace

@@ -18,7 +18,8 @@ std::string Records(int begin, int end) {
   for (int i = begin; i < end; ++i) {
     std::string record(kRecord, static_cast<char>(i * 7));
     record[0] = static_cast<char>(i % 10);
-    for (int plane = 0; plane < 3; ++plane) record[static_cast<std::size_t>(1 + 1024 * plane)] = static_cast<char>(i);
+    for (int plane = 0; plane < 3; ++plane)
+      record[static_cast<std::size_t>(1 + 1024 * plane)] = static_cast<char>(i);
     text += record;
   }
   return text;
@@ -55,8 +56,10 @@ TEST(Cifar, ABatchIsNormalizedPixelsAndLabels) {
       EXPECT_EQ(batch.targets[row], number % 10);
       for (std::size_t channel = 0; channel < 3; ++channel) {
         const float* const plane = batch.pixels.data() + row * kPixelsOfOne + channel * 1024;
-        const float first = (static_cast<float>(number) / 255 - kMean[channel]) / kDeviation[channel];
-        const float other = (static_cast<float>(number * 7 % 256) / 255 - kMean[channel]) / kDeviation[channel];
+        const float first =
+            (static_cast<float>(number) / 255 - kMean[channel]) / kDeviation[channel];
+        const float other =
+            (static_cast<float>(number * 7 % 256) / 255 - kMean[channel]) / kDeviation[channel];
         EXPECT_FLOAT_EQ(plane[0], first);
         EXPECT_FLOAT_EQ(plane[1023], other);
       }
@@ -71,7 +74,8 @@ TEST(Cifar, TheTestBatchIsForValidation) {
   directory.Write("cifar-10-batches-bin/data_batch_2.bin", Records(30, 50));
   directory.Write("cifar-10-batches-bin/test_batch.bin", Records(100, 120));
   directory.Write("cifar-10-batches-bin/batches.meta.txt", "airplane\n");
-  for (const auto scheme : {PartitionScheme::kIid, PartitionScheme::kDirichlet, PartitionScheme::kByFile}) {
+  for (const auto scheme :
+       {PartitionScheme::kIid, PartitionScheme::kDirichlet, PartitionScheme::kByFile}) {
     CorpusOptions o = OptionsOf("cifar10", directory.path());
     o.scheme = scheme;
     o.alpha = 1;
@@ -97,8 +101,12 @@ TEST(Cifar, TheTestBatchIsForValidation) {
 
 TEST(Cifar, Errors) {
   const TempDirectory directory;
-  const auto error = [&](const std::string& text) { return OpenError(OptionsOf("cifar10", directory.Write("data_batch_1.bin", text))); };
-  EXPECT_THAT(error(Records(0, 2) + "x"), AllOf(HasSubstr("data_batch_1.bin: 6147 bytes are no whole number of records of 3073")));
+  const auto error = [&](const std::string& text) {
+    return OpenError(OptionsOf("cifar10", directory.Write("data_batch_1.bin", text)));
+  };
+  EXPECT_THAT(
+      error(Records(0, 2) + "x"),
+      AllOf(HasSubstr("data_batch_1.bin: 6147 bytes are no whole number of records of 3073")));
   std::string wrong = Records(0, 3);
   wrong[kRecord] = 10;
   EXPECT_THAT(error(wrong), HasSubstr("data_batch_1.bin: record 1 has label 10, expected 0 to 9"));
@@ -109,14 +117,17 @@ TEST(Cifar, Errors) {
   o.partitions = 3;
   o.partition = 2;
   EXPECT_THAT(OpenError(o), HasSubstr("partition 2 of 3 gets no image to train on"));
-  EXPECT_THAT(OpenCorpus(o, *text::MakeByteTokenizer()).error().message(), HasSubstr("is images, and the model reads text"));
-  EXPECT_THAT(OpenImages(OptionsOf("imdb", "/")).error().message(), HasSubstr("is text, and the model reads images"));
+  EXPECT_THAT(OpenCorpus(o, *text::MakeByteTokenizer()).error().message(),
+              HasSubstr("is images, and the model reads text"));
+  EXPECT_THAT(OpenImages(OptionsOf("imdb", "/")).error().message(),
+              HasSubstr("is text, and the model reads images"));
 }
 
 TEST(Cifar, AugmentationIsSeededAndLeavesValidationAlone) {
   const TempDirectory directory;
   std::string record(kRecord, '\0');
-  for (std::size_t i = 1; i < kRecord; ++i) record[i] = static_cast<char>((i - 1) % 1024 / 32 * 8 + (i - 1) % 32 / 4);
+  for (std::size_t i = 1; i < kRecord; ++i)
+    record[i] = static_cast<char>((i - 1) % 1024 / 32 * 8 + (i - 1) % 32 / 4);
   std::string text;
   for (int i = 0; i < 40; ++i) text += record;
   CorpusOptions o = OptionsOf("cifar10", directory.Write("a.bin", text));
@@ -135,7 +146,8 @@ TEST(Cifar, AugmentationIsSeededAndLeavesValidationAlone) {
   // What comes from the border is black.
   const float black = -kMean[0] / kDeviation[0];
   float least = 0;
-  for (const auto& pixels : distinct) least = std::min(least, *std::min_element(pixels.begin(), pixels.begin() + 1024));
+  for (const auto& pixels : distinct)
+    least = std::min(least, *std::min_element(pixels.begin(), pixels.begin() + 1024));
   EXPECT_FLOAT_EQ(least, black);
 }
 
@@ -171,7 +183,8 @@ TEST(SyntheticImages, AreTheSameForTheSameSeed) {
 
 TEST(Cifar, RealImages) {
   const std::string archive = RealData("cifar-10-subset.tar.xz");
-  if (archive.empty()) GTEST_SKIP() << "TRIBUTARY_TEST_DATA names no folder with cifar-10-subset.tar.xz";
+  if (archive.empty())
+    GTEST_SKIP() << "TRIBUTARY_TEST_DATA names no folder with cifar-10-subset.tar.xz";
   const TempDirectory directory;
   ASSERT_TRUE(Extract(archive, directory, ""));
   CorpusOptions o = OptionsOf("cifar10", directory.path());

@@ -11,9 +11,11 @@ void WriteReviews(const TempDirectory& directory, int each, bool test) {
   for (const char* label : {"pos", "neg"}) {
     for (int i = 0; i < each; ++i) {
       const std::string name = std::to_string(i) + (label[0] == 'p' ? "_8.txt" : "_2.txt");
-      directory.Write(std::string("train/") + label + "/" + name, std::string("<train ") + label + std::to_string(i) + ">");
+      directory.Write(std::string("train/") + label + "/" + name,
+                      std::string("<train ") + label + std::to_string(i) + ">");
       if (test && i % 2 == 0) {
-        directory.Write(std::string("test/") + label + "/" + name, std::string("<test ") + label + std::to_string(i) + ">");
+        directory.Write(std::string("test/") + label + "/" + name,
+                        std::string("<test ") + label + std::to_string(i) + ">");
       }
     }
   }
@@ -106,7 +108,8 @@ TEST(Imdb, SamplesTakesSoManyOfEachSplit) {
 TEST(Imdb, WhatIsNoReviewIsLeftOut) {
   const TempDirectory directory;
   WriteReviews(directory, 3, /*test=*/false);
-  for (const char* name : {".hidden", "x_1.txt", "1_x.txt", "01_1.txt", "1_1.txt.bak", "1-1.txt", "99999999999_1.txt"}) {
+  for (const char* name : {".hidden", "x_1.txt", "1_x.txt", "01_1.txt", "1_1.txt.bak", "1-1.txt",
+                           "99999999999_1.txt"}) {
     directory.Write(std::string("train/pos/") + name, "<no>");
   }
   directory.Write("train/unsup/1_0.txt", "<no>");
@@ -128,16 +131,19 @@ TEST(Imdb, TheArchivesOwnFolderMayBeNamedToo) {
   o.validation_fraction = 0;
   const auto text = ReadPartitionText(o);
   ASSERT_TRUE(text.ok()) << text.error().message();
-  EXPECT_EQ(text->training, "bad\xEF\xBF\xBD bad bad badgood good good good");  // by label, then by number
+  EXPECT_EQ(text->training,
+            "bad\xEF\xBF\xBD bad bad badgood good good good");  // by label, then by number
   EXPECT_TRUE(LookForData("imdb", directory.path(), "d").ok());
 }
 
 TEST(Imdb, Errors) {
   const TempDirectory directory;
-  EXPECT_THAT(OpenError(OptionsOf("imdb", directory.path())), HasSubstr("has no train/pos and train/neg"));
+  EXPECT_THAT(OpenError(OptionsOf("imdb", directory.path())),
+              HasSubstr("has no train/pos and train/neg"));
   std::filesystem::create_directories(directory.path() / "train/pos");
   std::filesystem::create_directories(directory.path() / "train/neg");
-  EXPECT_THAT(OpenError(OptionsOf("imdb", directory.path())), HasSubstr("no review ID_RATING.txt lies in"));
+  EXPECT_THAT(OpenError(OptionsOf("imdb", directory.path())),
+              HasSubstr("no review ID_RATING.txt lies in"));
   directory.Write("train/pos/1_9.txt", "one");
   CorpusOptions o = OptionsOf("imdb", directory.path());
   o.partitions = 3;
@@ -149,17 +155,20 @@ TEST(Imdb, Errors) {
   EXPECT_THAT(messages, HasSubstr("gets no review to train on out of"));
   o.scheme = PartitionScheme::kByFile;
   o.partition = 0;
-  EXPECT_THAT(OpenError(o), HasSubstr("by-file deals whole files, and format imdb has one for each review"));
+  EXPECT_THAT(OpenError(o),
+              HasSubstr("by-file deals whole files, and format imdb has one for each review"));
   o.scheme = PartitionScheme::kDirichlet;
   o.alpha = 0;
   EXPECT_THAT(OpenError(o), HasSubstr("partition.alpha 0 is not in"));
   std::filesystem::resize_file(directory.path() / "train/pos/1_9.txt", (16u << 20) + 1);
-  EXPECT_THAT(OpenError(OptionsOf("imdb", directory.path())), HasSubstr("more than a document may have"));
+  EXPECT_THAT(OpenError(OptionsOf("imdb", directory.path())),
+              HasSubstr("more than a document may have"));
 }
 
 TEST(Imdb, RealReviews) {
   const std::string archive = RealData("imdb-aclImdb.tar.xz");
-  if (archive.empty()) GTEST_SKIP() << "TRIBUTARY_TEST_DATA names no folder with imdb-aclImdb.tar.xz";
+  if (archive.empty())
+    GTEST_SKIP() << "TRIBUTARY_TEST_DATA names no folder with imdb-aclImdb.tar.xz";
   const TempDirectory directory;
   ASSERT_TRUE(Extract(archive, directory, "--wildcards 'aclImdb/t*/*/11[0-9][0-9]_*.txt'"));
   CorpusOptions o = OptionsOf("imdb", directory.path());

@@ -10,11 +10,13 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 constexpr const char* kPromptWithInput =
-    "Below is an instruction that describes a task, paired with an input that provides further context. "
+    "Below is an instruction that describes a task, paired with an input that provides further "
+    "context. "
     "Write a response that appropriately completes the request.\n\n### Instruction:\nAdd.\n\n"
     "### Input:\n1 and 2\n\n### Response:";
 constexpr const char* kPromptWithout =
-    "Below is an instruction that describes a task. Write a response that appropriately completes the "
+    "Below is an instruction that describes a task. Write a response that appropriately completes "
+    "the "
     "request.\n\n### Instruction:\nAdd.\n\n### Response:";
 
 CorpusOptions Whole(const std::string& format, const std::string& path) {
@@ -90,29 +92,37 @@ TEST(Alpaca, Malformed) {
   const std::string good = "{\"instruction\": \"a\", \"output\": \"b\"}";
   EXPECT_THAT(ErrorOf("alpaca", "a.json", "[" + good + ",\n{\"instruction\": 3}]"),
               AllOf(HasSubstr("a.json:2: "), HasSubstr("no text 'instruction'")));
-  EXPECT_THAT(ErrorOf("alpaca", "a.json", "[{\"instruction\": \"a\"}]"), HasSubstr("no text 'output'"));
-  EXPECT_THAT(ErrorOf("alpaca", "a.json", "[{\"instruction\": \"a\", \"input\": [], \"output\": \"b\"}]"),
-              HasSubstr("no text 'input'"));
+  EXPECT_THAT(ErrorOf("alpaca", "a.json", "[{\"instruction\": \"a\"}]"),
+              HasSubstr("no text 'output'"));
+  EXPECT_THAT(
+      ErrorOf("alpaca", "a.json", "[{\"instruction\": \"a\", \"input\": [], \"output\": \"b\"}]"),
+      HasSubstr("no text 'input'"));
   EXPECT_THAT(ErrorOf("alpaca", "a.json", "[" + good + ",\n\n{oops}]"),
               AllOf(HasSubstr("a.json:3: not valid JSON")));
-  EXPECT_THAT(ErrorOf("alpaca", "a.json", "[" + good), HasSubstr("a.json:1: the JSON array is not closed"));
+  EXPECT_THAT(ErrorOf("alpaca", "a.json", "[" + good),
+              HasSubstr("a.json:1: the JSON array is not closed"));
   EXPECT_THAT(ErrorOf("alpaca", "a.json", "[" + good + "\n" + good + "]"),
               HasSubstr("a.json:2: expected ',' or ']'"));
   EXPECT_THAT(ErrorOf("alpaca", "a.json", "[1, 2]"), HasSubstr("a.json:1: expected an object"));
   EXPECT_THAT(ErrorOf("alpaca", "a.json", "[" + good + ",]"), HasSubstr("expected an object"));
-  EXPECT_THAT(ErrorOf("alpaca", "a.json", "[" + good + "] x"), HasSubstr("nothing behind the JSON array"));
-  EXPECT_THAT(ErrorOf("alpaca", "a.json", "instruction"), HasSubstr("expected a JSON array of objects"));
+  EXPECT_THAT(ErrorOf("alpaca", "a.json", "[" + good + "] x"),
+              HasSubstr("nothing behind the JSON array"));
+  EXPECT_THAT(ErrorOf("alpaca", "a.json", "instruction"),
+              HasSubstr("expected a JSON array of objects"));
   EXPECT_THAT(ErrorOf("alpaca", "a.json", " \n\t"), HasSubstr("expected a JSON array of objects"));
   EXPECT_THAT(ErrorOf("alpaca", "a.json", "[]"), HasSubstr("gets no record to train on"));
   EXPECT_THAT(ErrorOf("alpaca", "a.json", ""), HasSubstr("is empty"));
-  EXPECT_THAT(ErrorOf("alpaca", "a.json", "[{\"instruction\": " + std::string(100, '[')), HasSubstr("not closed"));
-  EXPECT_THAT(ErrorOf("alpaca", "a.json", "{\"a\": " + std::string(100, '[') + std::string(100, ']') + "}"),
-              HasSubstr("nested deeper"));
+  EXPECT_THAT(ErrorOf("alpaca", "a.json", "[{\"instruction\": " + std::string(100, '[')),
+              HasSubstr("not closed"));
+  EXPECT_THAT(
+      ErrorOf("alpaca", "a.json", "{\"a\": " + std::string(100, '[') + std::string(100, ']') + "}"),
+      HasSubstr("nested deeper"));
 }
 
 TEST(Jsonl, ATextKeyOrPromptsAndCompletions) {
   const TempDirectory directory;
-  CorpusOptions o = Whole("jsonl", directory.Write("a.jsonl", "{\"text\": \"one\", \"n\": 1}\n\n{\"text\": \"two\"}"));
+  CorpusOptions o = Whole(
+      "jsonl", directory.Write("a.jsonl", "{\"text\": \"one\", \"n\": 1}\n\n{\"text\": \"two\"}"));
   o.packing = false;
   auto corpus = OpenOk(o);
   ASSERT_NE(corpus, nullptr);
@@ -124,7 +134,8 @@ TEST(Jsonl, ATextKeyOrPromptsAndCompletions) {
   ASSERT_NE(corpus, nullptr);
   EXPECT_EQ(corpus->TrainingTokens(), 14u);
   EXPECT_EQ(corpus->TrainingSamples(), 3u);
-  corpus = OpenOk(Whole("jsonl", directory.Write("a.jsonl", "{\"prompt\": \"ask:\", \"completion\": \" tell\"}\n")));
+  corpus = OpenOk(Whole(
+      "jsonl", directory.Write("a.jsonl", "{\"prompt\": \"ask:\", \"completion\": \" tell\"}\n")));
   ASSERT_NE(corpus, nullptr);
   EXPECT_EQ(RowText(Epoch(*corpus)[0]), "ask: tell");
   EXPECT_EQ(LearnedText(Epoch(*corpus)[0]), " tell");
@@ -133,10 +144,12 @@ TEST(Jsonl, ATextKeyOrPromptsAndCompletions) {
 TEST(Jsonl, Malformed) {
   EXPECT_THAT(ErrorOf("jsonl", "a.jsonl", "{\"text\": \"a\"}\n{\"text\": \"b\"\n"),
               AllOf(HasSubstr("a.jsonl:2: not valid JSON")));
-  EXPECT_THAT(ErrorOf("jsonl", "a.jsonl", "{\"text\": \"a\"}\n[1]\n"), HasSubstr("a.jsonl:2: expected an object"));
+  EXPECT_THAT(ErrorOf("jsonl", "a.jsonl", "{\"text\": \"a\"}\n[1]\n"),
+              HasSubstr("a.jsonl:2: expected an object"));
   EXPECT_THAT(ErrorOf("jsonl", "a.jsonl", "{\"text\": \"a\"}\n{\"body\": \"b\"}\n"),
               HasSubstr("a.jsonl:2: the record has no text 'text'; say data.text_key"));
-  EXPECT_THAT(ErrorOf("jsonl", "a.jsonl", "{\"prompt\": \"a\", \"completion\": \"b\"}\n{\"prompt\": \"a\"}\n"),
+  EXPECT_THAT(ErrorOf("jsonl", "a.jsonl",
+                      "{\"prompt\": \"a\", \"completion\": \"b\"}\n{\"prompt\": \"a\"}\n"),
               HasSubstr("a.jsonl:2: the record has no text 'completion', as the first has"));
 }
 
@@ -145,14 +158,17 @@ TEST(Jsonl, InvalidUtf8IsReplaced) {
   CorpusOptions o = Whole("jsonl", directory.Write("a.jsonl", "{\"text\": \"a\xFF\x62\"}\n"));
   const auto text = ReadPartitionText(o);
   ASSERT_TRUE(text.ok()) << text.error().message();
-  EXPECT_EQ(text->training, "a\xEF\xBF\xBD" "b");
+  EXPECT_EQ(text->training,
+            "a\xEF\xBF\xBD"
+            "b");
 }
 
 TEST(Jsonl, ARecordThatIsTooLongIsRefusedUnread) {
   const std::string huge = "{\"text\": \"" + std::string(17u << 20, 'a');
   EXPECT_THAT(ErrorOf("jsonl", "a.jsonl", "{\"text\": \"a\"}\n" + huge + "\"}"),
               HasSubstr("a.jsonl:2: a record has more than 16777216 bytes"));
-  EXPECT_THAT(ErrorOf("alpaca", "a.json", "[\n" + huge), HasSubstr("a.json:2: a record has more than"));
+  EXPECT_THAT(ErrorOf("alpaca", "a.json", "[\n" + huge),
+              HasSubstr("a.json:2: a record has more than"));
   EXPECT_THAT(ErrorOf("csv", "a.csv", "text\n\"" + std::string(17u << 20, 'a')),
               HasSubstr("a.csv:2: a record has more than"));
 }
@@ -171,12 +187,14 @@ TEST(Csv, QuotesCommasAndNewlinesInFields) {
   ASSERT_NE(corpus, nullptr);
   std::vector<std::string> rows;
   for (const auto& batch : Epoch(*corpus)) rows.push_back(RowText(batch));
-  EXPECT_THAT(rows, ::testing::UnorderedElementsAre("plain", "a, \"b\"\nc"));  // empty ones teach nothing
+  EXPECT_THAT(rows,
+              ::testing::UnorderedElementsAre("plain", "a, \"b\"\nc"));  // empty ones teach nothing
 }
 
 TEST(Csv, PromptAndCompletionColumns) {
   const TempDirectory directory;
-  const auto corpus = OpenOk(Whole("csv", directory.Write("a.csv", "completion,prompt\nyes,ask?\n")));
+  const auto corpus =
+      OpenOk(Whole("csv", directory.Write("a.csv", "completion,prompt\nyes,ask?\n")));
   ASSERT_NE(corpus, nullptr);
   EXPECT_EQ(RowText(Epoch(*corpus)[0]), "ask?yes");
   EXPECT_EQ(LearnedText(Epoch(*corpus)[0]), "yes");
@@ -185,11 +203,16 @@ TEST(Csv, PromptAndCompletionColumns) {
 TEST(Csv, Malformed) {
   EXPECT_THAT(ErrorOf("csv", "a.csv", "id,body\n1,x\n"),
               HasSubstr("a.csv:1: no column 'text'; say data.text_key; the columns are id, body"));
-  EXPECT_THAT(ErrorOf("csv", "a.csv", "id,text\n1,x\n2,y,z\n"), HasSubstr("a.csv:3: 3 fields, and the first row names 2 columns"));
-  EXPECT_THAT(ErrorOf("csv", "a.csv", "id,text\n1,\"x\ny\n"), HasSubstr("a.csv:2: a quoted field is not closed"));
-  EXPECT_THAT(ErrorOf("csv", "a.csv", "id,text\n1,x\"y\n"), HasSubstr("a.csv:2: a quote inside a field"));
-  EXPECT_THAT(ErrorOf("csv", "a.csv", "id,text\n1,\"x\"y\n"), HasSubstr("a.csv:2: text behind the closing quote"));
-  EXPECT_THAT(ErrorOf("csv", "a.csv", "id,text\n1,x\ry\n"), HasSubstr("a.csv:2: a carriage return"));
+  EXPECT_THAT(ErrorOf("csv", "a.csv", "id,text\n1,x\n2,y,z\n"),
+              HasSubstr("a.csv:3: 3 fields, and the first row names 2 columns"));
+  EXPECT_THAT(ErrorOf("csv", "a.csv", "id,text\n1,\"x\ny\n"),
+              HasSubstr("a.csv:2: a quoted field is not closed"));
+  EXPECT_THAT(ErrorOf("csv", "a.csv", "id,text\n1,x\"y\n"),
+              HasSubstr("a.csv:2: a quote inside a field"));
+  EXPECT_THAT(ErrorOf("csv", "a.csv", "id,text\n1,\"x\"y\n"),
+              HasSubstr("a.csv:2: text behind the closing quote"));
+  EXPECT_THAT(ErrorOf("csv", "a.csv", "id,text\n1,x\ry\n"),
+              HasSubstr("a.csv:2: a carriage return"));
   EXPECT_THAT(ErrorOf("csv", "a.csv", "id,text\n"), HasSubstr("gets no record to train on"));
   EXPECT_THAT(ErrorOf("csv", "a.csv", std::string("te\0xt\n", 6)), HasSubstr("it has NUL bytes"));
 }
@@ -203,9 +226,10 @@ TEST(Records, LossOnCompletionsNeedsThem) {
 
 TEST(Records, APromptThatFillsTheRowIsLeftOut) {
   const TempDirectory directory;
-  CorpusOptions o = Whole("jsonl", directory.Write("a.jsonl",
-                                                   "{\"prompt\": \"0123456789abcdef0\", \"completion\": \"x\"}\n"
-                                                   "{\"prompt\": \"short\", \"completion\": \"yes\"}\n"));
+  CorpusOptions o =
+      Whole("jsonl", directory.Write("a.jsonl",
+                                     "{\"prompt\": \"0123456789abcdef0\", \"completion\": \"x\"}\n"
+                                     "{\"prompt\": \"short\", \"completion\": \"yes\"}\n"));
   o.max_length = 16;
   auto corpus = OpenOk(o);
   ASSERT_NE(corpus, nullptr);
@@ -216,7 +240,10 @@ TEST(Records, APromptThatFillsTheRowIsLeftOut) {
 
 TEST(Records, RowsArePaddedToTheLongestOfTheBatchAndCutAtMaxLength) {
   const TempDirectory directory;
-  CorpusOptions o = Whole("jsonl", directory.Write("a.jsonl", "{\"text\": \"ab\"}\n{\"text\": \"abcdefghijklmnopqrstuvwxyz\"}\n{\"text\": \"abcd\"}\n"));
+  CorpusOptions o =
+      Whole("jsonl", directory.Write("a.jsonl",
+                                     "{\"text\": \"ab\"}\n{\"text\": "
+                                     "\"abcdefghijklmnopqrstuvwxyz\"}\n{\"text\": \"abcd\"}\n"));
   o.packing = false;
   o.max_length = 10;
   const auto corpus = OpenOk(o);
@@ -233,7 +260,9 @@ TEST(Records, RowsArePaddedToTheLongestOfTheBatchAndCutAtMaxLength) {
     one.targets.assign(batches[0].targets.begin() + at, batches[0].targets.begin() + at + 10);
     learned.push_back(LearnedText(one));
     const auto ignored = std::count(one.targets.begin(), one.targets.end(), train::kIgnore);
-    EXPECT_EQ(ignored, learned.back() == "b" ? 8 : learned.back() == "bcd" ? 6 : 0);  // the end is learned
+    EXPECT_EQ(ignored, learned.back() == "b"     ? 8
+                       : learned.back() == "bcd" ? 6
+                                                 : 0);  // the end is learned
   }
   EXPECT_THAT(learned, ::testing::UnorderedElementsAre("b", "bcd", "bcdefghijk"));
 }
@@ -283,7 +312,8 @@ TEST(Records, TheUnionOfThePartitionsIsTheWhole) {
 
 TEST(Records, RealInstructions) {
   const std::string path = RealData("instruction-data.json");
-  if (path.empty()) GTEST_SKIP() << "TRIBUTARY_TEST_DATA names no folder with instruction-data.json";
+  if (path.empty())
+    GTEST_SKIP() << "TRIBUTARY_TEST_DATA names no folder with instruction-data.json";
   CorpusOptions o = OptionsOf("alpaca", path);
   o.max_length = 2048;
   std::uint64_t documents = 0;

@@ -1,5 +1,5 @@
-// What the data costs: memory that does not grow with it, token files that are found again, an order
-// that stays what it was.
+// What the data costs: memory that does not grow with it, token files that are found again, an
+// order that stays what it was.
 #include <fstream>
 #include <numeric>
 
@@ -15,7 +15,8 @@ namespace {
 using ::testing::HasSubstr;
 
 TEST(Permutation, IsOneOfEverySize) {
-  for (const std::uint64_t n : {0ull, 1ull, 2ull, 1000ull, 1ull << 20, (1ull << 20) + 1, 1234567ull}) {
+  for (const std::uint64_t n :
+       {0ull, 1ull, 2ull, 1000ull, 1ull << 20, (1ull << 20) + 1, 1234567ull}) {
     const Permutation permutation(n, 5);
     std::vector<bool> seen(n);
     for (std::uint64_t i = 0; i < n; ++i) {
@@ -69,7 +70,9 @@ TEST(Order, OfWindowsIsWhatItWas) {
   for (int file = 0; file < 6; ++file) {
     std::string text;
     for (int i = 0; i < 200; ++i) {
-      text += std::to_string(random.Next()) + (file % 2 == 1 ? "\n%\n" : random.NextBelow(2) == 1 ? "\n\n" : "\n");
+      text += std::to_string(random.Next()) + (file % 2 == 1              ? "\n%\n"
+                                               : random.NextBelow(2) == 1 ? "\n\n"
+                                                                          : "\n");
     }
     directory.Write("f" + std::to_string(file), text);
   }
@@ -84,13 +87,17 @@ TEST(Order, OfWindowsIsWhatItWas) {
       o.partition = partitions - 1;
       const auto corpus = OpenOk(o);
       ASSERT_NE(corpus, nullptr);
-      digests.push_back(Digest(*corpus->Training({.seed = 3, .batch_size = 4, .first_batch = 5, .batches = corpus->BatchesPerEpoch(4) + 9})));
+      digests.push_back(Digest(*corpus->Training({.seed = 3,
+                                                  .batch_size = 4,
+                                                  .first_batch = 5,
+                                                  .batches = corpus->BatchesPerEpoch(4) + 9})));
       digests.push_back(Digest(*corpus->Validation(4)));
     }
   }
-  EXPECT_THAT(digests, ::testing::ElementsAre(
-                           1888603231690359248u, 1940546816522850940u, 14976331419584725284u, 9171861708602341429u,
-                           1888603231690359248u, 1940546816522850940u, 6126447998238125015u, 13813010415565519285u));
+  EXPECT_THAT(digests, ::testing::ElementsAre(1888603231690359248u, 1940546816522850940u,
+                                              14976331419584725284u, 9171861708602341429u,
+                                              1888603231690359248u, 1940546816522850940u,
+                                              6126447998238125015u, 13813010415565519285u));
 }
 
 TEST(Memory, DoesNotGrowWithTheText) {
@@ -116,7 +123,8 @@ TEST(Memory, DoesNotGrowWithTheText) {
     const auto after = memory::ReadProcessMemory();
     ASSERT_TRUE(before.ok() && after.ok());
     const double grown = static_cast<double>(after->rss_peak - before->rss) / (1 << 20);
-    std::printf("64 MiB of text, packing %d: peak memory grew by %.1f MiB\n", packing ? 1 : 0, grown);
+    std::printf("64 MiB of text, packing %d: peak memory grew by %.1f MiB\n", packing ? 1 : 0,
+                grown);
     EXPECT_LT(grown, 24) << "half of the text alone has 32 MiB";
   }
 }
@@ -130,7 +138,8 @@ class TokenCache : public ::testing::Test {
   }
   std::vector<std::filesystem::path> Entries() const {
     std::vector<std::filesystem::path> entries;
-    for (const auto& entry : std::filesystem::directory_iterator(options_.cache_directory)) entries.push_back(entry.path());
+    for (const auto& entry : std::filesystem::directory_iterator(options_.cache_directory))
+      entries.push_back(entry.path());
     return entries;
   }
 
@@ -210,7 +219,9 @@ TEST_F(TokenCache, ATruncatedFileIsAnErrorWhileItIsRead) {
 
 TEST_F(TokenCache, AnErrorOfProgressEndsTheOpeningAndLeavesNothing) {
   options_.path = data_.Write("b.txt", Paragraphs(3u << 20));
-  options_.on_progress = [](std::uint64_t) -> Status { return MakeError(Code::kCancelled, "enough"); };
+  options_.on_progress = [](std::uint64_t) -> Status {
+    return MakeError(Code::kCancelled, "enough");
+  };
   const auto corpus = Open(options_);
   ASSERT_FALSE(corpus.ok());
   EXPECT_EQ(corpus.error().code(), Code::kCancelled);

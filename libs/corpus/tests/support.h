@@ -4,8 +4,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <map>
+#include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -54,7 +58,8 @@ inline std::vector<train::Batch> All(train::BatchSource& source) {
 
 // An epoch of training batches of one sample.
 inline std::vector<train::Batch> Epoch(const Corpus& corpus, std::uint64_t seed = 1) {
-  return All(*corpus.Training({.seed = seed, .batch_size = 1, .batches = corpus.TrainingSamples()}));
+  return All(
+      *corpus.Training({.seed = seed, .batch_size = 1, .batches = corpus.TrainingSamples()}));
 }
 
 inline std::string Text(const std::vector<std::int32_t>& ids) {
@@ -81,7 +86,8 @@ inline std::string RealData(const std::string& name) {
   return std::filesystem::exists(path) ? path : "";
 }
 
-inline ::testing::AssertionResult Extract(const std::string& archive, const TempDirectory& directory,
+inline ::testing::AssertionResult Extract(const std::string& archive,
+                                          const TempDirectory& directory,
                                           const std::string& words) {
   const std::string command =
       "tar -xJf '" + archive + "' -C '" + directory.path().string() + "' " + words;

@@ -1,12 +1,12 @@
 // One seat's data as batches: text of several formats, and images.
 //
-// A partition's text is tokenized once, into files on disk (docs/data.md), and read from there batch
-// by batch; images are read where they lie. Memory does not grow with the data: about 12 MiB while
-// text is tokenized, then one batch and the order of an epoch (Permutation: at most 4 MiB); images
-// also have 4 bytes for each. The validation part is never trained on, whatever the partitioning.
-// Ownership: batch sources keep the open files alive and may outlive the Corpus. Threads: a Corpus
-// is immutable; a source belongs to one thread. Failures come from Open… and from Next; they name the
-// file, and the line where there are lines.
+// A partition's text is tokenized once, into files on disk (docs/data.md), and read from there
+// batch by batch; images are read where they lie. Memory does not grow with the data: about 12 MiB
+// while text is tokenized, then one batch and the order of an epoch (Permutation: at most 4 MiB);
+// images also have 4 bytes for each. The validation part is never trained on, whatever the
+// partitioning. Ownership: batch sources keep the open files alive and may outlive the Corpus.
+// Threads: a Corpus is immutable; a source belongs to one thread. Failures come from opening and from
+// Next; they name the file, and the line where there are lines.
 #pragma once
 
 #include <cstdint>
@@ -43,8 +43,8 @@ struct CorpusOptions {
   std::optional<LossOn> loss_on;  // unset: completion where there are completions
   std::uint32_t max_length = 128;
   bool with_validation = true;  // false: validation text is left aside, not tokenized
-  // Where token files are kept from one life of the process to the next; empty: nowhere, they are in
-  // unnamed temporary files.
+  // Where token files are kept from one life of the process to the next; empty: nowhere, they are
+  // in unnamed temporary files.
   std::string cache_directory;
   std::string tokenizer_key;  // tells one tokenizer's token files from another's
 
@@ -82,8 +82,8 @@ class Corpus {
   // REQUIRES: batch_size > 0
   std::unique_ptr<train::BatchSource> Training(const TrainingOrder& order) const;
   // Every validation sample once, in order; the rest of the last window is ignored targets.
-  // `max_samples` (0: as the options say) takes that many, evenly spread. Ends at once where there is
-  // no validation data.
+  // `max_samples` (0: as the options say) takes that many, evenly spread. Ends at once where there
+  // is no validation data.
   std::unique_ptr<train::BatchSource> Validation(std::uint32_t batch_size,
                                                  std::uint64_t max_samples = 0) const;
 

@@ -24,16 +24,16 @@ struct DataFile {
 };
 
 struct FileKind {
-  std::string_view what;                      // "text file", "*.csv file"
-  std::vector<std::string_view> extensions;   // ".csv"; empty: any name
-  bool text = true;                           // a file with NUL bytes is not of this kind
+  std::string_view what;                     // "text file", "*.csv file"
+  std::vector<std::string_view> extensions;  // ".csv"; empty: any name
+  bool text = true;                          // a file with NUL bytes is not of this kind
 };
 
-// `path` is a file (of whatever name), or a directory whose regular files of this kind are listed by
-// name. Its subdirectories are not entered, so links that lead in circles are never followed. Left
-// out: hidden and empty files, files with a NUL in their first 8000 bytes where `kind.text` is set
-// (fortune's *.dat and other binaries), links that lead nowhere, and symbolic links to a file that
-// is listed already. It stops at `at_most` files, for who only asks whether there are any.
+// `path` is a file (of whatever name), or a directory whose regular files of this kind are listed
+// by name. Its subdirectories are not entered, so links that lead in circles are never followed.
+// Left out: hidden and empty files, files with a NUL in their first 8000 bytes where `kind.text` is
+// set (fortune's *.dat and other binaries), links that lead nowhere, and symbolic links to a file
+// that is listed already. It stops at `at_most` files, for who only asks whether there are any.
 Result<std::vector<DataFile>> ListFiles(const std::string& path, const std::string& name,
                                         const FileKind& kind, std::size_t at_most = SIZE_MAX);
 
