@@ -81,7 +81,7 @@ class ArrayCutter {
       state_ = State::kComma;
       depth_ = 1;
       begin_line_ = line_;
-      record_ = "{";
+      record_.assign(1, '{');
     } else if (state_ == State::kComma && c == ',') {
       state_ = State::kNext;
     } else if ((state_ == State::kComma || state_ == State::kFirst) && c == ']') {
