@@ -96,7 +96,7 @@ int RunCommand(int argc, char** argv) {
   if (dir->Completed()) {
     const auto summary = ReadJsonFile(dir->File("summary.json"));
     fmt::print("{}", summary.ok() ? SummaryText(*summary, dir->path()) : "");
-    if (!job->synthetic() && !job->adapted() && job->checkpoint.export_model) fmt::print("try:     {}\n", TryCommand(InvokedAs(), dir->path()));
+    if (job->writes_text() && job->checkpoint.export_model) fmt::print("try:     {}\n", TryCommand(InvokedAs(), dir->path()));
     fmt::print("This run was completed before; --restart runs it anew, --work-dir elsewhere.\n");
     return config::kExitDone;
   }

@@ -74,7 +74,7 @@ class JobRun {
     if (!written.ok() && outcome_.status == "completed") return 1;
     fmt::print("{}", SummaryText(Json::parse(summary.dump()), dir_.path()));
     if (outcome_.status == "completed") {
-      if (!outcome_.model.empty() && !spec_.job.synthetic() && !spec_.job.adapted()) fmt::print("try:     {}\n", TryCommand(InvokedAs(), dir_.path()));
+      if (!outcome_.model.empty() && spec_.job.writes_text()) fmt::print("try:     {}\n", TryCommand(InvokedAs(), dir_.path()));
       return 0;
     }
     std::fflush(stdout);

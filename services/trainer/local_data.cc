@@ -28,7 +28,8 @@ std::string TokenizerKey(const std::string& path) {
   std::error_code ec;
   std::vector<std::string> files;
   if (fs::is_directory(path, ec)) {
-    for (const char* name : {"tokenizer.json", "vocab.json", "merges.txt", "encoder.json", "vocab.bpe"}) files.push_back(path + "/" + name);
+    for (const char* name : {"tokenizer.json", "vocab.json", "merges.txt", "encoder.json", "vocab.bpe", "tokenizer_config.json", "special_tokens_map.json",
+                             "config.json"}) files.push_back(path + "/" + name);
   } else if (!path.empty()) {
     files.push_back(path);
   }

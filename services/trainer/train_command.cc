@@ -26,6 +26,14 @@ constexpr std::uint64_t kBudget = 64u << 20;  // no chunk moves here; the heap i
 volatile std::sig_atomic_t g_signal = 0;
 void OnSignal(int signal) { g_signal = signal; }
 
+class NoProgress final : public session::TaskProgress {
+ public:
+  void Phase(const std::string&, std::uint64_t, const std::string&) override {}
+  void Done(std::uint64_t) override {}
+  void Metric(const std::string&, double) override {}
+  void Bytes(std::uint64_t, std::uint64_t) override {}
+};
+
 double SecondsSince(std::chrono::steady_clock::time_point begin) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
@@ -59,12 +67,13 @@ Status TrainAlone(const TrainCommandSpec& spec, const LoadModule& load) {
   identity.data[job.data.name] = spec.data_path;
   identity.work_dir = spec.work_dir;
   LocalData data(identity);
-  TRIBUTARY_ASSIGN(const auto* const corpus, data.Open(job, 0));
+  std::stop_source stop;
+  NoProgress none;
+  TRIBUTARY_ASSIGN(const auto* const corpus, data.Open(job, 0, none, stop.get_token()));
   TRIBUTARY_ASSIGN(train::Module* const module, load());
   TRIBUTARY_ASSIGN(const auto model, FirstModel(job, *module));
   const Plan plan = PlanOf(job.train, *corpus);
   const double before_first_step = SecondsSince(begun);
-  std::stop_source stop;
   const bool terminal = spec.progress && isatty(STDERR_FILENO) == 1;
 
   OrderedJson summary;
@@ -153,7 +162,7 @@ int TrainMain(int argc, char** argv) {
     }
     spec.data_path = flag.substr(job->data.name.size() + 1);
   }
-  if (spec.data_path.empty() && job->data.format != "synthetic") {
+  if (spec.data_path.empty() && job->reads_data()) {
     return fail(MakeError(Code::kNotFound, "the job's data '{}' has no place here; add --data {}=PATH", job->data.name, job->data.name),
                 config::kExitFailed);
   }

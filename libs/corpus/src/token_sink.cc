@@ -25,7 +25,7 @@ Result<std::unique_ptr<TokenSink>> TokenSink::Create(
   for (const char* part : kPartNames) {
     TRIBUTARY_ASSIGN(auto writer,
                      TokenFileWriter::Create(directory + "/" + part, form.Width(tokenizer)));
-    sink->parts_.push_back(Open{std::move(writer), {}, {}, false});
+    sink->parts_.push_back(Open{std::move(writer), {}, {}, false, false});
   }
   return sink;
 }
@@ -51,7 +51,10 @@ Status TokenSink::Take(Open& open, std::span<const std::int32_t> ids) {
 
 // Encodes the first `bytes` of the text that waits.
 Status TokenSink::Encode(Open& open, std::size_t bytes) {
-  TRIBUTARY_ASSIGN(const auto ids, tokenizer_.Encode(std::string_view(open.text).substr(0, bytes)));
+  text::EncodeOptions options;
+  options.continues = open.begun;
+  TRIBUTARY_ASSIGN(const auto ids, tokenizer_.Encode(std::string_view(open.text).substr(0, bytes), options));
+  open.begun = true;
   TRIBUTARY_TRY(Take(open, ids));
   open.text.erase(0, bytes);
   return Tell(bytes);
@@ -81,6 +84,7 @@ Status TokenSink::End(Part part) {
   if (part == Part::kValidation && !form_.with_validation) return Ok();
   Open& open = parts_[static_cast<std::size_t>(part)];
   if (!open.text.empty()) TRIBUTARY_TRY(Encode(open, open.text.size()));
+  open.begun = false;
   return Close(open);
 }
 

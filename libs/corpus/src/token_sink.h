@@ -48,6 +48,7 @@ class TokenSink final : public DocumentSink {
     std::string text;               // of the document, not encoded yet
     std::vector<std::int32_t> row;  // of the document, in rows
     bool any = false;               // the document has text
+    bool begun = false;             // a piece of it is encoded
   };
 
   TokenSink(const TokenForm& form, const text::Tokenizer& tokenizer,

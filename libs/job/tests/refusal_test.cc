@@ -161,7 +161,7 @@ TEST(Refusals, OfSyntheticJobs) {
 TEST(Refusals, MissingKeysNameTheSectionTheyBelongTo) {
   EXPECT_EQ(ErrorOf("rounds: 2\n"), "job.yaml:1: name: got nothing, expected 1 to 63 letters, digits, '.', '_' or '-', "
                                     "beginning with a letter or digit");
-  EXPECT_EQ(ErrorOf("name: a\nmodel: {seed: 2}\n"), "job.yaml:2: model.family: got nothing, expected gpt2 or synthetic");
+  EXPECT_EQ(ErrorOf("name: a\nmodel: {seed: 2}\n"), "job.yaml:2: model.family: got nothing, expected gpt2, resnet18 or synthetic");
   EXPECT_THAT(ErrorOf("name: a\nmodel: {family: gpt2}\n"), HasSubstr("data.name: got nothing"));
   EXPECT_THAT(ErrorOf("name: a\nmodel: {family: gpt2}\ndata: {name: d}\n"),
               HasSubstr("job.yaml:3: data.format: got nothing, expected text"));
@@ -169,12 +169,15 @@ TEST(Refusals, MissingKeysNameTheSectionTheyBelongTo) {
 
 TEST(Refusals, FeaturesThatAreNotInThisReleaseSayWhatIs) {
   const std::vector<std::vector<std::string>> cases = {
-      {"adapter", "{lora: {r: 8}}", "not in this release; expected no adapter"},
-      {"model.source", "/srv/gpt2", "not in this release; expected family gpt2 or synthetic"},
-      {"model.format", "numpy", "not in this release; expected family gpt2 or synthetic"},
-      {"train.precision", "bf16", "got 'bf16', which is not in this release, expected fp32"},
-      {"train.gradient_checkpointing", "true", "which is not in this release, expected false"},
-      {"train.device", "cuda", "which is not in this release, expected auto or cpu"},
+      {"adapter.lora.alpha", "8", "expected it only with adapter.lora.r"},
+      {"adapter.lora", "{r: 8, targets: []}", "expected a list of layers"},
+      {"adapter", "{lora: {r: 8}, base: {double_quantization: true}}", "expected it only with adapter.base.quantization: nf4"},
+      {"model.source", "/srv/gpt2", "expected either it or model.family, not both"},
+      {"model.format", "numpy", "which is not in this release, expected pytorch"},
+      {"model.stem", "imagenet", "expected it only with model.family: resnet18"},
+      {"train.precision", "fp8", "got 'fp8', expected fp32 or bf16"},
+      {"train.gradient_checkpointing", "maybe", "expected true or false"},
+      {"train.device", "tpu", "expected auto, cpu or cuda"},
       {"train.loss", "mse", "expected nll"},
       {"strategy.same_init_model", "false", "which is not in this release, expected true"},
       {"transfer.mode", "bulk", "got 'bulk', expected stream, container, file or regular"},

@@ -165,6 +165,8 @@ struct Job {
   Checkpoint checkpoint;
 
   bool synthetic() const { return model.family == "synthetic"; }
+  // Whether its exported model can be given to tributary generate.
+  bool writes_text() const { return !synthetic() && !adapted() && model.family != "resnet18"; }
   bool adapted() const { return adapter.rank > 0; }
   // False where what is trained on, if anything, is made up.
   bool reads_data() const { return data.format != "synthetic"; }
