@@ -17,5 +17,6 @@ Result<std::unique_ptr<Network>> MakeNetwork(const Json& config, const ModelSpec
 
 // One per file under families/.
 Result<std::unique_ptr<Network>> MakeGpt2(const Json& config, const ModelSpec& spec);
+Result<std::unique_ptr<Network>> MakeLlama(const Json& config, const ModelSpec& spec);  // and mistral
 
 }  // namespace tributary::train

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <string>
 #include <vector>
@@ -14,7 +15,8 @@
 
 namespace tributary::train {
 
-inline std::string GoldenPath(const std::string& name) { return std::string(TRIBUTARY_TRAIN_TEST_DATA) + "/" + name; }
+// Of a file beside the tests; an absolute path is itself.
+inline std::string GoldenPath(const std::string& name) { return std::filesystem::path(TRIBUTARY_TRAIN_TEST_DATA) / name; }
 
 inline Json ReadGolden(const std::string& name) {
   auto golden = ReadJsonFile(GoldenPath(name));

@@ -1,97 +1,31 @@
 #include "families/gpt2_config.h"
 
-#include <string_view>
+#include "families/config_reader.h"
 
 namespace tributary::train {
-namespace {
-
-constexpr std::string_view kWhat = "config.json";
-// 1 TiB of fp32: above that a wrong number is likelier than a model.
-constexpr std::int64_t kMaxParameters = std::int64_t{1} << 38;
-
-Result<std::int64_t> Bounded(const Json& config, const std::string& key, std::int64_t low,
-                             std::int64_t high) {
-  TRIBUTARY_ASSIGN(const std::int64_t value, GetInt(config, key, kWhat));
-  if (value < low || value > high) {
-    return MakeError(Code::kInvalidArgument, "{}: '{}' is {}, expected {} to {}", kWhat, key, value,
-                     low, high);
-  }
-  return value;
-}
-
-bool Given(const Json& config, const char* key) {
-  return config.contains(key) && !config[key].is_null();
-}
-
-Status RefuseVariants(const Json& config) {
-  if (Given(config, "activation_function")) {
-    TRIBUTARY_ASSIGN(const std::string name, GetString(config, "activation_function", kWhat));
-    if (name != "gelu_new" && name != "gelu_pytorch_tanh") {
-      return MakeError(Code::kInvalidArgument,
-                       "{}: activation_function '{}' is not supported; supported: gelu_new", kWhat,
-                       name);
-    }
-  }
-  const std::pair<const char*, bool> flags[] = {{"tie_word_embeddings", true},
-                                                {"scale_attn_weights", true},
-                                                {"scale_attn_by_inverse_layer_idx", false},
-                                                {"add_cross_attention", false}};
-  for (const auto& [key, wanted] : flags) {
-    if (Given(config, key) && config[key] != wanted) {
-      return MakeError(Code::kInvalidArgument, "{}: '{}' has to be {} for model_type gpt2", kWhat,
-                       key, wanted);
-    }
-  }
-  return Ok();
-}
-
-}  // namespace
 
 Result<Gpt2Config> Gpt2Config::Parse(const Json& config) {
-  TRIBUTARY_TRY(RefuseVariants(config));
+  TRIBUTARY_TRY(RefuseForeign(config));
+  TRIBUTARY_TRY(ChoiceOr(config, "activation_function", "gelu_new", {"gelu_new", "gelu_pytorch_tanh"}).status());
+  TRIBUTARY_TRY(RequireFlag(config, "tie_word_embeddings", true));
+  TRIBUTARY_TRY(RequireFlag(config, "scale_attn_weights", true));
+  TRIBUTARY_TRY(RequireFlag(config, "scale_attn_by_inverse_layer_idx", false));
   Gpt2Config c;
-  TRIBUTARY_ASSIGN(c.layers, Bounded(config, "n_layer", 1, 1024));
-  TRIBUTARY_ASSIGN(c.hidden, Bounded(config, "n_embd", 1, 65536));
-  TRIBUTARY_ASSIGN(c.heads, Bounded(config, "n_head", 1, 1024));
-  TRIBUTARY_ASSIGN(c.positions, Bounded(config, "n_positions", 1, 1 << 20));
-  TRIBUTARY_ASSIGN(c.vocabulary, Bounded(config, "vocab_size", 2, 1 << 20));
-  if (c.hidden % c.heads != 0) {
-    return MakeError(Code::kInvalidArgument, "{}: n_embd {} is not a multiple of n_head {}", kWhat,
-                     c.hidden, c.heads);
-  }
-  c.inner = 4 * c.hidden;
-  if (Given(config, "n_inner")) {
-    TRIBUTARY_ASSIGN(c.inner, Bounded(config, "n_inner", 1, 1 << 20));
-  }
-  if (Given(config, "layer_norm_epsilon")) {
-    TRIBUTARY_ASSIGN(c.epsilon, GetNumber(config, "layer_norm_epsilon", kWhat));
-    if (!(c.epsilon > 0 && c.epsilon < 1)) {
-      return MakeError(Code::kInvalidArgument,
-                       "{}: 'layer_norm_epsilon' is {}, expected above 0 and below 1", kWhat,
-                       c.epsilon);
-    }
-  }
-  if (Given(config, "initializer_range")) {
-    TRIBUTARY_ASSIGN(c.initializer_range, GetNumber(config, "initializer_range", kWhat));
-    if (!(c.initializer_range > 0 && c.initializer_range <= 1)) {
-      return MakeError(Code::kInvalidArgument,
-                       "{}: 'initializer_range' is {}, expected above 0 and at most 1", kWhat,
-                       c.initializer_range);
-    }
-  }
+  TRIBUTARY_ASSIGN(c.layers, Bounded(config, "n_layer", 1, kMaxLayers));
+  TRIBUTARY_ASSIGN(c.hidden, Bounded(config, "n_embd", 1, kMaxWidth));
+  TRIBUTARY_ASSIGN(c.heads, Bounded(config, "n_head", 1, kMaxHeads));
+  TRIBUTARY_ASSIGN(c.positions, Bounded(config, "n_positions", 1, kMaxPositions));
+  TRIBUTARY_ASSIGN(c.vocabulary, Bounded(config, "vocab_size", 2, kMaxVocabulary));
+  TRIBUTARY_TRY(RequireMultiple("n_embd", c.hidden, "n_head", c.heads));
+  TRIBUTARY_ASSIGN(c.inner, BoundedOr(config, "n_inner", 4 * c.hidden, 1, kMaxInner));
+  TRIBUTARY_ASSIGN(c.epsilon, PositiveOr(config, "layer_norm_epsilon", c.epsilon, 1));
+  TRIBUTARY_ASSIGN(c.initializer_range, PositiveOr(config, "initializer_range", c.initializer_range, 1));
   // The end of text is the last id of both GPT-2's vocabulary and the byte tokenizer's.
-  c.bos = c.eos = c.vocabulary - 1;
-  if (Given(config, "bos_token_id")) {
-    TRIBUTARY_ASSIGN(c.bos, Bounded(config, "bos_token_id", 0, c.vocabulary - 1));
-  }
-  if (Given(config, "eos_token_id")) {
-    TRIBUTARY_ASSIGN(c.eos, Bounded(config, "eos_token_id", 0, c.vocabulary - 1));
-  }
-  const std::int64_t per_layer = 4 * c.hidden * c.hidden + 2 * c.hidden * c.inner;
-  if (per_layer * c.layers + (c.vocabulary + c.positions) * c.hidden > kMaxParameters) {
-    return MakeError(Code::kInvalidArgument, "{}: a model of more than {} parameters is refused",
-                     kWhat, kMaxParameters);
-  }
+  TRIBUTARY_ASSIGN(c.bos, BoundedOr(config, "bos_token_id", c.vocabulary - 1, 0, c.vocabulary - 1));
+  TRIBUTARY_ASSIGN(c.eos, BoundedOr(config, "eos_token_id", c.vocabulary - 1, 0, c.vocabulary - 1));
+  const double h = static_cast<double>(c.hidden);
+  const double per_layer = 4 * h * h + 2 * h * static_cast<double>(c.inner);
+  TRIBUTARY_TRY(RefuseHuge(per_layer * static_cast<double>(c.layers) + static_cast<double>(c.vocabulary + c.positions) * h));
   return c;
 }
 

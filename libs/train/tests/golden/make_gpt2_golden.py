@@ -1,18 +1,11 @@
 #!/usr/bin/env python3
-"""Writes ../data/gpt2_golden.{safetensors,json}: a tiny random GPT-2 and what transformers computes with it.
-
-Not part of the build. Needs torch, transformers and safetensors from PyPI; written with torch 2.6.0, transformers 4.57.6.
-"""
-import json
-import pathlib
-
+"""Writes the case gpt2 of ../data (golden.py says what a case is), and losses of a few steps of each optimizer."""
 import torch
-from safetensors.torch import save_file
 from transformers import GPT2Config, GPT2LMHeadModel
 
-DATA = pathlib.Path(__file__).resolve().parent.parent / "data"
+from golden import IGNORE, greedy, language_expected, language_loss, write
+
 CONFIG = {"model_type": "gpt2", "n_layer": 2, "n_head": 2, "n_embd": 8, "n_positions": 12, "vocab_size": 29}
-IGNORE = -100
 
 
 def fresh_model():
@@ -26,11 +19,6 @@ def fresh_model():
     return model
 
 
-def loss_of(model, tokens, targets):
-    logits = model(tokens).logits
-    return torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORE)
-
-
 def training_losses(make, tokens, targets):
     model = fresh_model()
     matrices = [p for p in model.parameters() if p.dim() > 1]
@@ -39,7 +27,7 @@ def training_losses(make, tokens, targets):
     losses = []
     for _ in range(4):
         optimizer.zero_grad()
-        loss = loss_of(model, tokens, targets)
+        loss = language_loss(model, tokens, targets)
         losses.append(loss.item())
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -54,20 +42,15 @@ def main():
     targets[2, 6:] = IGNORE
     model = fresh_model()
     prompt = [3, 1, 4]
-    ids = list(prompt)
-    with torch.no_grad():
-        for _ in range(8):
-            ids.append(int(model(torch.tensor([ids])).logits[0, -1].argmax()))
-        loss = loss_of(model, tokens, targets).item()
     golden = {
         "config": CONFIG,
         "rows": 3,
         "columns": 10,
         "tokens": tokens.flatten().tolist(),
         "targets": targets.flatten().tolist(),
-        "loss": loss,
+        "loss": language_loss(model, tokens, targets).item(),
         "prompt": prompt,
-        "greedy": ids[len(prompt):],
+        "greedy": greedy(model, prompt),
         "learning_rate": 0.01,
         "weight_decay": 0.1,
         "training": {
@@ -76,11 +59,7 @@ def main():
             "sgd": training_losses(lambda p: torch.optim.SGD(p, lr=0.01), tokens, targets),
         },
     }
-    state = {n: t.contiguous() for n, t in model.state_dict().items()
-             if n != "lm_head.weight" and not n.endswith((".attn.bias", ".attn.masked_bias"))}
-    DATA.mkdir(exist_ok=True)
-    save_file(state, DATA / "gpt2_golden.safetensors", metadata={"format": "pt"})
-    (DATA / "gpt2_golden.json").write_text(json.dumps(golden) + "\n")
+    write("gpt2", golden, dict(model.named_parameters()), language_expected(model, tokens, targets))
 
 
 if __name__ == "__main__":
