@@ -14,8 +14,8 @@ struct Family {
   std::string_view model_type;
   Result<std::unique_ptr<Network>> (*make)(const Json& config, const ModelSpec& spec);
 };
-constexpr std::array kFamilies = {Family{"gpt2", MakeGpt2}, Family{"llama", MakeLlama}, Family{"mistral", MakeLlama},
-                                  Family{"opt", MakeOpt}};
+constexpr std::array kFamilies = {Family{"gpt2", MakeGpt2}, Family{"gpt_neo", MakeGptNeo}, Family{"llama", MakeLlama},
+                                  Family{"mistral", MakeLlama}, Family{"opt", MakeOpt}};
 
 Status CheckSpec(const ModelSpec& spec) {
   if (spec.device == Device::kCuda) {

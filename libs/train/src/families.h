@@ -19,5 +19,6 @@ Result<std::unique_ptr<Network>> MakeNetwork(const Json& config, const ModelSpec
 Result<std::unique_ptr<Network>> MakeGpt2(const Json& config, const ModelSpec& spec);
 Result<std::unique_ptr<Network>> MakeLlama(const Json& config, const ModelSpec& spec);  // and mistral
 Result<std::unique_ptr<Network>> MakeOpt(const Json& config, const ModelSpec& spec);
+Result<std::unique_ptr<Network>> MakeGptNeo(const Json& config, const ModelSpec& spec);
 
 }  // namespace tributary::train

@@ -117,7 +117,7 @@ TEST_P(FamilyGolden, TrainsInBf16AndOnA4BitBase) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, FamilyGolden,
-                         ::testing::Values("gpt2", "llama", "llama_biased", "mistral", "opt", "opt_post_norm", "opt_bare"),
+                         ::testing::Values("gpt2", "llama", "llama_biased", "mistral", "opt", "opt_post_norm", "opt_bare", "gpt_neo"),
                          [](const auto& info) { return std::string(info.param); });
 
 }  // namespace
