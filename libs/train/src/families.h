@@ -20,5 +20,6 @@ Result<std::unique_ptr<Network>> MakeGpt2(const Json& config, const ModelSpec& s
 Result<std::unique_ptr<Network>> MakeLlama(const Json& config, const ModelSpec& spec);  // and mistral
 Result<std::unique_ptr<Network>> MakeOpt(const Json& config, const ModelSpec& spec);
 Result<std::unique_ptr<Network>> MakeGptNeo(const Json& config, const ModelSpec& spec);
+Result<std::unique_ptr<Network>> MakeResNet(const Json& config, const ModelSpec& spec);
 
 }  // namespace tributary::train

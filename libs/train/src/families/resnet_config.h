@@ -1,0 +1,27 @@
+// The config.json of a ResNet of basic blocks, in a form of this project, checked.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+
+#include "tributary/base/result.h"
+#include "tributary/json/json.h"
+
+namespace tributary::train {
+
+struct ResNetConfig {
+  static constexpr std::size_t kStages = 4;
+
+  std::array<std::int64_t, kStages> depths{};  // blocks
+  std::array<std::int64_t, kStages> widths{};  // channels
+  std::int64_t channels = 3;                   // of an image
+  std::int64_t classes = 0;
+  bool cifar = false;  // stem: 3x3 at stride 1; else 7x7 at stride 2 and a max pool
+  std::string architecture = "ResNet18";
+
+  static Result<ResNetConfig> Parse(const Json& config);
+  std::string ToJson() const;
+};
+
+}  // namespace tributary::train
