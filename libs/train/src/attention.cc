@@ -9,13 +9,14 @@
 namespace tributary::train {
 
 // Zero where a position may look, minus infinity where it may not.
-const at::Tensor& CausalAttention::Mask(std::int64_t columns, at::ScalarType type) {
-  if (!mask_.defined() || mask_.size(0) != columns || mask_.scalar_type() != type) {
-    const at::Tensor never = at::full({columns, columns}, -std::numeric_limits<float>::infinity(), at::kFloat);
-    mask_ = at::triu(never, 1);
-    if (options_.window > 0 && options_.window < columns) mask_ = mask_ + at::tril(never, -options_.window);
-    mask_ = mask_.to(type);
-  }
+const at::Tensor& CausalAttention::Mask(std::int64_t columns, std::int64_t group, const at::Tensor& like) {
+  const bool same = mask_.defined() && mask_.size(0) == group * columns && mask_.size(1) == columns &&
+                    mask_.scalar_type() == like.scalar_type() && mask_.device() == like.device();
+  if (same) return mask_;
+  const at::Tensor never = at::full({columns, columns}, -std::numeric_limits<float>::infinity(), like.options().dtype(at::kFloat));
+  at::Tensor mask = at::triu(never, 1);
+  if (options_.window > 0 && options_.window < columns) mask += at::tril(never, -options_.window);
+  mask_ = mask.repeat({group, 1}).to(like.scalar_type());
   return mask_;
 }
 
@@ -30,15 +31,14 @@ at::Tensor CausalAttention::operator()(const at::Tensor& q, const at::Tensor& k,
 #if TORCH_VERSION_MAJOR >= 2
   const auto repeated = [&](const at::Tensor& x) { return group == 1 ? x : x.repeat_interleave(group, 1); };
   const bool windowed = options_.window > 0 && options_.window < columns;
-  const c10::optional<at::Tensor> mask = windowed ? c10::optional<at::Tensor>(Mask(columns, q.scalar_type())) : c10::nullopt;
+  const c10::optional<at::Tensor> mask = windowed ? c10::optional<at::Tensor>(Mask(columns, 1, q)) : c10::nullopt;
   const at::Tensor mixed = at::scaled_dot_product_attention(q, repeated(k), repeated(v), mask, 0.0, /*is_causal=*/!windowed, scale);
 #else
   // The queries of a group stand under one another, so that keys and values are not repeated.
   const at::Tensor queries = q.reshape({rows * key_heads, group * columns, width});
   const at::Tensor keys = k.reshape({rows * key_heads, columns, width});
   const at::Tensor values = v.reshape({rows * key_heads, columns, width});
-  const at::Tensor& mask = Mask(columns, q.scalar_type());
-  const at::Tensor scores = at::baddbmm(group == 1 ? mask : mask.repeat({group, 1}), queries, keys.transpose(1, 2), 1, scale);
+  const at::Tensor scores = at::baddbmm(Mask(columns, group, q.detach()), queries, keys.transpose(1, 2), 1, scale);
   const at::Tensor mixed = at::bmm(at::softmax(scores, -1), values).view({rows, heads, columns, width});
 #endif
   return mixed.transpose(1, 2).reshape({rows * columns, heads * width});

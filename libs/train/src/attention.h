@@ -22,7 +22,8 @@ class CausalAttention {
   at::Tensor operator()(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v);
 
  private:
-  const at::Tensor& Mask(std::int64_t columns, at::ScalarType type);
+  // [group * columns, columns], for the queries of a group one under the other; type and device are those of `like`.
+  const at::Tensor& Mask(std::int64_t columns, std::int64_t group, const at::Tensor& like);
 
   AttentionOptions options_;
   at::Tensor mask_;
