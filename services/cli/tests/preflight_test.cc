@@ -25,6 +25,7 @@ class PreflightData : public testing::Test {
     std::ofstream(empty_ + "/image") << std::string(100, '\0');
     job_.model.family = "gpt2";
     job_.data.name = "texts";
+    job_.data.format = "text";
     job_.data.path = full_;
   }
   const TempDirectory temp_;

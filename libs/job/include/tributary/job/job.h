@@ -169,7 +169,7 @@ struct Job {
   bool writes_text() const { return !synthetic() && !adapted() && model.family != "resnet18"; }
   bool adapted() const { return adapter.rank > 0; }
   // False where what is trained on, if anything, is made up.
-  bool reads_data() const { return data.format != "synthetic"; }
+  bool reads_data() const { return !synthetic() && data.format != "synthetic"; }
 };
 
 // One `--set path.to.key=value`.
