@@ -114,6 +114,9 @@ Result<std::string> MakeConfigJson(const job::Model& model) {
     OrderedJson config;
     config["model_type"] = "resnet";
     config["architectures"] = {"ResNet18"};
+    config["depths"] = {2, 2, 2, 2};
+    config["hidden_sizes"] = {64, 128, 256, 512};
+    config["layer_type"] = "basic";
     config["num_labels"] = model.classes;
     config["stem"] = model.stem;
     return config.dump(2) + "\n";

@@ -1,6 +1,8 @@
 #include "services/trainer/training_plan.h"
 
 #include <algorithm>
+#include <cmath>
+#include <numbers>
 
 #include "tributary/base/random.h"
 #include "tributary/json/json.h"
@@ -38,9 +40,20 @@ Result<train::TrainOptions> OptionsOf(const job::Job& job, const Plan& plan, std
   options.learning_rate = job.train.learning_rate;
   options.weight_decay = job.train.weight_decay;
   options.clip_norm = job.train.clip_norm;
-  options.schedule = job.train.schedule == "cosine" ? train::Schedule::kCosine : train::Schedule::kConstant;
-  options.schedule_begin = (std::max<std::uint32_t>(1, round) - 1) * plan.steps;
+  options.learning_rate_min = job.train.learning_rate_min;
+  const std::uint64_t before = std::max<std::uint32_t>(1, round) - 1;
+  options.schedule = job.train.schedule == "constant" || job.train.schedule == "cosine-by-round" ? train::Schedule::kConstant : train::Schedule::kCosine;
+  options.schedule_begin = before * plan.steps;
   options.schedule_steps = job.rounds * plan.steps;
+  if (job.train.schedule == "cosine-in-round") {
+    options.schedule_begin = 0;
+    options.schedule_steps = plan.steps;
+  } else if (job.train.schedule == "cosine-by-round") {
+    // As FlowerTune has it: round r of R trains at the cosine's value at r / R.
+    const double done = static_cast<double>(before + 1) / static_cast<double>(job.rounds);
+    options.learning_rate = options.learning_rate_min +
+                            (options.learning_rate - options.learning_rate_min) * 0.5 * (1 + std::cos(std::numbers::pi * done));
+  }
   options.warmup_steps = job.train.warmup;
   options.seed = MixSeed(job.model.seed, round, ordinal);
   options.threads = threads;

@@ -164,6 +164,9 @@ Status CheckGpt2(const Job& job, const Given& given) {
                       fmt::format("heads ({}) that divide hidden ({})", job.model.heads, job.model.hidden));
   }
   TRIBUTARY_TRY(CheckData(job, given));
+  if (job.train.learning_rate_min > job.train.learning_rate) {
+    return Impossible(given, "train.learning_rate_min", fmt::format("at most train.learning_rate ({})", job.train.learning_rate));
+  }
   const bool steps = job.train.mode == "step";
   if (steps && !given.Has("train.steps")) {
     return Impossible(given, "train.steps", "a whole number of at least 1, since train.mode is step");

@@ -18,7 +18,8 @@ double LearningRate(const TrainOptions& options, std::uint64_t step) {
   if (end <= options.warmup_steps) return options.learning_rate;
   const double done = static_cast<double>(at - options.warmup_steps) /
                       static_cast<double>(end - options.warmup_steps);
-  return options.learning_rate * 0.5 * (1 + std::cos(std::numbers::pi * std::min(done, 1.0)));
+  return options.learning_rate_min +
+         (options.learning_rate - options.learning_rate_min) * 0.5 * (1 + std::cos(std::numbers::pi * std::min(done, 1.0)));
 }
 
 }  // namespace tributary::train

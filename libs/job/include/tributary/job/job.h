@@ -100,7 +100,8 @@ struct Train {
   std::uint32_t batch_size = 16;
   std::uint32_t gradient_accumulation = 1;
   double learning_rate = 2e-4;
-  std::string schedule = "cosine";
+  double learning_rate_min = 0;
+  std::string schedule = "cosine";  // "cosine-in-round", "cosine-by-round", "constant"
   std::uint64_t warmup = 0;       // optimizer steps
   double weight_decay = 0;
   double clip_norm = 1.0;

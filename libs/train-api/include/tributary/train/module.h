@@ -87,6 +87,7 @@ struct TrainOptions {
   double learning_rate = 2e-4;
   double weight_decay = 0;
   double clip_norm = 1.0;  // 0: off
+  double learning_rate_min = 0;  // where a cosine ends
   Schedule schedule = Schedule::kCosine;
   // The schedule runs over the whole job: this training is steps [schedule_begin, +steps) of schedule_steps.
   std::uint64_t schedule_begin = 0;
