@@ -6,6 +6,7 @@
 #include <cmath>
 #include <filesystem>
 #include <memory>
+#include <optional>
 
 #include "services/trainer/weights.h"
 #include "tributary/config/options.h"
@@ -66,10 +67,17 @@ Result<double> ParseTemperature(const std::string& value) {
 }  // namespace
 
 Status Generate(const GenerateSpec& spec, const LoadModule& load, std::FILE* out) {
-  TRIBUTARY_ASSIGN(const auto directory, modeldir::OpenModelDirectory(spec.directory));  // a wrong path is told at once
+  std::optional<modeldir::AdapterDirectory> adapter;
+  std::string base = spec.directory;
+  if (modeldir::IsAdapterDirectory(spec.directory)) {
+    TRIBUTARY_ASSIGN(adapter, modeldir::OpenAdapterDirectory(spec.directory));
+    TRIBUTARY_ASSIGN(base, BaseOf(*adapter, spec.base));
+  }
+  auto directory = modeldir::OpenModelDirectory(base);  // a wrong path is told at once
+  if (!directory.ok()) return adapter ? directory.error().Wrap("the base of " + spec.directory + "; --base DIR says where it lies") : directory.error();
   TRIBUTARY_ASSIGN(train::Module* const module, load());
-  TRIBUTARY_ASSIGN(const auto model, LoadModelDirectory(directory, *module));
-  TRIBUTARY_ASSIGN(const auto tokenizer, TokenizerOf(spec.directory, model->VocabularySize()));
+  TRIBUTARY_ASSIGN(const auto model, adapter ? LoadAdapterDirectory(*adapter, *directory, *module) : LoadModelDirectory(*directory, *module));
+  TRIBUTARY_ASSIGN(const auto tokenizer, TokenizerOf(base, model->VocabularySize()));
   // The prompt is the user's own: what stands around texts is put around it, and <|im_start|> means itself.
   TRIBUTARY_ASSIGN(auto prompt, tokenizer->Encode(spec.prompt, {.add_special_tokens = true, .parse_special_tokens = true}));
   if (prompt.empty()) {
@@ -88,7 +96,8 @@ Status Generate(const GenerateSpec& spec, const LoadModule& load, std::FILE* out
 int GenerateMain(int argc, char** argv) {
   config::Options options("tributary generate", "writes text with a trained model");
   options.Group("Generate");
-  options.AddPositional("model-dir", "a directory with config.json and model.safetensors");
+  options.AddPositional("model-dir", "a directory with config.json and model.safetensors, or with PEFT's adapters");
+  options.AddString("base", "", "where the base of an adapter lies (default: where its adapter_config.json says)");
   options.AddString("prompt", "", "the text to go on from");
   options.AddUint("max-tokens", 200, "tokens that are written at most", 1, 1'000'000);
   options.AddBool("greedy", false, "always the likeliest token; the same text each time");
@@ -99,6 +108,7 @@ int GenerateMain(int argc, char** argv) {
   if (const auto code = options.ParseOrExitCode(argc, argv, environ)) return *code;
   GenerateSpec spec;
   spec.directory = options.String("model-dir");
+  spec.base = options.String("base");
   spec.prompt = options.String("prompt");
   spec.options.max_tokens = static_cast<std::uint32_t>(options.Uint("max-tokens"));
   spec.options.greedy = options.Flag("greedy");

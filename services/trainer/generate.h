@@ -10,6 +10,7 @@ namespace tributary::trainer {
 
 struct GenerateSpec {
   std::string directory;
+  std::string base;    // of an adapter; empty: what it names
   std::string prompt;
   train::GenerateOptions options;
 };

@@ -1,9 +1,11 @@
 #include "services/trainer/weights.h"
 
+#include <algorithm>
 #include <cstring>
 #include <map>
 #include <utility>
 
+#include "tributary/json/json.h"
 #include "tributary/wire/object.h"
 
 namespace tributary::trainer {
@@ -83,6 +85,61 @@ Result<std::unique_ptr<train::Model>> LoadModelDirectory(const modeldir::ModelDi
     if (!room.ok()) return room.error().Wrap(weight.file);
     TRIBUTARY_TRY(modeldir::ReadWeight(weight, 0, *room));
     TRIBUTARY_TRY(model->WeightStored(index));
+  }
+  return model;
+}
+
+Result<std::string> BaseOf(const modeldir::AdapterDirectory& adapter, const std::string& given) {
+  if (!given.empty()) return given;
+  const std::string place = adapter.path + "/adapter_config.json";
+  TRIBUTARY_ASSIGN(const Json config, ParseJson(adapter.config_json, place));
+  TRIBUTARY_ASSIGN(const std::string base, GetString(config, "base_model_name_or_path", place));
+  if (base.empty()) return MakeError(Code::kInvalidArgument, "{} names no base model; give --base DIR", place);
+  return base;
+}
+
+Result<std::unique_ptr<train::Model>> LoadAdapterDirectory(const modeldir::AdapterDirectory& adapter, const modeldir::ModelDirectory& base,
+                                                           train::Module& module) {
+  const std::string place = adapter.path + "/adapter_config.json";
+  TRIBUTARY_ASSIGN(const Json config, ParseJson(adapter.config_json, place));
+  TRIBUTARY_ASSIGN(const std::string type, GetString(config, "peft_type", place));
+  if (type != "LORA") return MakeError(Code::kInvalidArgument, "{}: peft_type '{}' is not supported; supported: LORA", place, type);
+  for (const char* key : {"use_rslora", "use_dora"}) {
+    if (config.contains(key) && config[key] == true) return MakeError(Code::kInvalidArgument, "{}: '{}' is not supported", place, key);
+  }
+  for (const char* key : {"modules_to_save", "rank_pattern", "alpha_pattern", "layers_to_transform"}) {
+    if (config.contains(key) && !config[key].is_null() && !config[key].empty()) {
+      return MakeError(Code::kInvalidArgument, "{}: '{}' is not supported; expected it empty", place, key);
+    }
+  }
+  if (config.contains("bias") && config["bias"] != "none") return MakeError(Code::kInvalidArgument, "{}: 'bias' has to be none", place);
+  train::ModelSpec wishes;
+  TRIBUTARY_ASSIGN(const std::int64_t rank, GetInt(config, "r", place));
+  if (rank < 1 || rank > 4096) return MakeError(Code::kInvalidArgument, "{}: 'r' is {}, expected 1 to 4096", place, rank);
+  wishes.lora.rank = static_cast<std::uint32_t>(rank);
+  TRIBUTARY_ASSIGN(wishes.lora.alpha, GetNumber(config, "lora_alpha", place));
+  const Json targets = config.value("target_modules", Json());
+  wishes.lora.pattern = targets.is_string();
+  if (targets.is_string()) wishes.lora.targets.push_back(targets);
+  if (targets.is_array()) {
+    for (const Json& target : targets) {
+      if (!target.is_string()) return MakeError(Code::kInvalidArgument, "{}: 'target_modules' has to be names of layers", place);
+      wishes.lora.targets.push_back(target);
+    }
+  }
+  TRIBUTARY_ASSIGN(auto model, LoadModelDirectory(base, module, wishes));
+  const auto& parameters = model->Parameters();
+  if (parameters.size() != adapter.weights.size()) {
+    return MakeError(Code::kInvalidArgument, "{} has {} tensors, adapters on these layers have {}", adapter.path, adapter.weights.size(),
+                     parameters.size());
+  }
+  for (const modeldir::StoredWeight& weight : adapter.weights) {
+    const auto found = std::find(parameters.begin(), parameters.end(), weight.spec);
+    if (found == parameters.end()) {
+      return MakeError(Code::kInvalidArgument, "{}: tensor '{}', {}, belongs to no adapter of this base", weight.file, weight.spec.name,
+                       Shape(weight.spec));
+    }
+    TRIBUTARY_TRY(modeldir::ReadWeight(weight, 0, model->ParameterBytes(static_cast<std::uint32_t>(found - parameters.begin()))));
   }
   return model;
 }

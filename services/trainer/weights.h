@@ -21,6 +21,11 @@ Result<std::vector<std::int64_t>> MatchWeights(const std::vector<tensor::TensorS
 // A model of the directory's config.json with its weights. `wishes` says all but the config.
 Result<std::unique_ptr<train::Model>> LoadModelDirectory(const modeldir::ModelDirectory& directory, train::Module& module,
                                                          train::ModelSpec wishes = {});
+// A base with PEFT's adapters on it. What of adapter_config.json changes what is computed and is not known here is refused by name.
+Result<std::unique_ptr<train::Model>> LoadAdapterDirectory(const modeldir::AdapterDirectory& adapter, const modeldir::ModelDirectory& base,
+                                                           train::Module& module);
+// Where the adapter's base lies: `given`, or what its config names.
+Result<std::string> BaseOf(const modeldir::AdapterDirectory& adapter, const std::string& given);
 // The weights of a sealed object into a model that has none yet.
 Status DownloadWeights(blob::BlobStore& store, const ObjectName& object, train::Model& model, session::TaskProgress& progress, ByteCount& bytes,
                        std::stop_token stop);

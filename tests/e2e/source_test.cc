@@ -78,6 +78,22 @@ TEST_F(Source, AdaptersAloneTravel) {
   EXPECT_LT(FirstLoss("lora", "train_loss"), FirstLoss("base", "train_loss") - 0.5);
 }
 
+TEST_F(Source, AnAdapterWritesTextOverItsBase) {
+  ASSERT_NO_FATAL_FAILURE(Run("lora", SourceModel(), "adapter: {lora: {r: 4, alpha: 8, targets: [c_attn]}}\n", 10));
+  const auto generate = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> words{Binary("tributary"), "generate", dir_.File("lora/model"), "--prompt", "line", "--greedy", "--max-tokens", "12"};
+    words.insert(words.end(), more.begin(), more.end());
+    return RunProgram(words, dir_, seconds(60));
+  };
+  const Outcome text = generate({});
+  EXPECT_EQ(text.exit_code, 0) << text.err;
+  EXPECT_EQ(text.out.rfind("line", 0), 0u);
+  EXPECT_EQ(generate({"--base", dir_.File("base/model")}).out, text.out);
+  const Outcome lost = generate({"--base", dir_.File("nowhere")});
+  EXPECT_EQ(lost.exit_code, 1);
+  EXPECT_THAT(lost.LastErrorLine(), HasSubstr("--base DIR"));
+}
+
 TEST_F(Source, ADirectoryThatIsNoneIsSaidBeforeAnythingStarts) {
   std::ofstream(dir_.File("bad.yaml")) << "name: bad\nmodel: {source: " << dir_.File("nowhere") << "}\ndata: {name: text, format: text}\n";
   const Outcome outcome = RunProgram({Binary("tributary"), "run", dir_.File("bad.yaml"), "--data", "text=" + dir_.File("text"), "--work-dir",

@@ -19,15 +19,14 @@ namespace fs = std::filesystem;
 
 constexpr std::uint64_t kMaxConfigBytes = 1u << 20;
 
-Result<std::string> ReadConfig(const std::string& directory) {
-  const std::string path = directory + "/config.json";
+Result<std::string> ReadConfig(const std::string& directory, const std::string& name, const char* expected) {
+  const std::string path = directory + "/" + name;
   std::error_code ec;
   const auto size = fs::file_size(path, ec);
   if (ec) {
-    return MakeError(Code::kNotFound, "{} has no readable config.json ({}): expected a model directory as Hugging Face writes it",
-                     directory, ec.message());
+    return MakeError(Code::kNotFound, "{} has no readable {} ({}): expected {}", directory, name, ec.message(), expected);
   }
-  if (size > kMaxConfigBytes) return MakeError(Code::kInvalidArgument, "{} is over 1 MiB: that is no config.json", path);
+  if (size > kMaxConfigBytes) return MakeError(Code::kInvalidArgument, "{} is over 1 MiB: that is no {}", path, name);
   std::ifstream file(path, std::ios::binary);
   std::string text(size, '\0');
   if (!file.read(text.data(), static_cast<std::streamsize>(size))) return MakeError(Code::kIo, "reading {} failed", path);
@@ -79,7 +78,7 @@ std::string_view BareWeightName(std::string_view name) {
 Result<ModelDirectory> OpenModelDirectory(const std::string& path) {
   ModelDirectory directory;
   directory.path = path;
-  TRIBUTARY_ASSIGN(directory.config_json, ReadConfig(path));
+  TRIBUTARY_ASSIGN(directory.config_json, ReadConfig(path, "config.json", "a model directory as Hugging Face writes it"));
   TRIBUTARY_ASSIGN(const auto files, WeightFiles(path));
   std::set<std::string> names;
   for (const std::string& file : files) {
@@ -96,6 +95,21 @@ Result<ModelDirectory> OpenModelDirectory(const std::string& path) {
   for (const char* file : {"tokenizer.json", "vocab.json", "encoder.json"}) {
     directory.has_tokenizer = directory.has_tokenizer || fs::exists(path + "/" + file, ec);
   }
+  return directory;
+}
+
+bool IsAdapterDirectory(const std::string& path) {
+  std::error_code ec;
+  return fs::exists(path + "/adapter_config.json", ec);
+}
+
+Result<AdapterDirectory> OpenAdapterDirectory(const std::string& path) {
+  AdapterDirectory directory;
+  directory.path = path;
+  TRIBUTARY_ASSIGN(directory.config_json, ReadConfig(path, "adapter_config.json", "an adapter directory as PEFT writes it"));
+  const std::string file = path + "/adapter_model.safetensors";
+  TRIBUTARY_ASSIGN(auto header, tensor::ReadSafetensorsHeader(file));
+  for (tensor::StoredTensor& stored : header.tensors) directory.weights.push_back({std::move(stored.spec), file, stored.file_offset, stored.bytes});
   return directory;
 }
 

@@ -33,6 +33,15 @@ struct ModelDirectory {
 // kNotFound without config.json. Tensors that are derived from others (DerivedWeight) are listed, too.
 Result<ModelDirectory> OpenModelDirectory(const std::string& path);
 
+// What PEFT writes: adapter_config.json and adapter_model.safetensors.
+struct AdapterDirectory {
+  std::string path;
+  std::string config_json;
+  std::vector<StoredWeight> weights;
+};
+bool IsAdapterDirectory(const std::string& path);
+Result<AdapterDirectory> OpenAdapterDirectory(const std::string& path);
+
 // Whether a tensor of this name may lie in a file though a model does without: masks, tables of rotations, and an output layer that is
 // tied to the embedding. Older versions of transformers saved them.
 bool DerivedWeight(std::string_view name);
