@@ -15,7 +15,8 @@ struct Family {
   Result<std::unique_ptr<Network>> (*make)(const Json& config, const ModelSpec& spec);
 };
 constexpr std::array kFamilies = {Family{"gpt2", MakeGpt2}, Family{"gpt_neo", MakeGptNeo}, Family{"llama", MakeLlama},
-                                  Family{"mistral", MakeLlama}, Family{"opt", MakeOpt}, Family{"resnet", MakeResNet}};
+                                  Family{"mistral", MakeLlama}, Family{"opt", MakeOpt}, Family{"resnet", MakeResNet},
+                                  Family{"torchscript", MakeTorchScript}};
 
 Status CheckSpec(const ModelSpec& spec) {
   if (spec.device == Device::kCuda) {

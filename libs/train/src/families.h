@@ -21,5 +21,7 @@ Result<std::unique_ptr<Network>> MakeLlama(const Json& config, const ModelSpec& 
 Result<std::unique_ptr<Network>> MakeOpt(const Json& config, const ModelSpec& spec);
 Result<std::unique_ptr<Network>> MakeGptNeo(const Json& config, const ModelSpec& spec);
 Result<std::unique_ptr<Network>> MakeResNet(const Json& config, const ModelSpec& spec);
+// Of a file on this machine, which is code: who reads a config.json from elsewhere looks at its model_type first.
+Result<std::unique_ptr<Network>> MakeTorchScript(const Json& config, const ModelSpec& spec);
 
 }  // namespace tributary::train

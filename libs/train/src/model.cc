@@ -112,6 +112,8 @@ class NetworkModel final : public Model {
   Status InitFromSeed(std::uint64_t seed) override {
     return Guarded("making the first weights", [&]() -> Status {
       const at::NoGradGuard no_gradients;
+      TRIBUTARY_ASSIGN(const bool restored, network_->RestoreFirst());
+      if (restored) return Ok();
       WeightSet& set = network_->weights();
       for (std::size_t i = 0; i < set.base().size(); ++i) InitWeight(set.base()[i], MixSeed(seed, i));
       for (std::size_t i = 0; i < set.adapters().size(); ++i) InitWeight(set.adapters()[i], MixSeed(seed, kAdapterSeeds + i));

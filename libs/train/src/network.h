@@ -39,6 +39,10 @@ class Network {
   // [rows * columns, vocabulary] or [rows, classes], fp32.
   virtual at::Tensor Logits(const Batch& batch) = 0;
   virtual std::string ConfigJson() const = 0;
+  // Whether Evaluate tells how many targets were likeliest.
+  virtual bool CountsCorrect() const { return true; }
+  // Gives the weights the values that the network itself has for a first model; false where those are drawn from the seed.
+  virtual Result<bool> RestoreFirst() { return false; }
   // Of language models; else 0.
   virtual std::uint32_t positions() const { return 0; }
   virtual std::uint32_t vocabulary() const { return 0; }

@@ -1,5 +1,6 @@
 #include "optimizer.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstddef>
@@ -40,6 +41,21 @@ void Stepper::Step(const std::vector<std::span<const float>>& gradients, double 
     for (std::size_t k = 0; k < count; ++k)
       value[k] -= rate * (factor * gradient[k] + decay * value[k]);
   }
+}
+
+std::vector<std::span<float>> Stepper::Moments() {
+  std::vector<std::span<float>> moments;
+  for (std::size_t i = 0; i < first_.size(); ++i) {
+    moments.emplace_back(first_[i]);
+    moments.emplace_back(second_[i]);
+  }
+  return moments;
+}
+
+void Stepper::Resume(std::uint64_t steps) {
+  steps_ = steps;
+  if (steps > 0) return;
+  for (const std::span<float> moment : Moments()) std::fill(moment.begin(), moment.end(), 0.0f);
 }
 
 void Stepper::StepAdam(std::size_t index, std::span<const float> gradient, double learning_rate,

@@ -67,6 +67,17 @@ class Training {
   Training(Network& network, const TrainOptions& options)
       : network_(network), options_(options), trained_(TrainedWeights(network)), stepper_(MakeStepper()) {}
 
+  Status Resume() {
+    if (options_.optimizer_store == nullptr) return Ok();
+    TRIBUTARY_ASSIGN(const std::uint64_t steps, options_.optimizer_store->Load(stepper_.Moments()));
+    stepper_.Resume(steps);
+    return Ok();
+  }
+  Status Keep() {
+    if (options_.optimizer_store == nullptr) return Ok();
+    return options_.optimizer_store->Save(stepper_.steps(), stepper_.Moments());
+  }
+
   // False when the source has no more batches.
   Result<bool> Step(BatchSource& batches, const std::stop_token& stop) {
     for (Weight* weight : trained_) weight->value.mutable_grad() = at::Tensor();
@@ -160,6 +171,7 @@ Result<TrainResult> TrainNetwork(Network& network, BatchSource& batches,
   const auto begin = std::chrono::steady_clock::now();
   const TrainingMode mode(network);
   Training training(network, options);
+  TRIBUTARY_TRY(training.Resume());
   while (training.steps() < options.steps) {
     TRIBUTARY_ASSIGN(const bool stepped, training.Step(batches, stop));
     if (!stepped) break;
@@ -172,6 +184,7 @@ Result<TrainResult> TrainNetwork(Network& network, BatchSource& batches,
   }
   if (training.steps() == 0)
     return MakeError(Code::kInvalidArgument, "the data gave no batch to train on");
+  TRIBUTARY_TRY(training.Keep());
   TrainResult result = training.Finish();
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   return result;
@@ -181,6 +194,7 @@ Result<EvalResult> EvaluateNetwork(Network& network, BatchSource& batches,
                                    const ProgressFn& progress, std::stop_token stop) {
   const at::NoGradGuard no_gradients;
   EvalResult result;
+  result.counts_correct = network.CountsCorrect();
   double sum = 0;
   for (std::uint64_t step = 1;; ++step) {
     if (stop.stop_requested()) return Stopped();

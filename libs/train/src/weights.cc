@@ -69,6 +69,15 @@ Weight& WeightSet::AddStatistic(const std::string& name, std::vector<std::int64_
   return weight;
 }
 
+Weight& WeightSet::Adopt(const std::string& name, const at::Tensor& value) {
+  Weight& weight = base_.emplace_back();
+  weight.name = name;
+  weight.shape = value.sizes().vec();
+  weight.trained = value.requires_grad();
+  weight.value = value;
+  return weight;
+}
+
 bool WeightSet::IsTarget(const std::string& layer) {
   if (pattern_) {
     const bool found = std::regex_match(layer, *pattern_);

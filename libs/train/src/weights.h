@@ -71,6 +71,8 @@ class WeightSet {
   Weight& Add(const std::string& name, std::vector<std::int64_t> shape, Init init);
   // Travels with the weights and has no gradient: a batch norm's running mean.
   Weight& AddStatistic(const std::string& name, std::vector<std::int64_t> shape, Init init);
+  // A tensor that is there already, contiguous fp32; trained if it asks for gradients.
+  Weight& Adopt(const std::string& name, const at::Tensor& value);
   // NAME.weight and, with a bias, NAME.bias; an adapter where the job's targets name it.
   Linear AddLinear(const std::string& name, std::int64_t in, std::int64_t out, MatrixOrder order, bool bias, Init init);
   // What the family's adapters usually go on; before the first AddLinear.

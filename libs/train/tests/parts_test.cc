@@ -1,6 +1,7 @@
 // The parts of the module that need no libtorch.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <vector>
@@ -97,6 +98,54 @@ TEST(Stepper, AnArrayWithoutGradientStays) {
   Stepper stepper(Optimizer::kAdamW, 0.5, {{values, true}});
   stepper.Step({{}}, 0.1, 1);
   EXPECT_EQ(values[0], 1);
+}
+
+// What a kept state is for: five steps are the same bits as two and three.
+TEST(Stepper, GoesOnFromItsStateWithTheSameBits) {
+  const auto gradient = [](std::size_t step) {
+    std::vector<float> values;
+    FillNormal(values = std::vector<float>(9), 0.1, step);
+    return values;
+  };
+  for (const Optimizer kind : {Optimizer::kAdamW, Optimizer::kAdam}) {
+    std::vector<float> straight(9, 1.0f), parted(9, 1.0f);
+    Stepper whole(kind, 0.1, {{straight, true}});
+    for (std::size_t i = 0; i < 5; ++i) whole.Step({gradient(i)}, 0.01, 1);
+    std::vector<std::vector<float>> kept;
+    std::uint64_t steps = 0;
+    {
+      Stepper first(kind, 0.1, {{parted, true}});
+      for (std::size_t i = 0; i < 2; ++i) first.Step({gradient(i)}, 0.01, 1);
+      for (const auto moment : first.Moments()) kept.emplace_back(moment.begin(), moment.end());
+      steps = first.steps();
+    }
+    ASSERT_EQ(kept.size(), 2u);
+    EXPECT_EQ(steps, 2u);
+    Stepper second(kind, 0.1, {{parted, true}});
+    const auto moments = second.Moments();
+    for (std::size_t i = 0; i < kept.size(); ++i) std::copy(kept[i].begin(), kept[i].end(), moments[i].begin());
+    second.Resume(steps);
+    for (std::size_t i = 2; i < 5; ++i) second.Step({gradient(i)}, 0.01, 1);
+    EXPECT_EQ(parted, straight);
+    EXPECT_EQ(second.steps(), 5u);
+  }
+}
+
+TEST(Stepper, AStateOfNoStepsIsFresh) {
+  std::vector<float> a = {1, 2}, b = {1, 2};
+  const std::vector<float> gradient = {0.3f, -0.2f};
+  Stepper fresh(Optimizer::kAdam, 0, {{a, true}});
+  Stepper broken(Optimizer::kAdam, 0, {{b, true}});
+  for (const auto moment : broken.Moments()) std::fill(moment.begin(), moment.end(), 9.0f);
+  broken.Resume(0);
+  fresh.Step({gradient}, 0.1, 1);
+  broken.Step({gradient}, 0.1, 1);
+  EXPECT_EQ(a, b);
+}
+
+TEST(Stepper, SgdHasNoMoments) {
+  std::vector<float> values = {1};
+  EXPECT_TRUE(Stepper(Optimizer::kSgd, 0, {{values, true}}).Moments().empty());
 }
 
 TEST(GlobalNorm, IsEuclideanOverAll) {

@@ -60,6 +60,68 @@ TEST(Train, IsReproducibleBitForBit) {
   }
 }
 
+// Keeps the state as a trainer's disk does.
+class KeptState final : public OptimizerStore {
+ public:
+  Result<std::uint64_t> Load(const std::vector<std::span<float>>& moments) override {
+    ++loads;
+    if (kept_.empty()) return std::uint64_t{0};
+    for (std::size_t i = 0; i < moments.size(); ++i) std::copy(kept_.at(i).begin(), kept_.at(i).end(), moments[i].begin());
+    return steps;
+  }
+  Status Save(std::uint64_t seen, const std::vector<std::span<float>>& moments) override {
+    if (full) return MakeError(Code::kResourceExhausted, "the disk is full");
+    kept_.clear();
+    for (const auto moment : moments) kept_.emplace_back(moment.begin(), moment.end());
+    steps = seen;
+    return Ok();
+  }
+  int loads = 0;
+  bool full = false;
+  std::uint64_t steps = 0;
+
+ private:
+  std::vector<std::vector<float>> kept_;
+};
+
+TEST(Train, GoesOnWithAKeptOptimizerAsIfItHadNotStopped) {
+  for (const Optimizer optimizer : {Optimizer::kAdamW, Optimizer::kAdam}) {
+    TrainOptions o = Options(5);
+    o.optimizer = optimizer;
+    o.schedule = Schedule::kConstant;
+    const std::vector<Batch> batches = CountingBatches(5);
+    const auto whole = MakeTiny();
+    TrainOk(*whole, batches, o);
+    KeptState kept;
+    o.optimizer_store = &kept;
+    const auto parts = MakeTiny();
+    o.steps = 2;
+    TrainOk(*parts, {batches.begin(), batches.begin() + 2}, o);
+    EXPECT_EQ(kept.steps, 2u);
+    o.steps = 3;
+    TrainOk(*parts, {batches.begin() + 2, batches.end()}, o);
+    EXPECT_EQ(kept.steps, 5u);
+    EXPECT_EQ(kept.loads, 2);
+    EXPECT_EQ(AllValues(*parts), AllValues(*whole));
+    // Without it the moments begin anew, and the weights come out otherwise.
+    const auto fresh = MakeTiny();
+    o.optimizer_store = nullptr;
+    o.steps = 2;
+    TrainOk(*fresh, {batches.begin(), batches.begin() + 2}, o);
+    o.steps = 3;
+    TrainOk(*fresh, {batches.begin() + 2, batches.end()}, o);
+    EXPECT_NE(AllValues(*fresh), AllValues(*whole));
+  }
+}
+
+TEST(Train, AStateThatCannotBeKeptIsSaid) {
+  KeptState kept;
+  kept.full = true;
+  TrainOptions o = Options(2);
+  o.optimizer_store = &kept;
+  EXPECT_THAT(TrainError(CountingBatches(2), o).message(), HasSubstr("the disk is full"));
+}
+
 TEST(Train, AccumulationEqualsALargerBatch) {
   std::vector<Batch> small = CountingBatches(10);
   std::vector<Batch> large;

@@ -37,7 +37,8 @@ enum class Quantization : std::uint8_t { kNone, kNf4, kNf4Double };  // of the l
 enum class Device : std::uint8_t { kAuto, kCpu, kCuda };
 
 // What defines a model before it has weights. `config_json` is the text of a Hugging Face config.json
-// ("model_type": "gpt2" ...); families are looked up by model_type.
+// ("model_type": "gpt2" ...); families are looked up by model_type. "torchscript" runs code of a file on this machine: a config.json
+// that came from a peer is looked at before it is given here.
 struct ModelSpec {
   std::string config_json;
   LoraOptions lora = {};
@@ -80,6 +81,17 @@ using ProgressFn = std::function<void(const Progress&)>;
 enum class Optimizer : std::uint8_t { kAdamW, kAdam, kSgd };
 enum class Schedule : std::uint8_t { kConstant, kCosine };
 
+// Where an optimizer's state is kept from one local training to the next; called on the thread that trains, Load before the first step
+// and Save after the last. `moments` are the means of gradients and of their squares, fp32, one pair of arrays for each trained
+// parameter (first, second, first, second ...); SGD has none.
+class OptimizerStore {
+ public:
+  virtual ~OptimizerStore() = default;
+  // Fills the arrays and gives the steps that they have seen; 0: there is no state, what stands in them then counts for nothing.
+  virtual Result<std::uint64_t> Load(const std::vector<std::span<float>>& moments) = 0;
+  virtual Status Save(std::uint64_t steps, const std::vector<std::span<float>>& moments) = 0;
+};
+
 struct TrainOptions {
   std::uint64_t steps = 0;  // optimizer steps; > 0
   std::uint32_t gradient_accumulation = 1;
@@ -95,6 +107,7 @@ struct TrainOptions {
   std::uint64_t warmup_steps = 0;
   std::uint64_t seed = 1;
   std::uint32_t threads = 1;  // of libtorch; 1 keeps sums in one order
+  OptimizerStore* optimizer_store = nullptr;  // null: the optimizer begins anew; outlives the training
 };
 
 struct TrainResult {
@@ -108,6 +121,7 @@ struct EvalResult {
   double loss = 0;  // mean negative log-likelihood per target, nats
   std::uint64_t targets = 0;
   std::uint64_t correct = 0;  // targets that the model thinks likeliest
+  bool counts_correct = true; // false: the model gives a loss alone
 };
 
 struct GenerateOptions {
@@ -142,7 +156,7 @@ class Model {
   virtual std::uint32_t MaxPositions() const = 0;    // 0: not a language model
   virtual std::uint32_t VocabularySize() const = 0;  // 0: not a language model
 
-  // First values of all weights, adapters among them.
+  // First values of all weights, adapters among them; of a TorchScript module those of its file, whatever the seed.
   virtual Status InitFromSeed(std::uint64_t seed) = 0;
   // First values of the adapters alone, with which the model computes what its base does.
   virtual Status InitAdapter(std::uint64_t seed) = 0;
@@ -172,7 +186,7 @@ class Module {
 };
 
 // The one symbol of the shared object; `abi` must equal kModuleAbi or it returns null.
-constexpr int kModuleAbi = 2;
+constexpr int kModuleAbi = 3;
 constexpr const char* kModuleEntry = "TributaryTrainModule";
 using ModuleEntryFn = Module* (*)(int abi);
 
