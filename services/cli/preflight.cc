@@ -43,6 +43,13 @@ Result<modeldir::ModelDirectory> OpenSource(const job::Job& job) {
   return directory;
 }
 
+Result<ScriptPlace> FindScript(const job::Job& job) {
+  std::error_code ec;
+  const auto bytes = std::filesystem::file_size(job.model.script, ec);
+  if (ec) return MakeError(Code::kNotFound, "model.script: {} is no file that can be read ({})", job.model.script, ec.message());
+  return ScriptPlace{std::filesystem::absolute(job.model.script).lexically_normal().string(), bytes};
+}
+
 Result<std::map<std::string, std::string>> FindData(const job::Job& job, const std::vector<std::string>& data_flags) {
   std::map<std::string, std::string> data;
   if (!job.reads_data()) {

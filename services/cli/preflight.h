@@ -18,6 +18,12 @@ std::uint64_t StagedBytes(const job::Job& job, std::uint64_t model_bytes);
 Result<std::map<std::string, std::string>> FindData(const job::Job& job, const std::vector<std::string>& data_flags);
 // The directory that model.source names, with weights in it; errors name the key.
 Result<modeldir::ModelDirectory> OpenSource(const job::Job& job);
+// The file that model.script names; errors name the key.
+struct ScriptPlace {
+  std::string path;  // absolute
+  std::uint64_t bytes = 0;
+};
+Result<ScriptPlace> FindScript(const job::Job& job);
 // Whether next to nothing can be written below `directory`: why services that are in order end.
 bool DiskIsFull(const std::string& directory);
 // kResourceExhausted, with needed and free bytes, if `directory` has no room for `bytes`.

@@ -65,6 +65,13 @@ int RunCommand(int argc, char** argv) {
     }
     spec.source = *std::move(source);
   }
+  if (!job->model.script.empty()) {
+    const auto script = FindScript(*job);
+    if (!script.ok()) return Failed(script.error());
+    model_bytes += script->bytes;
+    overrides->push_back({"model.script", script->path});
+    job->model.script = script->path;
+  }
   auto merged = job::MergeOverrides(*text, file, *overrides);
   if (!merged.ok()) return Usage(merged.error());
 

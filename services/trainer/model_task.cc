@@ -5,6 +5,8 @@
 #include <utility>
 
 #include "services/trainer/model_transfer.h"
+#include "services/trainer/optimizer_state.h"
+#include "services/trainer/script_model.h"
 #include "services/trainer/training_plan.h"
 #include "services/trainer/weights.h"
 #include "tributary/base/log.h"
@@ -35,6 +37,17 @@ Result<Source> ParseSource(const job::Job& job) {
   return source;
 }
 
+// Null where the job has every round begin fresh.
+Result<std::unique_ptr<DiskOptimizerState>> OpenOptimizerState(const std::string& work_dir, const TaskContext& context, const job::Job& job,
+                                                               const tensor::Layout& layout) {
+  if (job.train.optimizer_state != "kept") return std::unique_ptr<DiskOptimizerState>();
+  if (work_dir.empty()) {
+    return MakeError(Code::kInvalidArgument, "train.optimizer_state: kept needs this trainer's disk: start it with --work-dir");
+  }
+  TRIBUTARY_ASSIGN(const auto job_id, JobId::Parse(context.spec.job));
+  return DiskOptimizerState::Open({work_dir + "/optimizer", job_id.str(), context.job_text, layout.tensors(), context.spec.ordinal, context.spec.round});
+}
+
 // Forwards a task's stop, and stops by itself once training took longer than the job allows.
 class TimeLimit {
  public:
@@ -60,7 +73,8 @@ class TimeLimit {
 }  // namespace
 
 Status ModelTasks::Prepare(const std::string& config_json, const job::Job& job) {
-  const train::ModelSpec spec = SpecOf(config_json, job);
+  TRIBUTARY_ASSIGN(const std::string config, LocalConfig(config_json, job.model));
+  const train::ModelSpec spec = SpecOf(config, job);
   const std::string made_of = KeyOf(spec);
   if (model_ != nullptr && made_of_ == made_of) return Ok();
   TRIBUTARY_ASSIGN(train::Module* const module, load_());
@@ -73,9 +87,9 @@ Status ModelTasks::Prepare(const std::string& config_json, const job::Job& job) 
 }
 
 Status ModelTasks::PrepareBase(blob::BlobStore& store, const TaskContext& context, const job::Job& job, bool weights, ByteCount& bytes) {
-  if (!job.model.family.empty()) {
-    // Made from a seed: every trainer makes the same bytes.
-    TRIBUTARY_ASSIGN(const std::string config, MakeConfigJson(job.model));
+  if (!job.model.family.empty() || !job.model.script.empty()) {
+    // Made from a seed or a script's own weights: every trainer makes the same bytes.
+    TRIBUTARY_ASSIGN(const std::string config, FirstConfig(job.model));
     TRIBUTARY_TRY(Prepare(config, job));
     const std::string seeded = fmt::format("seed {}", job.model.seed);
     if (weights && base_ != seeded) TRIBUTARY_TRY(model_->InitFromSeed(job.model.seed));
@@ -190,7 +204,9 @@ Result<TaskResult> ModelTasks::Train(blob::BlobStore& store, const TaskContext& 
 
   const Plan plan = PlanOf(job.train, *corpus);
   const std::uint64_t round = std::max<std::uint32_t>(1, task.round);
-  TRIBUTARY_ASSIGN(const train::TrainOptions options, OptionsOf(job, plan, task.round, task.ordinal, Threads(job)));
+  TRIBUTARY_ASSIGN(train::TrainOptions options, OptionsOf(job, plan, task.round, task.ordinal, Threads(job)));
+  TRIBUTARY_ASSIGN(const auto optimizer, OpenOptimizerState(identity_.work_dir, context, job, layout));
+  options.optimizer_store = optimizer.get();
   // One order for the whole job, of which this round is the next part.
   const auto batches = corpus->Training(
       {MixSeed(job.model.seed, task.ordinal), job.train.batch_size, (round - 1) * plan.batches, plan.batches});
@@ -245,6 +261,7 @@ Result<TaskResult> ModelTasks::Train(blob::BlobStore& store, const TaskContext& 
                     {"seconds", trained->seconds},
                     {"tokens_per_second", trained->seconds > 0 ? static_cast<double>(trained->tokens) / trained->seconds : 0.0}};
   encoder->Sealed();
+  if (optimizer != nullptr && task.round >= job.rounds) optimizer->Remove();
   encoder->AddMetrics(result.metrics);
   return result;
 }

@@ -1,6 +1,6 @@
 // Tasks on a real model: the first model, local training, validation.
 //
-// The first model comes from a seed or from the object that a directory was imported as. With adapters it is the adapters alone, and the
+// The first model comes from a seed, from the object that a directory was imported as, or from a TorchScript file. With adapters it is the adapters alone, and the
 // base below them is downloaded once, by whichever task first needs it.
 // Keeps one model and one partition in memory between tasks, so that a model that was downloaded to be validated is not
 // downloaded again to be trained. `digest_` says which sealed model the weights are; it is empty while they are none. libtorch is

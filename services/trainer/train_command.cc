@@ -7,6 +7,8 @@
 #include <filesystem>
 
 #include "services/trainer/local_data.h"
+#include "services/trainer/optimizer_state.h"
+#include "services/trainer/script_model.h"
 #include "services/trainer/training_plan.h"
 #include "services/trainer/weights.h"
 #include "tributary/base/random.h"
@@ -45,7 +47,7 @@ Result<std::unique_ptr<train::Model>> FirstModel(const job::Job& job, train::Mod
     if (job.adapted()) TRIBUTARY_TRY(model->InitAdapter(job.model.seed));
     return model;
   }
-  TRIBUTARY_ASSIGN(const std::string config, MakeConfigJson(job.model));
+  TRIBUTARY_ASSIGN(const std::string config, FirstConfig(job.model));
   TRIBUTARY_ASSIGN(auto model, module.CreateModel(SpecOf(config, job)));
   TRIBUTARY_TRY(model->InitFromSeed(job.model.seed));
   return model;
@@ -81,10 +83,12 @@ Status TrainAlone(const TrainCommandSpec& spec, const LoadModule& load) {
   summary["status"] = "completed";
   summary["seconds_to_first_step"] = before_first_step;
   summary["rounds"] = OrderedJson::array();
+  MemoryOptimizerState optimizer;
   double best = 0;
   bool has_best = false;
   for (std::uint32_t round = 1; round <= job.rounds; ++round) {
-    TRIBUTARY_ASSIGN(const train::TrainOptions options, OptionsOf(job, plan, round, 0, job.train.threads));
+    TRIBUTARY_ASSIGN(train::TrainOptions options, OptionsOf(job, plan, round, 0, job.train.threads));
+    if (job.train.optimizer_state == "kept") options.optimizer_store = &optimizer;
     const auto batches = corpus->Training({MixSeed(job.model.seed, 0), job.train.batch_size, (round - 1) * plan.batches, plan.batches});
     TRIBUTARY_ASSIGN(const train::TrainResult trained,
                      model->Train(*batches, options,

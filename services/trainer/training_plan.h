@@ -26,14 +26,14 @@ train::ModelSpec SpecOf(const std::string& config_json, const job::Job& job);
 // Equal for models that are made alike.
 std::string KeyOf(const train::ModelSpec& spec);
 
-// val_loss, val_accuracy and val_targets, into a map of metrics or a JSON object.
+// val_loss, val_targets and, where the model tells it, val_accuracy, into a map of metrics or a JSON object.
 template <class Metrics>
 void AddEvaluation(const train::EvalResult& evaluated, Metrics& metrics) {
   metrics["val_targets"] = static_cast<double>(evaluated.targets);
   // A partition without validation text has no loss, and zero would be a good one.
   if (evaluated.targets == 0) return;
   metrics["val_loss"] = evaluated.loss;
-  metrics["val_accuracy"] = static_cast<double>(evaluated.correct) / static_cast<double>(evaluated.targets);
+  if (evaluated.counts_correct) metrics["val_accuracy"] = static_cast<double>(evaluated.correct) / static_cast<double>(evaluated.targets);
 }
 
 // adapter_config.json, with the base's name in it.

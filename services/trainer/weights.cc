@@ -5,6 +5,7 @@
 #include <map>
 #include <utility>
 
+#include "services/trainer/script_model.h"
 #include "tributary/json/json.h"
 #include "tributary/wire/object.h"
 
@@ -69,6 +70,11 @@ Result<std::unique_ptr<train::Model>> LoadModelDirectory(const modeldir::ModelDi
   if (directory.weights.empty()) {
     return MakeError(Code::kNotFound, "{} has neither model.safetensors nor model.safetensors.index.json; other formats are not read",
                      directory.path);
+  }
+  if (IsScriptConfig(directory.config_json)) {
+    // A directory may be anyone's, and the file that it names would be run.
+    return MakeError(Code::kInvalidArgument, "{} has the weights of a TorchScript module, which is not loaded from there: put them into the module with "
+                     "load_state_dict, save it, and set model.script", directory.path);
   }
   wishes.config_json = directory.config_json;
   auto made = module.CreateModel(wishes);

@@ -13,6 +13,15 @@ Error Impossible(const Given& given, const std::string& path, const std::string&
   return MakeError(Code::kInvalidArgument, "{}: {}, expected {}", given.Place(path), given.Got(path), expected);
 }
 
+// A script computes as it was written.
+Status CheckScript(const Job& job, const Given& given) {
+  if (job.adapted()) return Impossible(given, "adapter.lora.r", "it left out: a TorchScript module (model.script) takes no adapters");
+  if (job.train.precision != "fp32") return Impossible(given, "train.precision", "fp32: a TorchScript module (model.script) computes as it was written");
+  if (job.train.gradient_checkpointing) return Impossible(given, "train.gradient_checkpointing", "false: a TorchScript module (model.script) computes as it was written");
+  if (job.train.device == "cuda") return Impossible(given, "train.device", "auto or cpu: a TorchScript module (model.script) is trained on the processor");
+  return Ok();
+}
+
 // What says how large a model is belongs to the families that are made from it.
 Status CheckShape(const Job& job, const Given& given) {
   const auto only = [&](const std::string& family, std::initializer_list<const char*> paths) -> Status {
@@ -24,6 +33,12 @@ Status CheckShape(const Job& job, const Given& given) {
   };
   TRIBUTARY_TRY(only("gpt2", {"model.size", "model.layers", "model.heads", "model.hidden", "model.initializer_range", "model.positions", "model.vocabulary"}));
   TRIBUTARY_TRY(only("resnet18", {"model.stem", "model.classes"}));
+  if (!job.model.script.empty()) {
+    for (const std::string path : {"model.family", "model.source", "model.object", "model.format"}) {
+      if (given.Has(path)) return Impossible(given, path, "either it or model.script, not both");
+    }
+    return CheckScript(job, given);
+  }
   if (job.model.family.empty()) return Ok();
   for (const std::string path : {"model.source", "model.object", "model.format"}) {
     if (given.Has(path)) return Impossible(given, path, "either it or model.family, not both");
@@ -47,7 +62,7 @@ Status CheckAdapter(const Job& job, const Given& given) {
 
 Status CheckFamilies(const Job& job, const Given& given) {
   for (const std::string path : {"name", "model.family"}) {
-    if (given.Has(path) || (path == "model.family" && (given.Has("model.source") || given.Has("model.object")))) continue;
+    if (given.Has(path) || (path == "model.family" && (given.Has("model.source") || given.Has("model.object") || given.Has("model.script")))) continue;
     for (const Row& row : Rows()) {
       if (row.path == path) return Impossible(given, path, std::string(row.expected));
     }
@@ -175,6 +190,9 @@ Status CheckGpt2(const Job& job, const Given& given) {
   if (steps && given.Has("train.epochs")) return Impossible(given, "train.epochs", "it only with train.mode: epoch");
   if (steps && job.train.warmup > job.rounds * job.train.steps) {
     return Impossible(given, "train.warmup", fmt::format("at most rounds x steps ({})", job.rounds * job.train.steps));
+  }
+  if (job.train.optimizer_state == "kept" && job.train.optimizer == "sgd") {
+    return Impossible(given, "train.optimizer_state", "fresh: train.optimizer sgd has no state");
   }
   if (job.model.family == "gpt2" && job.train.max_length > job.model.positions) {
     return Impossible(given, "train.max_length", fmt::format("at most model.positions ({})", job.model.positions));

@@ -38,6 +38,12 @@ class FakeModel final : public train::Model {
     ++calls_.trainings;
     calls_.options = options;
     calls_.batches = 0;
+    // One pair of moments for each parameter, as an optimizer has; each training adds its steps.
+    std::uint64_t seen = 0;
+    if (options.optimizer_store != nullptr) {
+      TRIBUTARY_ASSIGN(seen, options.optimizer_store->Load(Moments()));
+    }
+    calls_.optimizer_steps = seen;
     train::TrainResult result;
     double sum = 0;
     for (;;) {
@@ -52,6 +58,7 @@ class FakeModel final : public train::Model {
     for (auto& tensor : weights_) {
       for (float& value : tensor) value += static_cast<float>(sum / static_cast<double>(result.tokens));
     }
+    if (options.optimizer_store != nullptr) TRIBUTARY_TRY(options.optimizer_store->Save(seen + options.steps, Moments()));
     result.steps = options.steps;
     result.mean_loss = 2.5;
     result.seconds = 0.5;
@@ -78,11 +85,19 @@ class FakeModel final : public train::Model {
   }
 
  private:
+  std::vector<std::span<float>> Moments() {
+    if (moments_.empty()) {
+      for (const auto& tensor : weights_) moments_.insert(moments_.end(), 2, std::vector<float>(tensor.size()));
+    }
+    return {moments_.begin(), moments_.end()};
+  }
+
   FakeCalls& calls_;
   std::string config_;
   std::uint32_t vocabulary_;
   std::vector<tensor::TensorSpec> parameters_;
   std::vector<std::vector<float>> weights_;
+  std::vector<std::vector<float>> moments_;
 };
 
 }  // namespace

@@ -16,6 +16,7 @@ struct FakeCalls {
   int evaluations = 0;
   train::TrainOptions options;  // of the last training
   std::uint64_t batches = 0;    // of the last training
+  std::uint64_t optimizer_steps = 0;  // that the last training's optimizer began with
 };
 
 class FakeModule final : public train::Module {

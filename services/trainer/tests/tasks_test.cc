@@ -235,6 +235,51 @@ TEST_F(ModelTask, StopsWhenAsked) {
   EXPECT_EQ(result.error().code(), Code::kCancelled);
 }
 
+TEST_F(ModelTask, TheOptimizersStateGoesFromRoundToRoundWhereTheJobKeepsIt) {
+  WriteText();
+  const auto digest = Init();
+  std::string job = kJob;
+  job.replace(job.find("warmup: 2"), 9, "warmup: 2, optimizer_state: kept");
+  ASSERT_TRUE(Run(Train(digest, 1), job).ok());
+  EXPECT_EQ(module_.calls.optimizer_steps, 0u);
+  ASSERT_TRUE(Run(Train(digest, 2), job).ok());
+  EXPECT_EQ(module_.calls.optimizer_steps, 4u);
+  // The round is asked for again: it begins as it did.
+  ASSERT_TRUE(Run(Train(digest, 2), job).ok());
+  EXPECT_EQ(module_.calls.optimizer_steps, 4u);
+  EXPECT_TRUE(std::filesystem::exists(directory_ / "work/optimizer/j/0.r2"));
+  ASSERT_TRUE(Run(Train(digest, 3), job).ok());
+  EXPECT_EQ(module_.calls.optimizer_steps, 8u);
+  EXPECT_TRUE(std::filesystem::is_empty(directory_ / "work/optimizer/j")) << "the last round leaves nothing";
+}
+
+TEST_F(ModelTask, TheOptimizersStateBeginsFreshOtherwise) {
+  WriteText();
+  const auto digest = Init();
+  ASSERT_TRUE(Run(Train(digest, 1), kJob).ok());
+  EXPECT_EQ(module_.calls.options.optimizer_store, nullptr);
+  EXPECT_FALSE(std::filesystem::exists(directory_ / "work/optimizer"));
+  std::string job = kJob;
+  job.replace(job.find("warmup: 2"), 9, "warmup: 2, optimizer_state: kept");
+  identity_.work_dir.clear();
+  EXPECT_THAT(Run(Train(digest, 2), job).error().message(), HasSubstr("train.optimizer_state: kept needs this trainer's disk: start it with --work-dir"));
+}
+
+TEST_F(ModelTask, AScriptThatOnlyAnObjectNamesIsNotRun) {
+  WriteText();
+  Init();
+  wire::ObjectSpec spec;
+  spec.tensors = FakeTensors();
+  spec.chunk_bytes = 4096;
+  spec.info = Json({{"model_type", "torchscript"}, {"script", "/tmp/evil.pt"}, {"sha256", std::string(64, 'a')}, {"vocab_size", 257}}).dump();
+  Put("foreign", spec, std::vector<float>(3006));
+  auto train = Train(Seal("foreign"));
+  train.base = "foreign";
+  const int models = module_.calls.models;
+  EXPECT_THAT(Run(train, kJob).error().message(), HasSubstr("asks for a TorchScript file, and the job names none"));
+  EXPECT_EQ(module_.calls.models, models);
+}
+
 TEST_F(ModelTask, KeepsALineOfMetricsForEachTask) {
   WriteText();
   const auto digest = Init();

@@ -42,7 +42,8 @@ struct SyntheticModel {
 };
 
 struct Model {
-  std::string family;       // "synthetic", "gpt2", "resnet18"; empty when there is a `source`
+  std::string family;       // "synthetic", "gpt2", "resnet18"; empty when there is a `source` or a `script`
+  std::string script;       // a TorchScript file to train, at this path on every trainer's machine, or empty
   std::string source;       // a Hugging Face directory to start from, or empty
   // The object that `source` was imported as, and its digest: "NAME" or "NAME@SHA256". Set where the directory is at hand
   // (tributary run, submit, model import); trainers read this.
@@ -107,6 +108,7 @@ struct Train {
   double clip_norm = 1.0;
   std::uint32_t max_length = 128;
   std::string optimizer = "adamw";
+  std::string optimizer_state = "fresh";  // or "kept": on the trainer's disk, from round to round
   std::string precision = "fp32"; // or "bf16"
   bool gradient_checkpointing = false;
   std::string device = "auto";    // or "cpu", "cuda"
@@ -167,7 +169,7 @@ struct Job {
 
   bool synthetic() const { return model.family == "synthetic"; }
   // Whether its exported model can be given to tributary generate.
-  bool writes_text() const { return !synthetic() && !adapted() && model.family != "resnet18"; }
+  bool writes_text() const { return !synthetic() && !adapted() && model.family != "resnet18" && model.script.empty(); }
   bool adapted() const { return adapter.rank > 0; }
   // False where what is trained on, if anything, is made up.
   bool reads_data() const { return !synthetic() && data.format != "synthetic"; }
