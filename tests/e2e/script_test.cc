@@ -28,7 +28,7 @@ class Script : public testing::Test {
         "data: {{name: text, format: text, path: {}, partition: {{count: 2}}}}\n"
         "train: {{mode: step, steps: 15, batch_size: 4, max_length: 32, learning_rate: 1e-2, schedule: constant{}}}\n",
         name, model, dir_.File("text"), train);
-    return RunProgram({Binary("tributary"), command, dir_.File(name + ".yaml"), "--work-dir", dir_.File(name), "--no-progress"}, dir_, seconds(120));
+    return RunProgram({Binary("tributary"), command, dir_.File(name + ".yaml"), "--work-dir", dir_.File(name), "--no-progress"}, dir_, seconds(240));
   }
   std::string Model() const { return "{script: " + dir_.File("bytes.pt") + "}"; }
   std::string Weights(const std::string& name) const {
@@ -74,7 +74,7 @@ TEST_F(Script, ItIsTrainedAloneToo) {
   ExpectLearned(ReadSummary(dir_.File("alone")));
   // Three rounds of an optimizer that is kept are one training of three times the steps.
   const Outcome once = RunProgram({Binary("tributary"), "train", dir_.File("alone.yaml"), "--work-dir", dir_.File("once"), "--no-progress", "--set",
-                                   "rounds=1", "--set", "train.steps=45"}, dir_, seconds(120));
+                                   "rounds=1", "--set", "train.steps=45"}, dir_, seconds(240));
   ASSERT_EQ(once.exit_code, 0) << once.err << once.out;
   EXPECT_EQ(Weights("once"), Weights("alone"));
   const Outcome generate = RunProgram({Binary("tributary"), "generate", dir_.File("alone/model"), "--prompt", "a"}, dir_, seconds(60));
