@@ -1,5 +1,6 @@
 #include "services/trainer/train_command.h"
 
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -38,6 +39,14 @@ class NoProgress final : public session::TaskProgress {
 
 double SecondsSince(std::chrono::steady_clock::time_point begin) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+// User and system time of all threads so far.
+double CpuSeconds() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  const auto seconds = [](const timeval& t) { return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) * 1e-6; };
+  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
 Result<std::unique_ptr<train::Model>> FirstModel(const job::Job& job, train::Module& module) {
@@ -90,6 +99,7 @@ Status TrainAlone(const TrainCommandSpec& spec, const LoadModule& load) {
     TRIBUTARY_ASSIGN(train::TrainOptions options, OptionsOf(job, plan, round, 0, job.train.threads));
     if (job.train.optimizer_state == "kept") options.optimizer_store = &optimizer;
     const auto batches = corpus->Training({MixSeed(job.model.seed, 0), job.train.batch_size, (round - 1) * plan.batches, plan.batches});
+    const double cpu_before = CpuSeconds();
     TRIBUTARY_ASSIGN(const train::TrainResult trained,
                      model->Train(*batches, options,
                                   [&](const train::Progress& progress) {
@@ -100,6 +110,7 @@ Status TrainAlone(const TrainCommandSpec& spec, const LoadModule& load) {
                                     }
                                   },
                                   stop.get_token()));
+    const double cpu_seconds = CpuSeconds() - cpu_before;
     memory::TrimHeap();
     if (terminal) fmt::print(stderr, "\r\033[K");
     OrderedJson metrics;
@@ -120,7 +131,7 @@ Status TrainAlone(const TrainCommandSpec& spec, const LoadModule& load) {
       }
     }
     if (spec.progress) fmt::print("{}\n", line);
-    summary["rounds"].push_back({{"round", round}, {"seconds", trained.seconds}, {"metrics", metrics}});
+    summary["rounds"].push_back({{"round", round}, {"seconds", trained.seconds}, {"cpu_seconds", cpu_seconds}, {"metrics", metrics}});
     if (job.checkpoint.every > 0 && round % job.checkpoint.every == 0 && round != job.rounds) {
       TRIBUTARY_TRY(Save(*model, job, fmt::format("{}/model-{}", spec.work_dir, round)));
     }
