@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 #include <utility>
 
 #include "services/trainer/model_transfer.h"
@@ -215,6 +216,7 @@ Result<TaskResult> ModelTasks::Train(blob::BlobStore& store, const TaskContext& 
   const auto begun = std::chrono::steady_clock::now();
   digest_.clear();  // from here on the weights are those of no sealed model
   TimeLimit limit(job.train.timeout, context.stop);
+  std::optional<memory::SteadyHeap> heap(std::in_place);
   auto trained = model_->Train(
       *batches, options,
       [&](const train::Progress& progress) {
@@ -226,7 +228,7 @@ Result<TaskResult> ModelTasks::Train(blob::BlobStore& store, const TaskContext& 
       },
       limit.token());
   // What training held goes back before bytes move: a transfer needs the model and its window, not the optimizer's peak.
-  memory::TrimHeap();
+  heap.reset();
   if (!trained.ok()) {
     if (limit.expired()) {
       return MakeError(Code::kDeadline, "training took longer than train.timeout ({}); raise it or train fewer steps",

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <csignal>
 #include <filesystem>
+#include <optional>
 
 #include "services/trainer/local_data.h"
 #include "services/trainer/optimizer_state.h"
@@ -100,6 +101,7 @@ Status TrainAlone(const TrainCommandSpec& spec, const LoadModule& load) {
     if (job.train.optimizer_state == "kept") options.optimizer_store = &optimizer;
     const auto batches = corpus->Training({MixSeed(job.model.seed, 0), job.train.batch_size, (round - 1) * plan.batches, plan.batches});
     const double cpu_before = CpuSeconds();
+    std::optional<memory::SteadyHeap> heap(std::in_place);
     TRIBUTARY_ASSIGN(const train::TrainResult trained,
                      model->Train(*batches, options,
                                   [&](const train::Progress& progress) {
@@ -111,7 +113,7 @@ Status TrainAlone(const TrainCommandSpec& spec, const LoadModule& load) {
                                   },
                                   stop.get_token()));
     const double cpu_seconds = CpuSeconds() - cpu_before;
-    memory::TrimHeap();
+    heap.reset();
     if (terminal) fmt::print(stderr, "\r\033[K");
     OrderedJson metrics;
     metrics["train_loss"] = trained.mean_loss;

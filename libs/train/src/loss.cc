@@ -15,13 +15,12 @@ constexpr std::int64_t kLogitsAtOnce = std::int64_t{4} << 20;
 struct LossParts {
   at::Tensor loss;
   at::Tensor hidden_gradient;
-  at::Tensor weight_gradient;  // undefined where the weight is frozen
   std::uint64_t correct = 0;
 };
 
 struct Wanted {
   bool gradient = false;
-  bool weight_gradient = false;
+  at::Tensor weight_gradient;  // what the weight's is added to; undefined: it is frozen
   bool correct = false;
 };
 
@@ -37,14 +36,20 @@ LossParts Compute(const at::Tensor& full_hidden, const at::Tensor& full_weight, 
   const at::Tensor transposed = weight.t();
   LossParts parts;
   if (wanted.gradient) parts.hidden_gradient = at::empty_like(hidden);
-  if (wanted.weight_gradient) parts.weight_gradient = at::zeros_like(weight, at::kFloat);
+  // Two buffers for all parts: fresh ones would cost as much in page faults as what is computed in them.
+  const std::int64_t most_rows = std::min(rows_at_once, count);
+  const at::Tensor all_logits = at::empty({most_rows, weight.size(0)}, weight.options().requires_grad(false));
+  const at::Tensor all_probabilities = at::empty({most_rows, weight.size(0)}, weight.options().dtype(at::kFloat).requires_grad(false));
   at::Tensor sum = at::zeros({}, at::kDouble);
   for (std::int64_t begin = 0; begin < count; begin += rows_at_once) {
     const std::int64_t rows = std::min(rows_at_once, count - begin);
     const at::Tensor part = hidden.narrow(0, begin, rows);
     const at::Tensor index = chosen.narrow(0, begin, rows);
     const at::Tensor counted = counts.narrow(0, begin, rows);
-    at::Tensor log_probability = at::log_softmax(part.mm(transposed), 1, at::kFloat);
+    at::Tensor logits = all_logits.narrow(0, 0, rows);
+    at::mm_out(logits, part, transposed);
+    at::Tensor log_probability = all_probabilities.narrow(0, 0, rows);
+    at::log_softmax_out(log_probability, logits, 1, at::kFloat);
     sum -= (log_probability.gather(1, index) * counted).sum(at::kDouble);
     if (wanted.correct) {
       const at::Tensor right = log_probability.argmax(1, /*keepdim=*/true).eq(index).to(at::kFloat) * counted;
@@ -58,30 +63,38 @@ LossParts Compute(const at::Tensor& full_hidden, const at::Tensor& full_weight, 
     slope = slope.to(compute);
     at::Tensor out = parts.hidden_gradient.narrow(0, begin, rows);
     at::mm_out(out, slope, weight);
-    if (!wanted.weight_gradient) continue;
+    if (!wanted.weight_gradient.defined()) continue;
     if (compute == at::kFloat) {
-      parts.weight_gradient.addmm_(slope.t(), part);
+      wanted.weight_gradient.addmm_(slope.t(), part);
     } else {
-      parts.weight_gradient.add_(slope.t().mm(part));
+      wanted.weight_gradient.add_(slope.t().mm(part));
     }
   }
   parts.loss = (sum * inverse.to(at::kDouble)).to(at::kFloat);
   return parts;
 }
 
+// The slope of the loss is at hand here alone, so the gradient of the weight is added to the weight's own at once, for a loss whose gradient is 1: no
+// second matrix of the vocabulary's size is held until the backward pass, nor added up there.
 struct CrossEntropyFunction : public torch::autograd::Function<CrossEntropyFunction> {
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& hidden, const at::Tensor& weight,
                             const at::Tensor& targets, std::int64_t compute) {
-    LossParts parts = Compute(hidden, weight, targets, static_cast<at::ScalarType>(compute), {true, weight.requires_grad(), false});
+    Wanted wanted;
+    wanted.gradient = true;
+    if (weight.requires_grad()) {
+      if (!weight.grad().defined()) weight.mutable_grad() = at::zeros(weight.sizes(), weight.options().requires_grad(false));
+      wanted.weight_gradient = weight.grad();
+    }
+    LossParts parts = Compute(hidden, weight, targets, static_cast<at::ScalarType>(compute), wanted);
     context->saved_data["hidden_type"] = static_cast<std::int64_t>(hidden.scalar_type());
-    context->save_for_backward({parts.hidden_gradient, parts.weight_gradient});
+    context->save_for_backward({parts.hidden_gradient});
     return parts.loss;
   }
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context, torch::autograd::variable_list gradients) {
     const auto saved = context->get_saved_variables();
     const auto type = static_cast<at::ScalarType>(context->saved_data["hidden_type"].toInt());
-    return {saved[0].to(type) * gradients[0], saved[1].defined() ? saved[1] * gradients[0] : at::Tensor(), at::Tensor(), at::Tensor()};
+    return {saved[0].to(type) * gradients[0], at::Tensor(), at::Tensor(), at::Tensor()};
   }
 };
 
@@ -93,7 +106,7 @@ at::Tensor CrossEntropy(const at::Tensor& hidden, const at::Tensor& weight, cons
 }
 
 BatchScore EvaluateCrossEntropy(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& targets, at::ScalarType compute) {
-  const LossParts parts = Compute(hidden, weight, targets, compute, {.gradient = false, .weight_gradient = false, .correct = true});
+  const LossParts parts = Compute(hidden, weight, targets, compute, {.gradient = false, .weight_gradient = {}, .correct = true});
   return {parts.loss.item<float>(), parts.correct};
 }
 

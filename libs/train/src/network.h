@@ -34,6 +34,7 @@ class Network {
   // Refuses batches that do not fit the model; how many targets count.
   virtual Result<std::uint64_t> Check(const Batch& batch) const = 0;
   // Mean over the targets that count, of which there is one; a scalar with a gradient where gradients are on.
+  // A scalar on which backward() is called, at once and as it is: some gradients are there already (loss.h).
   virtual at::Tensor Loss(const Batch& batch) = 0;
   virtual BatchScore Evaluate(const Batch& batch) = 0;
   // [rows * columns, vocabulary] or [rows, classes], fp32.

@@ -8,6 +8,7 @@
 
 #include "attention.h"
 #include "checkpointing.h"
+#include "embedding.h"
 #include "families.h"
 #include "families/gpt2_config.h"
 #include "linear.h"
@@ -63,7 +64,7 @@ class Gpt2 final : public LanguageNetwork {
   at::Tensor Hidden(const at::Tensor& tokens) override {
     const std::int64_t rows = tokens.size(0);
     const std::int64_t columns = tokens.size(1);
-    at::Tensor x = at::embedding(wte_->value, tokens) + wpe_->value.narrow(0, 0, columns);
+    at::Tensor x = Embedded(wte_->value, tokens) + wpe_->value.narrow(0, 0, columns);
     x = x.view({rows * columns, config_.hidden}).to(at::kFloat);
     for (const Block& block : blocks_) {
       x = Checkpointed(weights().runtime(), x, [this, &block, rows, columns](const at::Tensor& in) {

@@ -8,6 +8,7 @@
 #include "activations.h"
 #include "attention.h"
 #include "checkpointing.h"
+#include "embedding.h"
 #include "families.h"
 #include "families/gpt_neo_config.h"
 #include "linear.h"
@@ -69,7 +70,7 @@ class GptNeo final : public LanguageNetwork {
   at::Tensor Hidden(const at::Tensor& tokens) override {
     const std::int64_t rows = tokens.size(0);
     const std::int64_t columns = tokens.size(1);
-    at::Tensor x = at::embedding(tokens_->value, tokens) + positions_->value.narrow(0, 0, columns);
+    at::Tensor x = Embedded(tokens_->value, tokens) + positions_->value.narrow(0, 0, columns);
     x = x.view({rows * columns, config_.hidden}).to(at::kFloat);
     for (const Block& block : blocks_) {
       x = Checkpointed(weights().runtime(), x, [this, &block, rows, columns](const at::Tensor& in) {

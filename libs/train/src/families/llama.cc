@@ -7,6 +7,7 @@
 
 #include "attention.h"
 #include "checkpointing.h"
+#include "embedding.h"
 #include "families.h"
 #include "families/llama_config.h"
 #include "gated.h"
@@ -68,7 +69,7 @@ class Llama final : public LanguageNetwork {
   at::Tensor Hidden(const at::Tensor& tokens) override {
     const std::int64_t rows = tokens.size(0);
     const std::int64_t columns = tokens.size(1);
-    at::Tensor x = at::embedding(embedding_->value, tokens.view({rows * columns}), config_.padding).to(at::kFloat);
+    at::Tensor x = Embedded(embedding_->value, tokens.view({rows * columns}), config_.padding).to(at::kFloat);
     for (const Block& block : blocks_) {
       x = Checkpointed(weights().runtime(), x, [this, &block, rows, columns](const at::Tensor& in) {
         const at::ScalarType type = weights().runtime().compute;

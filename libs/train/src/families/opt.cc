@@ -8,6 +8,7 @@
 #include "activations.h"
 #include "attention.h"
 #include "checkpointing.h"
+#include "embedding.h"
 #include "families.h"
 #include "families/opt_config.h"
 #include "linear.h"
@@ -75,7 +76,7 @@ class Opt final : public LanguageNetwork {
   at::Tensor Hidden(const at::Tensor& tokens) override {
     const std::int64_t rows = tokens.size(0);
     const std::int64_t columns = tokens.size(1);
-    at::Tensor x = at::embedding(tokens_->value, tokens.view({rows * columns}), config_.padding);
+    at::Tensor x = Embedded(tokens_->value, tokens.view({rows * columns}), config_.padding);
     if (projected()) x = project_in_(x);
     x = x.view({rows, columns, config_.hidden}) + positions_->value.narrow(0, kPositionOffset, columns);
     x = x.view({rows * columns, config_.hidden}).to(at::kFloat);

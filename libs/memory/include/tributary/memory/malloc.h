@@ -10,6 +10,16 @@
 namespace tributary::memory {
 
 void TuneMalloc(std::uint64_t budget_bytes);
+// While one lives, what is freed stays mapped: for computations that free and allocate the same buffers over and over, to which fresh pages
+// cost more than what is computed in them. Its end restores what TuneMalloc set and trims. One at a time.
+class SteadyHeap {
+ public:
+  SteadyHeap();
+  ~SteadyHeap();
+  SteadyHeap(const SteadyHeap&) = delete;
+  SteadyHeap& operator=(const SteadyHeap&) = delete;
+};
+
 // Gives the heap's free pages back to the system.
 void TrimHeap();
 
