@@ -10,7 +10,7 @@ namespace tributary::aggregator {
 
 struct AggregatorService::Impl {
   explicit Impl(const AggregatorSpec& spec)
-      : host({spec.coordinator, spec.blob_stores, spec.instance, spec.memory_budget, spec.metrics_address, "", spec.connections}),
+      : host({spec.coordinator, spec.blob_stores, spec.instance, spec.memory_budget, spec.metrics_address, "", spec.connections, spec.keyring}),
         tasks([this](const session::TaskContext& task) { return host.OpenStore(task); }),
         metered(tasks, host.registry(),
                 {wire::TaskKind::kInit, wire::TaskKind::kAggregate, wire::TaskKind::kSeal, wire::TaskKind::kRemove}) {}

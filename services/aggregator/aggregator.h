@@ -5,12 +5,14 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "tributary/base/result.h"
 #include "tributary/base/units.h"
 #include "tributary/config/service.h"
+#include "tributary/transport/keyring.h"
 
 namespace tributary::aggregator {
 
@@ -21,6 +23,7 @@ struct AggregatorSpec {
   std::uint64_t memory_budget = config::kDefaultMemoryBudget;
   std::string metrics_address = "off";
   std::uint32_t connections = 1;  // to each shard of the blob-store
+  std::optional<transport::Keyring> keyring = {};  // none: nothing is encrypted
 };
 
 class AggregatorService {

@@ -24,6 +24,8 @@ int Main(int argc, char** argv) {
   config::AddStoreOptions(options, "");
   options.AddString("instance", HostName(), "this process's name, the same after a restart and unlike the other aggregators'",
                     config::CheckName);
+  options.Group("Security");
+  config::AddKeyOptions(options, false);
   config::AddServiceOptions(options, "127.0.0.1:9471");
   if (const auto code = options.ParseOrExitCode(argc, argv, environ)) return *code;
   const auto settings = config::GetServiceSettings(options);
@@ -32,7 +34,16 @@ int Main(int argc, char** argv) {
   log::InitLog("aggregator " + instance, settings.log_level, settings.log_format);
 
   const auto store = config::GetStoreAddress(options);
-  const AggregatorSpec spec{options.String("coordinator"), store.endpoints, instance, settings.memory_budget, settings.metrics_address, store.connections};
+  AggregatorSpec spec{options.String("coordinator"), store.endpoints, instance, settings.memory_budget, settings.metrics_address, store.connections};
+  std::vector<std::string> endpoints = store.endpoints;
+  endpoints.push_back(spec.coordinator);
+  const auto keys = config::GetKeySettings(options);
+  auto keyring = transport::OpenKeyring({keys.key, keys.peers, keys.insecure}, "--coordinator or --blob-store", endpoints);
+  if (!keyring.ok()) {
+    fmt::print(stderr, "tributary-aggregator: {}\n", keyring.error().message());
+    return config::kExitUsage;
+  }
+  spec.keyring = *std::move(keyring);
   return config::Serve([&] { return AggregatorService::Start(spec); });
 }
 

@@ -140,6 +140,7 @@ Result<std::unique_ptr<BlobStoreService>> BlobStoreService::Start(Spec spec) {
   if (caches) {
     UpstreamOptions upstream;
     upstream.endpoints = spec.upstream;
+    upstream.keyring = spec.keyring;
     upstream.directory = spec.directory / "upstream";
     upstream.memory_budget = for_fetching;
     upstream.answer_timeout = spec.upstream_answer;
@@ -152,10 +153,9 @@ Result<std::unique_ptr<BlobStoreService>> BlobStoreService::Start(Spec spec) {
   reacting.cache = state.cache.get();
   blob::SlotStore& served = caches ? static_cast<blob::SlotStore&>(*state.cache) : *state.store;
   state.reactor = std::make_unique<Reactor>(served, state.pool, reacting);
-  state.context = std::make_shared<transport::Context>(static_cast<int>(spec.io_threads));
+  state.context = std::make_shared<transport::Context>(static_cast<int>(spec.io_threads), spec.keyring);
   transport::ServerOptions options;
   options.endpoint = spec.listen;
-  options.curve = spec.curve;
   options.max_frame_bytes = spec.max_message + wire::kMaxHeaderWithPayload;
   // What a peer may pile up without credit stays what it is where messages are chunks.
   options.max_unfinished_bytes = 4 * wire::kMaxDataFrame;

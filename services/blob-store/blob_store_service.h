@@ -14,7 +14,7 @@
 #include "tributary/base/units.h"
 #include "tributary/memory/pool.h"
 #include "tributary/s3/client.h"
-#include "tributary/transport/curve.h"
+#include "tributary/transport/keyring.h"
 
 namespace tributary::service {
 
@@ -25,7 +25,7 @@ class BlobStoreService {
     std::filesystem::path directory;
     std::uint64_t memory_budget = 64_MiB;
     std::string metrics_address = "off";  // HOST:PORT
-    std::optional<transport::CurveKeys> curve = {};  // its own; connections are encrypted
+    std::optional<transport::Keyring> keyring = {};  // whom it admits; none: anybody, and nothing is encrypted
     std::uint64_t max_message = 4_MiB;  // payload of a frame, up to 1 GiB; more than 4 MiB for objects that are not cut into chunks
     std::uint32_t shard = 0;
     std::uint32_t shards = 1;

@@ -73,7 +73,6 @@ int Main(int argc, char** argv) {
   options.AddBytes("scrub-rate", 64_MiB, "bytes that such a pass reads a second; 0: as many as it can");
   options.AddDuration("abandoned-after", std::chrono::hours(24 * 7), "open objects to which nothing was written for so long are removed; 0s: none");
   options.AddBool("scrub", false, "check all sealed objects of --data-dir now, tell what is damaged, and serve nobody; exit code 1: some is");
-  options.AddString("key", "", "file of this store's key, 'public = …' and 'secret = …' in Z85: connections are encrypted (CURVE), and those who know the public key are served");
   options.AddBytes("max-message", wire::kMaxPayload,
                    "largest message; more than the default lets in jobs that send tensors or models whole (transfer.mode), which the budget must "
                    "hold twice",
@@ -83,6 +82,8 @@ int Main(int argc, char** argv) {
   options.AddUint("worker-threads", 2, "threads that hash and write", 1, 64);
   options.AddUint("io-threads", 1, "threads that move bytes between sockets and memory, for links of more than some gigabytes a second", 1, 16);
   AddBucketOptions(options);
+  options.Group("Security");
+  config::AddKeyOptions(options, true);
   config::AddServiceOptions(options, "127.0.0.1:9472");
   if (const auto code = options.ParseOrExitCode(argc, argv, environ)) return *code;
   if (options.Uint("shard") >= options.Uint("shards")) {
@@ -107,14 +108,15 @@ int Main(int argc, char** argv) {
   spec.max_message = options.Bytes("max-message");
   spec.shard = static_cast<std::uint32_t>(options.Uint("shard"));
   spec.shards = static_cast<std::uint32_t>(options.Uint("shards"));
-  if (const std::string& key = options.String("key"); !key.empty()) {
-    auto keys = transport::ReadCurveKeys(key);
-    if (!keys.ok()) {
-      fmt::print(stderr, "tributary-blob-store: --key: {}\n", keys.error().message());
-      return config::kExitUsage;
-    }
-    spec.curve = *std::move(keys);
+  const auto keys = config::GetKeySettings(options);
+  std::vector<std::string> endpoints = options.Strings("upstream");
+  endpoints.push_back(spec.listen);
+  auto keyring = transport::OpenKeyring({keys.key, keys.peers, keys.insecure}, "--listen or --upstream", endpoints);
+  if (!keyring.ok()) {
+    fmt::print(stderr, "tributary-blob-store: {}\n", keyring.error().message());
+    return config::kExitUsage;
   }
+  spec.keyring = *std::move(keyring);
   spec.worker_threads = options.Uint("worker-threads");
   spec.io_threads = options.Uint("io-threads");
   spec.quota = options.Bytes("quota");

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <random>
 
+#include "services/blob-store/access.h"
 #include "services/blob-store/near.h"
 #include "tributary/base/log.h"
 #include "tributary/config/options.h"
@@ -224,7 +225,7 @@ void Reactor::OnFrame(const PeerId& id, transport::InFrame frame) {
     return;
   }
   if (view.type == wire::Type::kStoreHello) {
-    Hello(id, view);
+    Hello(id, view, frame.sender());
     return;
   }
   const auto it = peers_.find(id);
@@ -237,11 +238,19 @@ void Reactor::OnFrame(const PeerId& id, transport::InFrame frame) {
   }
   it->second.last_frame = Clock::now();
   if (ping) return;
+  if (frame.sender() != nullptr) {
+    if (const Status allowed = CheckAccess(*frame.sender(), view); !allowed.ok()) {
+      ++counters_.forbidden;
+      log::Warning("peer {} ({}): {}", id.str(), it->second.instance, allowed.error().message());
+      if (view.payload.empty()) return SendError(id, view.id, allowed.error());
+      return Violation(id, it->second, view.id, allowed.error());
+    }
+  }
   Dispatch(id, it->second, std::move(frame));
   Advance();
 }
 
-void Reactor::Hello(const PeerId& id, const wire::FrameView& view) {
+void Reactor::Hello(const PeerId& id, const wire::FrameView& view, const transport::Identity* sender) {
   const auto hello = wire::Expect<wire::StoreHello>(view);
   if (!hello.ok()) return SendError(id, view.id, hello.error());
   auto held = held_.Of(id);
@@ -254,7 +263,9 @@ void Reactor::Hello(const PeerId& id, const wire::FrameView& view) {
   peer.held = std::move(held);
   LookAtLine(id, *peer.held);
   peer.last_frame = Clock::now();
-  peer.reads_as = hello->role == static_cast<std::uint32_t>(wire::Role::kAggregator) ? ReadClass::kAggregators : ReadClass::kOthers;
+  // What it says of itself decides only where nobody has a key.
+  const bool aggregator = sender != nullptr ? sender->role == transport::PeerRole::kAggregator : hello->role == static_cast<std::uint32_t>(wire::Role::kAggregator);
+  peer.reads_as = aggregator ? ReadClass::kAggregators : ReadClass::kOthers;
   counters_.peers = peers_.size();
   wire::StoreWelcome welcome;
   welcome.epoch = epoch_;

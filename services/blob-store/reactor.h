@@ -53,6 +53,7 @@ struct StoreCounters {
   std::atomic<std::uint64_t> parked_reads{0};
   std::atomic<std::uint64_t> no_room{0};
   std::atomic<std::uint64_t> damaged_reads{0};
+  std::atomic<std::uint64_t> forbidden{0};  // requests for what the peer's role may not do
 };
 
 wire::ObjectStatus ToStatus(const blob::ObjectInfo& info);
@@ -86,7 +87,7 @@ class Reactor final : public transport::Handler {
   };
 
   // Sessions (reactor.cc).
-  void Hello(const PeerId& id, const wire::FrameView& frame);
+  void Hello(const PeerId& id, const wire::FrameView& frame, const transport::Identity* sender);
   void ForgetPeer(const PeerId& id);
   // The peer is told to begin a new one.
   void EndSession(const PeerId& id, const Error& why);

@@ -36,6 +36,7 @@ struct UpstreamOptions {
   Duration read_timeout{60'000};       // no chunk for this long
   Duration revalidate{5'000};          // how old the knowledge may be that an object of this name and digest is still there
   Duration in_use{10'000};             // what was read this lately does not go to make room
+  std::optional<transport::Keyring> keyring = {};
 };
 
 struct UpstreamCounters {
@@ -136,7 +137,7 @@ class UpstreamCache final : public blob::SlotStore {
   const std::string name_;  // the endpoints
   blob::DiskStore& local_;
   memory::Pool pool_;  // outlives the context
-  std::shared_ptr<transport::Context> context_ = std::make_shared<transport::Context>();
+  std::shared_ptr<transport::Context> context_ = std::make_shared<transport::Context>(1, options_.keyring);
   Events events_;
   UpstreamCounters counters_;
 

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 
+#include "services/cli/connect.h"
 #include "services/cli/progress.h"
 #include "tributary/blob_client/remote_store.h"
 #include "tributary/config/service.h"
@@ -25,8 +26,8 @@ Result<std::string> ImportDirectory(const config::Options& options, const modeld
   remote.connections = address.connections;
   remote.instance = "cli";
   remote.derived = {true, true, true, true};
-  TRIBUTARY_ASSIGN(const auto store, blob_client::ConnectStore(std::make_shared<transport::Context>(blob_client::IoThreads(remote.connections)),
-                                                               pool, remote));
+  TRIBUTARY_ASSIGN(auto context, OpenContext(options, remote.endpoints, remote.connections));
+  TRIBUTARY_ASSIGN(const auto store, blob_client::ConnectStore(std::move(context), pool, remote));
   const bool terminal = isatty(STDERR_FILENO) == 1;
   modeldir::ImportOptions import;
   import.chunk_bytes = chunk_bytes;

@@ -1,5 +1,6 @@
 // Commands that talk to a coordinator: submit, status, list, stop; and ping.
 #include "services/cli/commands.h"
+#include "services/cli/connect.h"
 #include "services/cli/import_directory.h"
 #include "services/cli/overrides.h"
 #include "services/cli/preflight.h"
@@ -23,13 +24,15 @@ int Report(const char* command, const Error& error) {
 // One request to the coordinator that --coordinator names.
 template <class Reply, class Request>
 Result<Reply> Ask(const config::Options& options, const Request& request) {
-  TRIBUTARY_ASSIGN(auto client, transport::ControlClient::Connect(std::make_shared<transport::Context>(), options.String("coordinator")));
+  TRIBUTARY_ASSIGN(auto context, OpenContext(options, {options.String("coordinator")}));
+  TRIBUTARY_ASSIGN(auto client, transport::ControlClient::Connect(std::move(context), options.String("coordinator")));
   return client->template Call<Reply>(request, kAnswer);
 }
 
 config::Options CoordinatorOptions(const char* program, const char* help) {
   config::Options options(program, help);
   options.AddString("coordinator", kDefaultCoordinator, "control endpoint", config::CheckEndpoint);
+  config::AddKeyOptions(options, false);
   return options;
 }
 
@@ -124,8 +127,13 @@ int PingCommand(int argc, char** argv) {
   config::Options options("tributary ping", "asks an endpoint who it is");
   options.AddPositional("endpoint", "tcp://HOST:PORT or ipc://PATH", false, config::CheckEndpoint);
   options.AddDuration("timeout", Duration(5000), "give up after this long", Duration(1));
+  options.AddChoice("service", "coordinator", {"coordinator", "blob-store"}, "with --key: whose key it must have");
+  config::AddKeyOptions(options, false);
   if (const auto exit_code = options.ParseOrExitCode(argc, argv, environ)) return *exit_code;
-  auto client = transport::ControlClient::Connect(std::make_shared<transport::Context>(), options.String("endpoint"));
+  const auto context = OpenContext(options, {options.String("endpoint")});
+  if (!context.ok()) return Report("ping", context.error());
+  const bool store = options.String("service") == "blob-store";
+  auto client = transport::ControlClient::Connect(*context, options.String("endpoint"), store ? transport::PeerRole::kBlobStore : transport::PeerRole::kCoordinator);
   if (!client.ok()) return Report("ping", client.error());
   const auto begun = std::chrono::steady_clock::now();
   const auto reply = (*client)->Call<wire::Pong>(wire::Ping{}, options.Time("timeout"));

@@ -36,11 +36,12 @@ constexpr Command kCommands[] = {
     {"bench aggregate", tributary::cli::BenchAggregateCommand, "how fast updates in memory are averaged, against reading them"},
     {"bench round", tributary::cli::BenchRoundCommand, "how long a whole job takes, against what its bytes cost at least"},
     {"bench memory", tributary::cli::BenchMemoryCommand, "where the memory of each process went, with streaming and without"},
+    {"keygen", tributary::cli::KeygenCommand, "make keys, and the list of who is admitted"},
     {"ping", tributary::cli::PingCommand, "ask an endpoint who it is"},
 };
 
 // Names that later releases give a meaning to: whoever types one has not mistyped another.
-constexpr std::string_view kLater[] = {"keygen", "logs", "report", "resume"};
+constexpr std::string_view kLater[] = {"logs", "report", "resume"};
 
 void PrintHelp() {
   fmt::print("tributary {}: federated learning for models larger than memory\n\n", tributary::config::Version());

@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include "services/cli/commands.h"
+#include "services/cli/connect.h"
 #include "services/cli/import_directory.h"
 #include "services/cli/progress.h"
 #include "tributary/blob_client/remote_store.h"
@@ -31,6 +32,7 @@ int ImportCommand(int argc, char** argv) {
   options.AddPositional("directory", "config.json and safetensors");
   options.AddString("name", "", "the object's name (default: models/ and the directory's name)");
   options.AddBytes("chunk-bytes", tensor::kDefaultChunkBytes, "of one slot", tensor::kMinChunkBytes, tensor::kMaxChunkBytes);
+  config::AddKeyOptions(options, false);
   if (const auto exit_code = options.ParseOrExitCode(argc, argv, environ)) return *exit_code;
   const auto directory = modeldir::OpenModelDirectory(options.String("directory"));
   if (!directory.ok()) return Report("model import", directory.error());
@@ -48,12 +50,18 @@ int ExportCommand(int argc, char** argv) {
   options.AddPositional("path", "the directory to make");
   options.AddString("tokenizer", "", "a directory or tokenizer.json whose files are put beside the weights");
   options.AddBytes("memory-budget", config::kDefaultMemoryBudget, "chunks under way", config::kMinMemoryBudget, config::kMaxMemoryBudget);
+  config::AddKeyOptions(options, false);
   if (const auto exit_code = options.ParseOrExitCode(argc, argv, environ)) return *exit_code;
   wire::GetStatus request;
   const std::string& job = options.String("job");
   const std::size_t at = job.find('@');
   request.job = job.substr(0, at);
-  const auto coordinator = transport::ControlClient::Connect(std::make_shared<transport::Context>(), options.String("coordinator"));
+  const auto address = config::GetStoreAddress(options);
+  std::vector<std::string> endpoints = address.endpoints;
+  endpoints.push_back(options.String("coordinator"));
+  const auto context = OpenContext(options, endpoints, address.connections);
+  if (!context.ok()) return Report("model export", context.error());
+  const auto coordinator = transport::ControlClient::Connect(*context, options.String("coordinator"));
   if (!coordinator.ok()) return Report("model export", coordinator.error());
   const auto status = (*coordinator)->Call<wire::JobStatus>(request, kAnswer);
   if (!status.ok()) return Report("model export", status.error());
@@ -66,12 +74,11 @@ int ExportCommand(int argc, char** argv) {
   }
   memory::Pool pool(options.Bytes("memory-budget"));
   blob_client::RemoteOptions remote;
-  const auto address = config::GetStoreAddress(options);
   remote.endpoints = address.endpoints;
   remote.connections = address.connections;
   remote.instance = "cli";
   remote.derived = {true, true, true, true};
-  auto store = blob_client::ConnectStore(std::make_shared<transport::Context>(blob_client::IoThreads(remote.connections)), pool, remote);
+  auto store = blob_client::ConnectStore(*context, pool, remote);
   if (!store.ok()) return Report("model export", store.error());
   const bool terminal = isatty(STDERR_FILENO) == 1;
   modeldir::ExportOptions into;

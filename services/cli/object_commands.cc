@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "services/cli/commands.h"
+#include "services/cli/connect.h"
 #include "services/cli/progress.h"
 #include "tributary/blob_client/remote_store.h"
 #include "tributary/config/options.h"
@@ -34,6 +35,7 @@ config::Options StoreOptions(const char* program, const char* help) {
   options.AddPositional("name", "of the object, as in shared/imdb");
   options.AddBytes("memory-budget", config::kDefaultMemoryBudget, "chunks under way", config::kMinMemoryBudget, config::kMaxMemoryBudget);
   options.AddBool("no-progress", false, "no bar while it runs");
+  config::AddKeyOptions(options, false);
   return options;
 }
 
@@ -77,7 +79,7 @@ Status Connect(const config::Options& options, std::stop_token stop, Connection&
   remote.instance = "cli";
   remote.stop = std::move(stop);
   remote.derived = {true, true, true, true};
-  auto context = std::make_shared<transport::Context>(blob_client::IoThreads(remote.connections));
+  TRIBUTARY_ASSIGN(auto context, OpenContext(options, remote.endpoints, remote.connections));
   TRIBUTARY_ASSIGN(connection.store, blob_client::ConnectStore(std::move(context), connection.pool, remote));
   return Ok();
 }
@@ -153,8 +155,12 @@ int GetFromSite(const config::Options& options, objects::Sink& sink) {
   retrieve.sending = retrieve.receiving = ShowBar(options);
   retrieve.waiting = [](const std::string& reason) { fmt::print(stderr, "tributary get: waiting: {}\n", reason); };
   retrieve.stop = stop.token();
+  std::vector<std::string> endpoints = retrieve.blob_stores;
+  endpoints.push_back(retrieve.coordinator);
+  const auto context = OpenContext(options, endpoints, retrieve.connections);
+  if (!context.ok()) return Report("get", context.error());
   const auto begun = std::chrono::steady_clock::now();
-  const auto outcome = retriever::Retrieve(std::make_shared<transport::Context>(blob_client::IoThreads(retrieve.connections)), pool, retrieve, sink);
+  const auto outcome = retriever::Retrieve(*context, pool, retrieve, sink);
   if (!outcome.ok()) return Report("get", outcome.error());
   Tell(retrieve.name, *outcome, begun);
   return config::kExitDone;
@@ -196,8 +202,11 @@ int OffersCommand(int argc, char** argv) {
   config::Options options("tributary offers", "lists what the connected sites give out on request: tributary get --from SITE NAME PATH");
   options.AddString("coordinator", kCoordinator, "control endpoint", config::CheckEndpoint);
   options.AddString("site", "", "of this site alone", [](const std::string& value) { return value.empty() ? Ok() : config::CheckName(value); });
+  config::AddKeyOptions(options, false);
   if (const auto exit_code = options.ParseOrExitCode(argc, argv, environ)) return *exit_code;
-  const auto offers = retriever::ListOffers(std::make_shared<transport::Context>(), options.String("coordinator"), options.String("site"));
+  const auto context = OpenContext(options, {options.String("coordinator")});
+  if (!context.ok()) return Report("offers", context.error());
+  const auto offers = retriever::ListOffers(*context, options.String("coordinator"), options.String("site"));
   if (!offers.ok()) return Report("offers", offers.error());
   for (const auto& offer : *offers) {
     fmt::print("{:<24} {:<32} {} trainer{}\n", offer.site, offer.name, offer.trainers, offer.trainers == 1 ? "" : "s");

@@ -1,5 +1,6 @@
 #include "services/coordinator/control.h"
 
+#include <algorithm>
 #include <chrono>
 #include <set>
 
@@ -96,9 +97,13 @@ wire::Assignment Control::AssignmentOf(const std::string& worker) {
 void Control::OnFrame(const transport::PeerId& peer, transport::InFrame frame) {
   attached_.wait();
   if (failed_) return;
-  const Status status = Dispatch(peer, frame.view());
+  const Status status = Dispatch(peer, frame.view(), frame.sender());
   if (failed_) return;
   if (!status.ok()) {
+    if (status.error().code() == Code::kPermission) {
+      telemetry_.Forbidden();
+      log::Warning("peer {}: {}", peer.str(), status.error().message());
+    }
     log::Debug("peer {}: {}", peer.str(), status.error().message());
     ReplyError(peer, frame.view().id, status.error());
   }
@@ -141,7 +146,31 @@ void Control::EndSession(const std::string& name) {
   sessions_.erase(session);
 }
 
-Status Control::Dispatch(const transport::PeerId& peer, const wire::FrameView& frame) {
+Status Control::CheckRole(const transport::Identity& sender, wire::Type type) {
+  using transport::PeerRole;
+  using wire::Type;
+  bool allowed = false;
+  switch (type) {
+    case Type::kPing: return Ok();
+    case Type::kHello:
+    case Type::kReport:
+    case Type::kGetJobText: allowed = sender.role == PeerRole::kTrainer || sender.role == PeerRole::kAggregator; break;
+    default: allowed = sender.role == PeerRole::kOperator; break;
+  }
+  if (allowed || (type == Type::kGetJobText && sender.role == PeerRole::kOperator)) return Ok();
+  return MakeError(Code::kPermission, "{} may not send {} messages", sender.str(), wire::TypeName(type));
+}
+
+bool Control::WorksFor(const transport::Identity& sender, const std::string& job) {
+  for (const auto& [name, session] : sessions_) {
+    if (session.owner != sender) continue;
+    const wire::Assignment assignment = AssignmentOf(session.worker);
+    if (std::ranges::any_of(assignment.tasks, [&](const wire::TaskSpec& task) { return task.job == job; })) return true;
+  }
+  return false;
+}
+
+Status Control::Dispatch(const transport::PeerId& peer, const wire::FrameView& frame, const transport::Identity* sender) {
   using wire::Type;
   if (frame.protocol != wire::kProtocol) {
     std::string who = "peer";
@@ -155,6 +184,7 @@ Status Control::Dispatch(const transport::PeerId& peer, const wire::FrameView& f
     log::Warning("peer {}: {}", peer.str(), error.message());
     return error;
   }
+  if (sender != nullptr) TRIBUTARY_TRY(CheckRole(*sender, frame.type));
   const auto now = Now();
   switch (frame.type) {
     case Type::kPing:
@@ -162,15 +192,15 @@ Status Control::Dispatch(const transport::PeerId& peer, const wire::FrameView& f
       return Ok();
     case Type::kHello: {
       TRIBUTARY_ASSIGN(const auto hello, wire::DecodeBody<wire::Hello>(frame.body));
-      return OnHello(peer, frame.id, hello);
+      return OnHello(peer, frame.id, hello, sender);
     }
     case Type::kReport: {
       TRIBUTARY_ASSIGN(auto report, wire::DecodeBody<wire::Report>(frame.body));
-      return OnReport(peer, frame.id, std::move(report));
+      return OnReport(peer, frame.id, std::move(report), sender);
     }
     case Type::kGetJobText: {
       TRIBUTARY_ASSIGN(const auto request, wire::DecodeBody<wire::GetJobText>(frame.body));
-      return OnGetJobText(peer, frame.id, request);
+      return OnGetJobText(peer, frame.id, request, sender);
     }
     case Type::kSubmit: {
       TRIBUTARY_ASSIGN(const auto submit, wire::DecodeBody<wire::Submit>(frame.body));
@@ -225,7 +255,15 @@ Status Control::CheckRival(const wire::Hello& hello, federation::Time now) const
   return MakeError(Code::kAlreadyExists, "another process works as {}; end one of them or give it another --instance", session.worker);
 }
 
-Status Control::OnHello(const transport::PeerId& peer, std::uint64_t id, const wire::Hello& hello) {
+Status Control::OnHello(const transport::PeerId& peer, std::uint64_t id, const wire::Hello& hello, const transport::Identity* sender) {
+  if (sender != nullptr) {
+    const bool trainer = sender->role == transport::PeerRole::kTrainer;
+    const auto role = trainer ? wire::Role::kTrainer : wire::Role::kAggregator;
+    if (hello.role != static_cast<std::uint32_t>(role)) return MakeError(Code::kPermission, "{} may not work as another role", sender->str());
+    if (trainer && hello.site != sender->name) {
+      return MakeError(Code::kPermission, "{} may not work for site '{}': start it with --site {}, or with the key of that site", sender->str(), hello.site, sender->name);
+    }
+  }
   const auto now = Now();
   if (hello.life.size() > kMaxLife) return MakeError(Code::kInvalidArgument, "a Hello whose life has {} bytes", hello.life.size());
   TRIBUTARY_TRY(Retrievals::Check(hello));
@@ -239,7 +277,8 @@ Status Control::OnHello(const transport::PeerId& peer, std::uint64_t id, const w
     EndSession(std::string(old->second));
   }
   const std::string name = fmt::format("{}.{}", life_, ++session_count_);
-  sessions_[name] = {worker, peer, hello.role == static_cast<std::uint32_t>(wire::Role::kTrainer), now.steady, hello.life, displaced, false, hello.memory_budget};
+  sessions_[name] = {worker, peer, hello.role == static_cast<std::uint32_t>(wire::Role::kTrainer), now.steady, hello.life, displaced, false, hello.memory_budget,
+                     sender != nullptr ? std::optional(*sender) : std::nullopt};
   session_of_[worker] = name;
   retrievals_.Connect(worker, hello, now.steady);
   wire::Welcome welcome;
@@ -251,12 +290,13 @@ Status Control::OnHello(const transport::PeerId& peer, std::uint64_t id, const w
   return Ok();
 }
 
-Status Control::OnReport(const transport::PeerId& peer, std::uint64_t id, wire::Report report) {
+Status Control::OnReport(const transport::PeerId& peer, std::uint64_t id, wire::Report report, const transport::Identity* sender) {
   const auto found = sessions_.find(report.session);
   if (found == sessions_.end()) {
     return Error(Code::kNotFound, "the coordinator does not know this session; say Hello again");
   }
   Session& session = found->second;
+  if (sender != nullptr && session.owner != *sender) return MakeError(Code::kPermission, "{} may not report in the session of another", sender->str());
   const auto now = Now();
   // The federation forgets a worker sooner than its session ends; then it must say Hello again.
   session.peer = peer;
@@ -313,7 +353,10 @@ Status Control::OnGetStatus(const transport::PeerId& peer, std::uint64_t id, con
   return Ok();
 }
 
-Status Control::OnGetJobText(const transport::PeerId& peer, std::uint64_t id, const wire::GetJobText& request) {
+Status Control::OnGetJobText(const transport::PeerId& peer, std::uint64_t id, const wire::GetJobText& request, const transport::Identity* sender) {
+  if (sender != nullptr && sender->role == transport::PeerRole::kTrainer && !WorksFor(*sender, request.job)) {
+    return MakeError(Code::kPermission, "{} has no task of job '{}'", sender->str(), request.job.substr(0, 64));
+  }
   auto text = federation_.JobText(request.job);
   if (!text.ok()) {
     // Removals of a finished job still go on.

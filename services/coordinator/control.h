@@ -8,6 +8,7 @@
 #include <functional>
 #include <latch>
 #include <map>
+#include <optional>
 #include <string>
 
 #include "services/coordinator/retrievals.h"
@@ -49,17 +50,22 @@ class Control : public transport::Handler {
     std::string displaced;  // life of the process that had the name before
     bool gone = false;      // its connection has ended and no other has come
     std::uint64_t memory_budget = 0;  // 0: not told
+    std::optional<transport::Identity> owner = {};  // whose key said hello; none: there are no keys
   };
 
-  Status Dispatch(const transport::PeerId& peer, const wire::FrameView& frame);
+  Status Dispatch(const transport::PeerId& peer, const wire::FrameView& frame, const transport::Identity* sender);
+  // Whether who has this key may send such a message at all.
+  static Status CheckRole(const transport::Identity& sender, wire::Type type);
+  // Whether a task of one of its workers belongs to the job.
+  bool WorksFor(const transport::Identity& sender, const std::string& job);
   Status CheckRival(const wire::Hello& hello, federation::Time now) const;
-  Status OnHello(const transport::PeerId& peer, std::uint64_t id, const wire::Hello& hello);
-  Status OnReport(const transport::PeerId& peer, std::uint64_t id, wire::Report report);
+  Status OnHello(const transport::PeerId& peer, std::uint64_t id, const wire::Hello& hello, const transport::Identity* sender);
+  Status OnReport(const transport::PeerId& peer, std::uint64_t id, wire::Report report, const transport::Identity* sender);
   // kInvalidArgument, naming a worker that is connected and what it needs, for a job whose messages do not fit its memory budget.
   Status CheckBudgets(const wire::Submit& submit) const;
   Status OnSubmit(const transport::PeerId& peer, std::uint64_t id, const wire::Submit& submit);
   Status OnGetStatus(const transport::PeerId& peer, std::uint64_t id, const wire::GetStatus& request);
-  Status OnGetJobText(const transport::PeerId& peer, std::uint64_t id, const wire::GetJobText& request);
+  Status OnGetJobText(const transport::PeerId& peer, std::uint64_t id, const wire::GetJobText& request, const transport::Identity* sender);
 
   // Commits what was decided. False: the journal failed, nothing may be sent any more.
   bool Commit();

@@ -69,7 +69,7 @@ Result<std::unique_ptr<CoordinatorService>> CoordinatorService::Start(Spec spec)
                                               state.failed = std::move(why);
                                               state.changed.notify_all();
                                             });
-  state.context = std::make_shared<transport::Context>();
+  state.context = std::make_shared<transport::Context>(1, spec.keyring);
   transport::ServerOptions server;
   server.endpoint = spec.listen;
   server.send_high_water = kSendHighWater;

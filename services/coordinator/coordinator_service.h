@@ -16,6 +16,7 @@
 #include "tributary/base/result.h"
 #include "tributary/base/units.h"
 #include "tributary/federation/federation.h"
+#include "tributary/transport/keyring.h"
 
 namespace tributary::service {
 
@@ -31,6 +32,7 @@ class CoordinatorService {
     std::uint64_t memory_budget = 64_MiB;   // only told in the metrics: the coordinator holds no tensor bytes
     std::string metrics_address = "off";    // HOST:PORT
     federation::JobParser parser;           // null: job::ParseJob
+    std::optional<transport::Keyring> keyring = {};  // whom it admits; none: anybody, and nothing is encrypted
   };
 
   static Result<std::unique_ptr<CoordinatorService>> Start(Spec spec);

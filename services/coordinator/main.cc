@@ -27,6 +27,8 @@ int Main(int argc, char** argv) {
                       Duration(500));
   options.AddDuration("lease-timeout", Duration(10'000), "silence of an aggregator after which its work moves",
                       Duration(500));
+  options.Group("Security");
+  config::AddKeyOptions(options, true);
   config::AddServiceOptions(options, "127.0.0.1:9470");
   if (const auto code = options.ParseOrExitCode(argc, argv, environ)) return *code;
   const auto settings = config::GetServiceSettings(options);
@@ -36,6 +38,13 @@ int Main(int argc, char** argv) {
 
   service::CoordinatorService::Spec spec;
   spec.listen = options.String("listen");
+  const auto keys = config::GetKeySettings(options);
+  auto keyring = transport::OpenKeyring({keys.key, keys.peers, keys.insecure}, "--listen", {spec.listen});
+  if (!keyring.ok()) {
+    fmt::print(stderr, "tributary-coordinator: {}\n", keyring.error().message());
+    return config::kExitUsage;
+  }
+  spec.keyring = *std::move(keyring);
   spec.state_dir = options.String("state-dir");
   spec.blob_stores = options.Strings("blob-store");
   spec.heartbeat = options.Time("heartbeat");

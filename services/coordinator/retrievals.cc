@@ -141,7 +141,8 @@ bool Retrievals::Place(Row& row, Duration now) {
   }
   if (best == nullptr) return false;
   row.holder = *best;
-  row.object = fmt::format("{}{}-{}", kUnder, life_, ++count_);
+  // The site stands in the name: what a trainer may write is told by that.
+  row.object = fmt::format("{}{}/{}-{}", kUnder, row.site, life_, ++count_);
   row.state = State::kWaiting;
   row.named = true;
   row.told = {};
@@ -346,9 +347,9 @@ void Retrievals::Remove(const Row& row) {
 void Retrievals::PlaceRemovals(Duration now) {
   for (Removal& removal : removals_) {
     if (Alive(removal.holder, now)) continue;
-    // A trainer that offers something knows this kind of task.
+    // A trainer that offers something knows this kind of task, and one of its site may do it.
     for (const auto& [worker, trainer] : trainers_) {
-      if (trainer.offers.empty() || !trainer.connected || !Alive(worker, now)) continue;
+      if (trainer.offers.empty() || !removal.object.starts_with(fmt::format("{}{}/", kUnder, trainer.site)) || !trainer.connected || !Alive(worker, now)) continue;
       removal.holder = worker;
       changed_.insert(worker);
       break;

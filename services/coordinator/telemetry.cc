@@ -45,6 +45,7 @@ Telemetry::Telemetry(metrics::Registry& registry, std::uint64_t memory_budget) :
   const std::string bytes = "Bytes that trainers moved in rounds that are done.";
   bytes_up_ = registry.AddCounter("round_transfer", Unit::kBytes, bytes, {{"direction", "up"}});
   bytes_down_ = registry.AddCounter("round_transfer", Unit::kBytes, bytes, {{"direction", "down"}});
+  forbidden_ = registry.AddCounter("permission_refusals", Unit::kNone, "Requests for what the peer's role or name may not do.");
   round_seconds_ = registry.AddHistogram("round_duration", Unit::kSeconds, "Duration of rounds.", metrics::DurationBounds());
   for (const char* phase : {"init", "train", "aggregate", "seal", "validate"}) {
     phases_[phase] = registry.AddHistogram("phase_duration", Unit::kSeconds, "Duration of a round's phases.",

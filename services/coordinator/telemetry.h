@@ -24,13 +24,14 @@ class Telemetry {
   void Decided(const std::vector<federation::Decision>& decisions);
   void Relay(const std::string& trainer, const std::map<std::string, double>& samples);
   void Forget(const std::string& trainer);
+  void Forbidden() { forbidden_.Add(); }
 
  private:
   std::vector<metrics::Reading> Readings();
 
   metrics::Registry& registry_;
   metrics::Gauge trainers_, aggregators_, spares_, seats_taken_, seats_free_, sessions_;
-  metrics::Counter rounds_, bytes_up_, bytes_down_;
+  metrics::Counter rounds_, bytes_up_, bytes_down_, forbidden_;
   metrics::Histogram round_seconds_;
   std::map<std::string, metrics::Histogram> phases_;
 

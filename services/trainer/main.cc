@@ -52,6 +52,8 @@ config::Options Declare() {
   options.AddStrings("offer", "NAME=PATH: a file or directory given to whoever asks this site for NAME; nothing else is. May be repeated", CheckOffer);
   options.AddString("work-dir", "", "where metrics.jsonl is kept; by default nowhere");
   options.AddUint("train-threads", 0, "threads of local training; 0: as the job says", 0, 1024);
+  options.Group("Security");
+  config::AddKeyOptions(options, false);
   config::AddServiceOptions(options, "127.0.0.1:9473");
   return options;
 }
@@ -67,6 +69,16 @@ int Main(int argc, char** argv) {
   spec.blob_stores = store.endpoints;
   spec.connections = store.connections;
   spec.model_cache = options.String("model-cache");
+  std::vector<std::string> endpoints = store.endpoints;
+  endpoints.push_back(spec.coordinator);
+  if (!spec.model_cache.empty()) endpoints.push_back(spec.model_cache);
+  const auto keys = config::GetKeySettings(options);
+  auto keyring = transport::OpenKeyring({keys.key, keys.peers, keys.insecure}, "--coordinator, --blob-store or --model-cache", endpoints);
+  if (!keyring.ok()) {
+    fmt::print(stderr, "tributary-trainer: {}\n", keyring.error().message());
+    return config::kExitUsage;
+  }
+  spec.keyring = *std::move(keyring);
   spec.identity.site = options.String("site");
   for (const auto& entry : options.Strings("data")) {
     const auto equals = entry.find('=');

@@ -64,7 +64,7 @@ Result<std::shared_ptr<blob::BlobStore>> OpenStoreOf(const session::TaskContext&
 
 struct TrainerService::Impl {
   explicit Impl(const TrainerSpec& spec)
-      : host({spec.coordinator, spec.blob_stores, spec.instance, spec.memory_budget, spec.metrics_address, spec.model_cache, spec.connections}),
+      : host({spec.coordinator, spec.blob_stores, spec.instance, spec.memory_budget, spec.metrics_address, spec.model_cache, spec.connections, spec.keyring}),
         identity(spec.identity),
         tasks(identity, [this](const session::TaskContext& task) { return OpenStoreOf(task, host, identity); },
               spec.load_module ? spec.load_module : LoadModule([] { return train::LoadTrainModule(); })),

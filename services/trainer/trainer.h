@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,7 @@
 #include "tributary/base/result.h"
 #include "tributary/base/units.h"
 #include "tributary/config/service.h"
+#include "tributary/transport/keyring.h"
 
 namespace tributary::trainer {
 
@@ -28,6 +30,7 @@ struct TrainerSpec {
   std::int64_t ordinal = -1;   // the seat it would like
   std::uint64_t memory_budget = config::kDefaultMemoryBudget;
   std::string metrics_address = "off";
+  std::optional<transport::Keyring> keyring = {};  // none: nothing is encrypted
   LoadModule load_module;      // null: the module beside the binary
 };
 

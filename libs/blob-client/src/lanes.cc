@@ -91,8 +91,8 @@ Status Lanes::EnsureUp(const std::stop_token& stop) {
     TRIBUTARY_TRY(CheckStop(stop));
     if (deadline.Expired()) {
       for (const auto& session : sessions_) session->GiveUpGreeting();
-      return MakeError(Code::kDeadline, "no blob-store answers at {} for {}; start tributary-blob-store or check the endpoint", (*down)->endpoint(),
-                       FormatDuration(options_.connect_timeout));
+      return MakeError(Code::kDeadline, "no blob-store answers at {} for {}{}", (*down)->endpoint(), FormatDuration(options_.connect_timeout),
+                       (*down)->Trouble().empty() ? "; start tributary-blob-store or check the endpoint" : (*down)->Trouble());
     }
     TRIBUTARY_TRY(transport::FrameClient::WaitAny(clients_, std::min(kGreetSlice, deadline.Left())));
   }

@@ -25,7 +25,7 @@ Result<std::unique_ptr<Session>> Session::Make(std::shared_ptr<transport::Contex
   transport::ClientOptions client;
   client.endpoint = shard.endpoint;
   client.max_frame_bytes = options.max_message + wire::kMaxHeaderWithPayload;
-  client.curve = options.curve;
+  client.server = transport::PeerRole::kBlobStore;
   TRIBUTARY_ASSIGN(session->client_, transport::FrameClient::Connect(std::move(context), client));
   return session;
 }

@@ -97,6 +97,7 @@ class Session {
   bool TakePong() { return std::exchange(ponged_, false); }
 
   const std::string& endpoint() const { return shard_.endpoint; }
+  std::string Trouble() const { return client_->Trouble(); }
   TransferCounters& counters() { return counters_; }
   transport::FrameClient* client() { return client_.get(); }
 

@@ -62,6 +62,15 @@ Status CheckName(const std::string& value) {
   return Expected("1 to 63 letters, digits, '.', '_' or '-', beginning with a letter or digit");
 }
 
+void AddKeyOptions(Options& options, bool server) {
+  options.AddString("key", "", "file with this process's own key, which nobody else may read; 'tributary keygen' makes it");
+  options.AddString("peers", "", server ? "file of the public keys that are admitted, each with role and name; looked at each second"
+                                        : "file of the servers' public keys, each with role and name");
+  options.AddBool("insecure", false, "no keys and no encryption although a port leaves this machine");
+}
+
+KeySettings GetKeySettings(const Options& options) { return {options.String("key"), options.String("peers"), options.Flag("insecure")}; }
+
 void AddStoreOptions(Options& options, std::string fallback) {
   const std::string otherwise = fallback.empty() ? "by default as the coordinator tells it" : "by default " + fallback;
   options.AddStrings("blob-store", "the blob-store's endpoint as seen from here; of one with several shards each, in order; " + otherwise, CheckEndpoint,

@@ -80,8 +80,11 @@ class Session final : public WorkerSession {
       } else if (received->event == transport::Event::kFrame) {
         OnFrame(received->frame.view());
       } else if (received->event == transport::Event::kLost) {
-        log::Warning("the connection to the coordinator at {} is lost; trying again", options_.coordinator);
-        Again(Duration(0));
+        const std::string trouble = client_->Trouble();
+        if (trouble.empty() || trouble != trouble_) log::Warning("the connection to the coordinator at {} is lost{}; trying again", options_.coordinator, trouble);
+        trouble_ = trouble;
+        // A handshake that failed will fail again until somebody does something.
+        Again(trouble.empty() ? Duration(0) : kRefusalRetry);
       }
       if (Refused()) break;
       Advance();
@@ -120,8 +123,9 @@ class Session final : public WorkerSession {
     const TimePoint now = SteadyClock::now();
     const Duration silence = std::chrono::duration_cast<Duration>(now - heard_);
     if (options_.silence_warning.count() > 0 && now - std::max(heard_, warned_) >= options_.silence_warning) {
-      log::Warning("no word from the coordinator at {} for {}; check that it runs there and that this machine may reach it",
-                   options_.coordinator, FormatDuration(silence));
+      const std::string trouble = client_->Trouble();
+      log::Warning("no word from the coordinator at {} for {}{}", options_.coordinator, FormatDuration(silence),
+                   trouble.empty() ? "; check that it runs there and that this machine may reach it" : trouble);
       warned_ = now;
     }
     bool changed = reconciler_.Step(blob_stores_);
@@ -329,6 +333,7 @@ class Session final : public WorkerSession {
   Duration heartbeat_{1000};
   TimePoint heard_;
   TimePoint warned_;
+  std::string trouble_;  // of handshakes, as it was logged last
   TimePoint next_hello_;
   TimePoint last_report_;
   bool news_ = false;

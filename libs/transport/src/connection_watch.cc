@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "tcp_counts.h"
+#include "zmq_curve.h"
 #include "tributary/base/units.h"
 
 namespace tributary::transport {
@@ -23,6 +24,9 @@ constexpr std::size_t kOtherFiles = 320;
 constexpr std::size_t kMostFiles = 65'536;
 // Held by any connection without being counted: control messages on their way.
 constexpr std::uint64_t kFree = 64u << 10;
+// The same of a connection that may be a stranger's: a handshake's commands.
+constexpr std::uint64_t kFreeToStrangers = 4u << 10;
+constexpr int kFailedHandshakes = ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH;
 // Greeting and handshake, before the first frame.
 constexpr std::uint64_t kHandshake = 512;
 // What a long-lived connection says beside its messages (pings of ZMTP).
@@ -51,7 +55,7 @@ Status ConnectionWatch::Attach(zmq::context_t& context, zmq::socket_t& socket, c
   limits_ = limits;
   const std::string address = fmt::format("inproc://tributary-watch-{}", ++counter);
   try {
-    if (zmq_socket_monitor(socket.handle(), address.c_str(), ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CLOSED) != 0) {
+    if (zmq_socket_monitor(socket.handle(), address.c_str(), ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CLOSED | kFailedHandshakes) != 0) {
       return MakeError(Code::kInternal, "watching a socket: {}", zmq_strerror(zmq_errno()));
     }
     monitor_ = zmq::socket_t(context, zmq::socket_type::pair);
@@ -80,7 +84,10 @@ void ConnectionWatch::Delivered(zmq::message_t& message, const PeerId& peer) {
   connection->second.delivered += body + (body > 255 ? 9 : 2);
   connection->second.moved = std::chrono::steady_clock::now();
   // What a connection that had this descriptor before left behind may come first: the last one told is right.
-  if (connection->second.peer != peer) connection->second.peer = peer;
+  if (connection->second.peer != peer) {
+    connection->second.peer = peer;
+    connection->second.user = UserOf(message);
+  }
 }
 
 void ConnectionWatch::Accepted(int fd) {
@@ -110,6 +117,9 @@ void ConnectionWatch::ReadEvents() {
     const int fd = static_cast<int>(value);
     if (type == ZMQ_EVENT_ACCEPTED) {
       Accepted(fd);
+    } else if ((type & kFailedHandshakes) != 0) {
+      ++failed_handshakes_;
+      ++news_.failed_handshakes;
     } else if (const auto ended = connections_.find(fd); ended != connections_.end()) {
       if (!ended->second.peer.routing_id.empty()) news_.gone.push_back(std::move(ended->second.peer));
       connections_.erase(ended);
@@ -167,8 +177,10 @@ ConnectionWatch::News ConnectionWatch::Look(TimePoint now, const std::function<s
   for (auto& [fd, connection] : connections_) {
     if (connection.cut) continue;
     const std::uint64_t held = Held(fd, connection, now);
-    if (held <= kFree) continue;
-    const std::uint64_t allowed = kFree + (connection.peer.routing_id.empty() ? 0 : allowance(connection.peer));
+    const bool stranger = limits_.strangers && connection.user.empty();
+    const std::uint64_t free = stranger ? kFreeToStrangers : kFree;
+    if (held <= free) continue;
+    const std::uint64_t allowed = free + (connection.peer.routing_id.empty() ? 0 : allowance(connection.peer));
     if (held <= allowed) continue;
     all.push_back({held - allowed, fd});
     sum += held - allowed;
@@ -218,6 +230,16 @@ void ConnectionWatch::Disconnect(const PeerId& peer) {
     Cut(fd, connection, "asked for");
     return;
   }
+}
+
+std::size_t ConnectionWatch::DisconnectUsers(const std::function<bool(const std::string& user)>& unwanted, const std::string& why) {
+  std::size_t ended = 0;
+  for (auto& [fd, connection] : connections_) {
+    if (connection.cut || (!connection.user.empty() && !unwanted(connection.user))) continue;
+    if (!connection.user.empty()) ++ended;
+    Cut(fd, connection, why);
+  }
+  return ended;
 }
 
 }  // namespace tributary::transport

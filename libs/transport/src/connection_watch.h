@@ -35,12 +35,14 @@ class ConnectionWatch {
     std::uint64_t held_each = 0;  // bytes of one connection beyond its allowance
     std::uint64_t held_all = 0;   // of all connections together
     std::uint64_t message_overhead = 0;  // on the wire, by encryption
+    bool strangers = false;  // who has not said a word yet may not be known, and holds next to nothing
   };
 
   // What has ended since the last call, by routing id, and what was shut down, with why.
   struct News {
     std::vector<PeerId> gone;
     std::vector<std::pair<PeerId, std::string>> cut;
+    std::uint64_t failed_handshakes = 0;
   };
 
   // Watches `socket`, which is not bound yet.
@@ -61,9 +63,12 @@ class ConnectionWatch {
   bool OverNetwork(const PeerId& peer) const;
   // Ends a peer's connection.
   void Disconnect(const PeerId& peer);
+  // Ends the connections whose user (the key they were admitted with) is no longer wanted, and those that have not told one yet. Returns how many of the former.
+  std::size_t DisconnectUsers(const std::function<bool(const std::string& user)>& unwanted, const std::string& why);
 
   std::size_t connections() const { return connections_.size(); }
   std::uint64_t cut_off() const { return cut_off_; }
+  std::uint64_t failed_handshakes() const { return failed_handshakes_; }
   // How long until the next Look is worth while.
   std::chrono::milliseconds Interval() const;
 
@@ -74,6 +79,7 @@ class ConnectionWatch {
     TimePoint begun;
     std::uint64_t delivered = 0;  // with the framing around it
     PeerId peer;
+    std::string user;  // the key it was admitted with; empty before its first message, and without keys
     std::uint64_t received = 0;  // as the kernel told last
     TimePoint moved;             // when that rose last
     std::uint64_t acknowledged = 0;  // by the peer's kernel
@@ -92,6 +98,7 @@ class ConnectionWatch {
   News news_;  // until the next Look
   TimePoint next_check_;
   std::uint64_t cut_off_ = 0;
+  std::uint64_t failed_handshakes_ = 0;
 };
 
 }  // namespace tributary::transport

@@ -16,7 +16,7 @@ constexpr int kMaxSockets = 4096;
 }  // namespace
 
 struct Context::Impl {
-  explicit Impl(int threads) : context(threads) {
+  Impl(int threads, std::optional<Keyring> who) : context(threads), keyring(std::move(who)) {
     // libzmq numbers connections from rand(): a peer that knows the next number takes it for its own name, and the
     // next connection then ends the process.
     // Each connection of a client is three of these; libzmq's default is 1,023.
@@ -25,13 +25,15 @@ struct Context::Impl {
     std::call_once(once, [] { srand(std::random_device{}()); });
   }
   zmq::context_t context;
+  const std::optional<Keyring> keyring;
 };
 
-Context::Context(int io_threads) : impl_(std::make_unique<Impl>(io_threads)) {}
+Context::Context(int io_threads, std::optional<Keyring> keyring) : impl_(std::make_unique<Impl>(io_threads, std::move(keyring))) {}
 Context::~Context() {
   impl_.reset();
   TakenFromZmq();
 }
+const std::optional<Keyring>& Context::keyring() const { return impl_->keyring; }
 void* Context::native() const { return &impl_->context; }
 
 InFrame::InFrame() = default;
@@ -43,6 +45,7 @@ InFrame::InFrame(InFrame&&) noexcept = default;
 InFrame& InFrame::operator=(InFrame&& other) noexcept {
   message_ = std::move(other.message_);
   view_ = other.view_;
+  sender_ = std::move(other.sender_);
   reservation_ = std::move(other.reservation_);
   return *this;
 }

@@ -1,13 +1,22 @@
 #include "tributary/transport/control_client.h"
 
+#include <algorithm>
+#include <thread>
+
 #include "tributary/base/clock.h"
 
 namespace tributary::transport {
+namespace {
+
+constexpr Duration kLongestPause{1'000};
+
+}  // namespace
 
 Result<std::unique_ptr<ControlClient>> ControlClient::Connect(std::shared_ptr<Context> context,
-                                                              const std::string& endpoint) {
+                                                              const std::string& endpoint, PeerRole server) {
   ClientOptions options;
   options.endpoint = endpoint;
+  options.server = server;
   options.receive_high_water = 10;
   auto client = std::make_unique<ControlClient>();
   TRIBUTARY_ASSIGN(client->client_, FrameClient::Connect(std::move(context), options));
@@ -23,18 +32,22 @@ Result<InFrame> ControlClient::Exchange(wire::Type type, const std::string& body
                      wire::kMaxControlFrame);
   }
   TRIBUTARY_TRY(client_->Send({header, nullptr}));
+  Duration pause{20};
   while (!deadline.Expired()) {
     TRIBUTARY_ASSIGN(Received received, client_->Receive(deadline.Left()));
     if (received.event == Event::kFrame) {
       // An answer to an earlier request that was given up is passed over.
       if (received.frame.view().id == id) return std::move(received.frame);
     } else if (received.event == Event::kLost) {
+      // One that takes connections and ends them is not asked in a tight loop.
+      std::this_thread::sleep_for(std::min(pause, deadline.Left()));
+      pause = std::min(pause * 2, kLongestPause);
       TRIBUTARY_TRY(client_->Reset());
       TRIBUTARY_TRY(client_->Send({header, nullptr}));
     }
   }
-  return MakeError(Code::kDeadline, "nothing answered at {} within {}; is it running, and is that its address?",
-                   client_->endpoint(), FormatDuration(timeout));
+  return MakeError(Code::kDeadline, "nothing answered at {} within {}{}", client_->endpoint(), FormatDuration(timeout),
+                   client_->Trouble().empty() ? "; is it running, and is that its address?" : client_->Trouble());
 }
 
 }  // namespace tributary::transport

@@ -13,6 +13,8 @@ namespace tributary::transport {
 namespace {
 
 constexpr int kSendHighWater = 1000;
+constexpr int kEvents = ZMQ_EVENT_CONNECTED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
+                        ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH;
 
 }  // namespace
 
@@ -24,6 +26,8 @@ struct FrameClient::Impl {
   WakeFd wake;
   int connection = -1;  // libzmq's
   ino_t inode = 0;      // the number may be another file's by now
+  std::optional<CurveClient> curve;
+  std::string trouble;  // of the last handshake
 
   Status Open() {
     static std::atomic<std::uint64_t> counter{0};
@@ -37,9 +41,9 @@ struct FrameClient::Impl {
       socket.set(zmq::sockopt::reconnect_ivl_max, 2000);
       socket.set(zmq::sockopt::tcp_keepalive, 1);
       socket.set(zmq::sockopt::tcp_keepalive_idle, 30);
-      if (options.curve) UseCurve(socket, *options.curve);
+      if (curve) UseCurve(socket, *curve);
       const std::string address = "inproc://monitor-" + std::to_string(++counter);
-      if (zmq_socket_monitor(socket.handle(), address.c_str(), ZMQ_EVENT_CONNECTED | ZMQ_EVENT_DISCONNECTED) != 0) throw zmq::error_t();
+      if (zmq_socket_monitor(socket.handle(), address.c_str(), kEvents) != 0) throw zmq::error_t();
       monitor = zmq::socket_t(Native(*context), zmq::socket_type::pair);
       monitor.set(zmq::sockopt::linger, 0);
       monitor.connect(address);
@@ -73,7 +77,14 @@ struct FrameClient::Impl {
       std::uint32_t value = 0;
       if (part.size() >= sizeof event) std::memcpy(&event, part.data(), sizeof event);
       if (part.size() >= sizeof event + sizeof value) std::memcpy(&value, static_cast<const std::byte*>(part.data()) + sizeof event, sizeof value);
-      if (event == ZMQ_EVENT_DISCONNECTED) {
+      if (event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED) {
+        trouble.clear();
+      } else if (event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH) {
+        trouble = fmt::format("; it refuses this process's key, {}: have it added to the server's --peers", curve ? curve->own.public_key : "");
+      } else if (event == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL || event == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL) {
+        trouble = curve ? fmt::format("; it breaks off the handshake: it has no keys, or its key is not {} as --peers says of the {}", curve->server_key, RoleName(options.server))
+                        : "; it breaks off the handshake: it has keys, give --key and --peers";
+      } else if (event == ZMQ_EVENT_DISCONNECTED) {
         lost = true;
         connection = -1;
       } else if (event == ZMQ_EVENT_CONNECTED) {
@@ -112,6 +123,13 @@ Result<std::unique_ptr<FrameClient>> FrameClient::Connect(std::shared_ptr<Contex
   std::unique_ptr<FrameClient> client(new FrameClient());
   client->impl_->context = std::move(context);
   client->impl_->options = options;
+  if (const auto& keyring = client->impl_->context->keyring()) {
+    const auto key = keyring->peers.KeyOf(options.server);
+    if (!key) {
+      return MakeError(Code::kInvalidArgument, "{}: the list of peers has no '{} NAME KEY', whose key that server must have", options.endpoint, RoleName(options.server));
+    }
+    client->impl_->curve = CurveClient{keyring->own, *key};
+  }
   TRIBUTARY_TRY(client->impl_->Open());
   return client;
 }
@@ -184,6 +202,8 @@ Status FrameClient::Reset() {
 }
 
 void FrameClient::Interrupt() { impl_->wake.Signal(); }
+
+std::string FrameClient::Trouble() const { return impl_->trouble; }
 
 const std::string& FrameClient::endpoint() const { return impl_->options.endpoint; }
 

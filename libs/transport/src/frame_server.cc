@@ -10,6 +10,7 @@
 #include "tributary/digest/digest.h"
 #include "complaints.h"
 #include "connection_watch.h"
+#include "gate.h"
 #include "zmq_curve.h"
 #include "zmq_frame.h"
 
@@ -53,6 +54,10 @@ struct FrameServer::Impl {
   std::atomic<std::thread::id> loop;  // known to the loop itself before Start has returned
   Complaints complaints;  // the loop's alone
   ConnectionWatch watch;  // the loop's alone
+  Gate gate;              // the loop's alone
+  std::atomic<std::uint64_t> unknown_keys{0};
+  std::atomic<std::uint64_t> failed_handshakes{0};
+  std::atomic<std::uint64_t> revoked{0};
   std::atomic<std::uint64_t> connections{0};
   std::atomic<std::uint64_t> cut_off{0};
 
@@ -62,15 +67,36 @@ struct FrameServer::Impl {
     for (const PeerId& peer : news.gone) handler->OnGone(peer);
     connections = watch.connections();
     cut_off = watch.cut_off();
+    failed_handshakes = watch.failed_handshakes();
+    if (news.failed_handshakes > 0) Say("handshakes", "a connection did not come to an agreement on keys: it does not know this server's key, or does not encrypt");
   }
 
-  void Complain(const PeerId& peer, std::string_view what) {
-    const auto earlier = complaints.Admit(peer.routing_id, std::chrono::steady_clock::now());
+  void Admit() {
+    if (const auto key = gate.Answer()) Say("keys", fmt::format("a connection with the key '{}' is refused: it is not on the list of --peers", *key));
+    unknown_keys = gate.refused();
+  }
+
+  void ReloadPeers() {
+    const auto changed = gate.Reload(std::chrono::steady_clock::now());
+    if (!changed.ok()) {
+      log::LogError("--peers: {}", changed.error().message());
+      return;
+    }
+    if (!*changed) return;
+    log::Info("--peers was read again");
+    // Who has not said a word yet may be anybody: it dials again, and is asked again.
+    revoked += watch.DisconnectUsers([this](const std::string& key) { return gate.Find(key) == nullptr; }, "its key is on the list of --peers no longer");
+  }
+
+  void Complain(const PeerId& peer, std::string_view what) { Say(peer.routing_id, fmt::format("peer {}: {}", peer.str(), what)); }
+  // Once a minute for each `about`.
+  void Say(const std::string& about, std::string_view what) {
+    const auto earlier = complaints.Admit(about, std::chrono::steady_clock::now());
     if (!earlier) return;
     if (*earlier == 0) {
-      log::Warning("peer {}: {}", peer.str(), what);
+      log::Warning("{}", what);
     } else {
-      log::Warning("peer {}: {}; {} warnings before it were not logged", peer.str(), what, *earlier);
+      log::Warning("{}; {} warnings before it were not logged", what, *earlier);
     }
   }
 
@@ -133,6 +159,15 @@ struct FrameServer::Impl {
     TakenFromZmq();
     const PeerId peer{id.to_string()};
     watch.Delivered(message->message, peer);
+    std::shared_ptr<const Identity> sender;
+    if (gate.open()) {
+      sender = gate.Find(UserOf(message->message));
+      if (!sender) {
+        ++revoked;
+        watch.Disconnect(peer);
+        return true;
+      }
+    }
     auto view = wire::ParseFrame({static_cast<const std::byte*>(message->message.data()), message->message.size()});
     if (!view.ok()) {
       ++malformed;
@@ -140,7 +175,9 @@ struct FrameServer::Impl {
       SendFromLoop(peer, {wire::EncodeError(0, view.error()), nullptr});
       return true;
     }
-    handler->OnFrame(peer, InFrame(std::move(message), *view));
+    InFrame frame(std::move(message), *view);
+    frame.SetSender(std::move(sender));
+    handler->OnFrame(peer, std::move(frame));
     return true;
   }
 
@@ -148,11 +185,11 @@ struct FrameServer::Impl {
     loop = std::this_thread::get_id();
     auto next_tick = std::chrono::steady_clock::now() + options.tick;
     while (!stopping) {
-      zmq::pollitem_t items[] = {{socket.handle(), 0, ZMQ_POLLIN, 0}, {nullptr, wake.fd(), ZMQ_POLLIN, 0}, {watch.monitor(), 0, ZMQ_POLLIN, 0}};
+      zmq::pollitem_t items[] = {{socket.handle(), 0, ZMQ_POLLIN, 0}, {nullptr, wake.fd(), ZMQ_POLLIN, 0}, {watch.monitor(), 0, ZMQ_POLLIN, 0}, {gate.socket(), 0, ZMQ_POLLIN, 0}};
       auto left = std::chrono::duration_cast<Duration>(next_tick - std::chrono::steady_clock::now());
       if (watch.connections() > 0) left = std::min(left, Duration(watch.Interval()));
       try {
-        zmq::poll(items, 3, std::max(left, Duration(0)));
+        zmq::poll(items, gate.open() ? 4 : 3, std::max(left, Duration(0)));
       } catch (const zmq::error_t& e) {
         if (e.num() == EINTR) continue;
         log::LogError("the server's loop ends: {}", e.what());
@@ -162,6 +199,10 @@ struct FrameServer::Impl {
       RunPosted();
       // A burst from one peer must not keep acknowledgements back: look at the posted work after each few messages.
       try {
+        if (gate.open()) {
+          Admit();
+          ReloadPeers();
+        }
         for (int i = 0; i < 16 && ReceiveOne(); ++i) {
         }
       } catch (const zmq::error_t& e) {
@@ -198,9 +239,14 @@ Result<std::unique_ptr<FrameServer>> FrameServer::Start(std::shared_ptr<Context>
     impl.socket.set(zmq::sockopt::tcp_keepalive, 1);
     impl.socket.set(zmq::sockopt::tcp_keepalive_idle, 30);
     impl.socket.set(zmq::sockopt::tcp_maxrt, static_cast<int>(options.unresponsive.count()));
-    if (options.curve) UseCurve(impl.socket, *options.curve);
     ConnectionWatch::Limits limits;
-    limits.message_overhead = options.curve ? kCurveOverhead : 0;
+    if (const auto& keyring = impl.context->keyring()) {
+      TRIBUTARY_TRY(impl.gate.Open(Native(*impl.context), *keyring));
+      impl.socket.set(zmq::sockopt::zap_domain, "tributary");
+      UseCurve(impl.socket, keyring->own);
+      limits.message_overhead = kCurveOverhead;
+      limits.strangers = true;
+    }
     const std::size_t room = RaiseFileLimit();
     limits.connections = options.max_connections == 0 ? room : std::min(room, options.max_connections);
     limits.held_each = limits.held_all =
@@ -247,10 +293,12 @@ void FrameServer::Stop() {
   impl_->wake.Signal();
   if (impl_->thread.joinable()) impl_->thread.join();
   impl_->socket.close();
+  impl_->gate.Close();
 }
 
 const std::string& FrameServer::endpoint() const { return impl_->endpoint; }
 
-ServerCounters FrameServer::counters() const { return {impl_->malformed, impl_->multipart, impl_->unroutable, impl_->connections, impl_->cut_off}; }
+ServerCounters FrameServer::counters() const { return {impl_->malformed, impl_->multipart, impl_->unroutable, impl_->connections, impl_->cut_off,
+          impl_->unknown_keys, impl_->failed_handshakes, impl_->revoked}; }
 
 }  // namespace tributary::transport

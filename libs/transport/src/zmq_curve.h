@@ -1,6 +1,7 @@
 // Private: CURVE on a socket that is not bound or connected yet. Throws what libzmq throws.
 #pragma once
 
+#include <string_view>
 #include <zmq.hpp>
 
 #include "tributary/transport/curve.h"
@@ -19,6 +20,12 @@ inline void UseCurve(zmq::socket_t& socket, const CurveClient& client) {
   socket.set(zmq::sockopt::curve_serverkey, client.server_key);
   socket.set(zmq::sockopt::curve_publickey, client.own.public_key);
   socket.set(zmq::sockopt::curve_secretkey, client.own.secret_key);
+}
+
+// The key that the connection of this message was admitted with; empty: none.
+inline std::string_view UserOf(zmq::message_t& message) {
+  const char* const user = zmq_msg_gets(message.handle(), "User-Id");
+  return user == nullptr ? std::string_view() : std::string_view(user);
 }
 
 }  // namespace tributary::transport

@@ -27,7 +27,7 @@ struct WorkerHost::Impl {
   const HostSpec spec;
   metrics::Registry registry;
   memory::Pool pool;  // outlives the context, whose threads may hold the last of its buffers
-  std::shared_ptr<transport::Context> context = std::make_shared<transport::Context>(blob_client::IoThreads(spec.connections));
+  std::shared_ptr<transport::Context> context = std::make_shared<transport::Context>(blob_client::IoThreads(spec.connections), spec.keyring);
   wire::Role role = wire::Role::kClient;  // set once, before there are tasks
   metrics::Counter received;
   metrics::Counter sent;

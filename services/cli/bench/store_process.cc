@@ -9,7 +9,7 @@
 namespace tributary::cli {
 
 Result<StoreProcess> StoreProcess::Start(const Scratch& scratch, const std::string& name, std::uint64_t memory_budget, std::uint64_t max_message,
-                                         const std::optional<transport::CurveKeys>& curve) {
+                                         const std::optional<transport::Keyring>& keyring) {
   TRIBUTARY_ASSIGN(const std::string binaries, BinaryDirectory());
   TRIBUTARY_ASSIGN(const std::uint16_t port, FreePort());
   const std::string endpoint = fmt::format("tcp://127.0.0.1:{}", port);
@@ -21,10 +21,12 @@ Result<StoreProcess> StoreProcess::Start(const Scratch& scratch, const std::stri
                     "--memory-budget",   std::to_string(memory_budget),
                     "--max-message",     std::to_string(max_message),
                     "--log-level",       "warning"};
-  if (curve) {
+  if (keyring) {
     const std::string key = scratch.File("store-" + name + ".key");
-    TRIBUTARY_TRY(transport::WriteCurveKeys(key, *curve));
-    spec.arguments.insert(spec.arguments.end(), {"--key", key});
+    const std::string peers = scratch.File("store-" + name + ".peers");
+    TRIBUTARY_TRY(transport::WriteCurveKeys(key, keyring->own));
+    TRIBUTARY_TRY(transport::WritePeerList(peers, keyring->peers));
+    spec.arguments.insert(spec.arguments.end(), {"--key", key, "--peers", peers});
   }
   spec.log_path = scratch.File("store-" + name + ".log");
   TRIBUTARY_ASSIGN(const pid_t pid, Spawn(spec));

@@ -12,7 +12,7 @@
 
 #include "services/cli/bench/bench.h"
 #include "tributary/base/result.h"
-#include "tributary/transport/curve.h"
+#include "tributary/transport/keyring.h"
 
 namespace tributary::cli {
 
@@ -20,7 +20,7 @@ class StoreProcess {
  public:
   // `name` tells several of one scratch directory apart.
   static Result<StoreProcess> Start(const Scratch& scratch, const std::string& name, std::uint64_t memory_budget, std::uint64_t max_message,
-                                    const std::optional<transport::CurveKeys>& curve = std::nullopt);
+                                    const std::optional<transport::Keyring>& keyring = std::nullopt);
   StoreProcess(StoreProcess&& other) noexcept
       : pid_(std::exchange(other.pid_, -1)), endpoint_(std::move(other.endpoint_)), log_(std::move(other.log_)) {}
   StoreProcess& operator=(StoreProcess&&) = delete;

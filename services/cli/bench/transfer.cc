@@ -109,7 +109,7 @@ Result<OrderedJson> Measure(const TransferPlan& plan, const std::vector<std::str
   json["bytes"] = plan.bytes;
   json["tensors"] = plan.tensors;
   json["chunk_bytes"] = plan.chunk_bytes;
-  json["curve"] = plan.curve.has_value();
+  json["curve"] = plan.keys.has_value();
   json["baseline"];  // the order that people read
   json["modes"] = OrderedJson::object();
   std::vector<ModeTest> tests;
@@ -120,7 +120,8 @@ Result<OrderedJson> Measure(const TransferPlan& plan, const std::vector<std::str
       left_out[name] = mode.error().message();
       continue;
     }
-    TRIBUTARY_ASSIGN(auto store, StoreProcess::Start(scratch, name, mode->memory_budget, mode->max_message, plan.curve));
+    TRIBUTARY_ASSIGN(auto store, StoreProcess::Start(scratch, name, mode->memory_budget, mode->max_message,
+                                                      plan.keys ? std::optional(plan.keys->store) : std::nullopt));
     tests.push_back({*mode, std::move(store), {}});
   }
   if (tests.empty()) return MakeError(Code::kInvalidArgument, "{}: {}", left_out.begin().key(), left_out.begin()->get<std::string>());
@@ -129,7 +130,7 @@ Result<OrderedJson> Measure(const TransferPlan& plan, const std::vector<std::str
   get_like.router_sends = true;
   get_like.messages = plan.chunks();
   get_like.message_bytes = plan.chunk_bytes;
-  get_like.curve = plan.curve;
+  if (plan.keys) get_like.curve = plan.keys->store.own;
   transport::BarePair put_like = get_like;
   put_like.router_sends = false;
   std::vector<double> bare;
@@ -226,6 +227,16 @@ Result<std::vector<std::string>> ModesOf(const std::vector<std::string>& given) 
   return given;
 }
 
+Result<TransferPlan::Keys> MakeKeys() {
+  TransferPlan::Keys keys;
+  TRIBUTARY_ASSIGN(keys.store.own, transport::GenerateCurveKeys());
+  TRIBUTARY_ASSIGN(keys.client.own, transport::GenerateCurveKeys());
+  TRIBUTARY_TRY(keys.store.peers.Add({transport::PeerRole::kBlobStore, "bench"}, keys.store.own.public_key));
+  TRIBUTARY_TRY(keys.store.peers.Add({transport::PeerRole::kOperator, "bench"}, keys.client.own.public_key));
+  keys.client.peers = keys.store.peers;
+  return keys;
+}
+
 }  // namespace
 
 int BenchTransferCommand(int argc, char** argv) {
@@ -246,6 +257,11 @@ int BenchTransferCommand(int argc, char** argv) {
   if (!modes.ok()) return FailBench(kProgram, modes.error());
   TransferPlan plan{options.Bytes("bytes"), options.Uint("tensors"), options.Bytes("chunk-bytes") / 4096 * 4096, options.Bytes("memory-budget"),
                     options.Uint("repeats")};
+  if (options.Flag("curve")) {
+    auto keys = MakeKeys();
+    if (!keys.ok()) return FailBench(kProgram, keys.error());
+    plan.keys = *std::move(keys);
+  }
   if (plan.chunk_bytes > plan.bytes) plan.chunk_bytes = plan.bytes / 4096 * 4096;
   plan.bytes = plan.chunks() * plan.chunk_bytes;
   const auto json = Measure(plan, *modes, options.String("scratch"));

@@ -110,11 +110,8 @@ Result<Json> RunTransferClient(const std::string& endpoint, const TransferPlan& 
   options.endpoints = {endpoint};
   options.instance = "bench";
   options.max_message = mode.max_message;
-  if (plan.curve) {
-    TRIBUTARY_ASSIGN(const transport::CurveKeys own, transport::GenerateCurveKeys());
-    options.curve = transport::CurveClient{own, plan.curve->public_key};
-  }
-  TRIBUTARY_ASSIGN(auto remote, blob_client::ConnectStore(std::make_shared<transport::Context>(), pool, options));
+  auto context = std::make_shared<transport::Context>(1, plan.keys ? std::optional(plan.keys->client) : std::nullopt);
+  TRIBUTARY_ASSIGN(auto remote, blob_client::ConnectStore(std::move(context), pool, options));
   std::shared_ptr<blob::BlobStore> store = std::move(remote);
   if (mode.name == "file") store = blob::ThroughFile(std::move(store), pool, {directory, nullptr});
   const auto name = ObjectName::Trusted("bench/object");

@@ -10,7 +10,7 @@
 #include "services/cli/bench/forked.h"
 #include "tributary/base/result.h"
 #include "tributary/tensor/layout.h"
-#include "tributary/transport/curve.h"
+#include "tributary/transport/keyring.h"
 
 namespace tributary::cli {
 
@@ -20,7 +20,11 @@ struct TransferPlan {
   std::uint64_t chunk_bytes = 0;
   std::uint64_t memory_budget = 0;
   std::uint64_t repeats = 1;
-  std::optional<transport::CurveKeys> curve = {};  // the store's
+  struct Keys {
+    transport::Keyring store;
+    transport::Keyring client;
+  };
+  std::optional<Keys> keys = {};  // with CURVE
   std::uint64_t chunks() const { return bytes / chunk_bytes; }
 };
 

@@ -76,7 +76,7 @@ TEST_F(RetrievalsTest, GoesFromATrainerToTheClientAndIsRemoved) {
   const wire::TaskSpec task = Tasks("a/t0").front();
   EXPECT_EQ(task.kind, static_cast<std::uint32_t>(wire::TaskKind::kOffer));
   EXPECT_EQ(task.base, "scans");
-  EXPECT_EQ(task.output, "offers/life-1");
+  EXPECT_EQ(task.output, "offers/a/life-1");
   EXPECT_EQ(task.job, "");
 
   Report("a/t0", task.task, wire::TaskState::kRunning, "queued");
@@ -88,7 +88,7 @@ TEST_F(RetrievalsTest, GoesFromATrainerToTheClientAndIsRemoved) {
   Report("a/t0", task.task, wire::TaskState::kDone);
   const auto done = Ask("r1");
   EXPECT_EQ(done->state, "done");
-  EXPECT_EQ(done->object, "offers/life-1");
+  EXPECT_EQ(done->object, "offers/a/life-1");
   EXPECT_EQ(done->digest, kDigest);
   EXPECT_THAT(done->blob_stores, testing::ElementsAre("tcp://store:7710"));
   // Reported for as long as it is there; a process that was started anew must not put it once more.
@@ -99,7 +99,7 @@ TEST_F(RetrievalsTest, GoesFromATrainerToTheClientAndIsRemoved) {
   EXPECT_EQ(retrievals_.Ask({"r1", "", "", true}, now_)->state, "over");
   ASSERT_EQ(Tasks("a/t0").size(), 1u);
   EXPECT_EQ(Tasks("a/t0").front().kind, static_cast<std::uint32_t>(wire::TaskKind::kRemove));
-  EXPECT_THAT(Tasks("a/t0").front().objects, ElementsAre("offers/life-1"));
+  EXPECT_THAT(Tasks("a/t0").front().objects, ElementsAre("offers/a/life-1"));
   Report("a/t0", Tasks("a/t0").front().task, wire::TaskState::kDone);
   EXPECT_THAT(Tasks("a/t0"), IsEmpty());
 }
@@ -126,13 +126,13 @@ TEST_F(RetrievalsTest, TellsWhatThereIsInstead) {
 TEST_F(RetrievalsTest, AFailureIsToldWithItsReasonAndWhatWasBegunIsRemoved) {
   Connect("a", "t0", {"scans"});
   ASSERT_TRUE(Ask("r").ok());
-  Report("a/t0", "offers/life-1", wire::TaskState::kFailed);
+  Report("a/t0", "offers/a/life-1", wire::TaskState::kFailed);
   const auto failed = Ask("r");
   EXPECT_EQ(failed->state, "failed");
   EXPECT_EQ(failed->message, "it is gone");
   EXPECT_EQ(failed->code, static_cast<std::int32_t>(Code::kNotFound));
   ASSERT_TRUE(retrievals_.Ask({"r", "", "", true}, now_).ok());
-  EXPECT_THAT(Tasks("a/t0").front().objects, ElementsAre("offers/life-1"));
+  EXPECT_THAT(Tasks("a/t0").front().objects, ElementsAre("offers/a/life-1"));
 }
 
 TEST_F(RetrievalsTest, ASilentClientIsGoneAndWhatWasPutForItGoes) {
@@ -140,11 +140,11 @@ TEST_F(RetrievalsTest, ASilentClientIsGoneAndWhatWasPutForItGoes) {
   ASSERT_TRUE(Ask("r").ok());
   for (int i = 0; i < 5; ++i) {
     Pass(Duration(10'000));
-    Report("a/t0", "offers/life-1");
+    Report("a/t0", "offers/a/life-1");
     ASSERT_TRUE(Ask("r").ok());
   }
   for (int i = 0; i < 3; ++i) {
-    Report("a/t0", "offers/life-1");
+    Report("a/t0", "offers/a/life-1");
     Pass(Duration(10'000));
   }
   ASSERT_EQ(Tasks("a/t0").size(), 1u);
@@ -154,7 +154,7 @@ TEST_F(RetrievalsTest, ASilentClientIsGoneAndWhatWasPutForItGoes) {
 TEST_F(RetrievalsTest, AnotherTrainerOfTheSiteTakesOverAndItAloneCounts) {
   Connect("a", "t0", {"scans"});
   ASSERT_TRUE(Ask("r").ok());
-  Report("a/t0", "offers/life-1", wire::TaskState::kRunning, "offer", 40);
+  Report("a/t0", "offers/a/life-1", wire::TaskState::kRunning, "offer", 40);
   Connect("b", "t0", {"scans"});
   retrievals_.Disconnect("a/t0", now_);
   EXPECT_EQ(Ask("r")->state, "waiting");
@@ -163,13 +163,13 @@ TEST_F(RetrievalsTest, AnotherTrainerOfTheSiteTakesOverAndItAloneCounts) {
   EXPECT_THAT(Ask("r")->message, HasSubstr("has been away for 20"));  // nobody else of the site: it may come back
   Connect("a", "t1", {"scans"});
   EXPECT_EQ(Ask("r")->trainer, "t1");
-  EXPECT_EQ(Tasks("a/t1").front().output, "offers/life-2");
+  EXPECT_EQ(Tasks("a/t1").front().output, "offers/a/life-2");
   // The first one comes back with what it has: it is another object now, which is removed.
-  Report("a/t0", "offers/life-1", wire::TaskState::kDone);
+  Report("a/t0", "offers/a/life-1", wire::TaskState::kDone);
   EXPECT_EQ(Ask("r")->state, "waiting");
   bool removed = false;
   for (const std::string worker : {"a/t0", "a/t1", "b/t0"}) {
-    for (const auto& task : Tasks(worker)) removed = removed || (!task.objects.empty() && task.objects.front() == "offers/life-1");
+    for (const auto& task : Tasks(worker)) removed = removed || (!task.objects.empty() && task.objects.front() == "offers/a/life-1");
   }
   EXPECT_TRUE(removed);
 }
@@ -186,7 +186,7 @@ TEST_F(RetrievalsTest, ATrainerThatLeavesOrOffersItNoLongerIsNotWaitedFor) {
   // What was begun is removed by whoever is there and knows how.
   std::vector<std::string> objects;
   for (const auto& task : Tasks("a/t0")) objects.insert(objects.end(), task.objects.begin(), task.objects.end());
-  EXPECT_THAT(objects, ElementsAre("offers/life-1", "offers/life-2"));
+  EXPECT_THAT(objects, ElementsAre("offers/a/life-1", "offers/a/life-2"));
 }
 
 TEST_F(RetrievalsTest, TheLeastLoadedTrainerIsAskedAndThereIsALimit) {
@@ -204,9 +204,9 @@ TEST_F(RetrievalsTest, ReportsOfOthersTasksChangeNothing) {
   Connect("a", "t1", {"scans"});
   ASSERT_TRUE(Ask("r").ok());
   const std::string other = Ask("r")->trainer == "t0" ? "a/t1" : "a/t0";
-  Report(other, "offers/life-1", wire::TaskState::kDone);
-  Report(other, "offers/life-1/remove", wire::TaskState::kDone);
-  Report("nobody", "offers/life-1", wire::TaskState::kDone);
+  Report(other, "offers/a/life-1", wire::TaskState::kDone);
+  Report(other, "offers/a/life-1/remove", wire::TaskState::kDone);
+  Report("nobody", "offers/a/life-1", wire::TaskState::kDone);
   EXPECT_EQ(Ask("r")->state, "waiting");
   std::vector<wire::TaskReport> reports(2);
   reports[0].task = "job.r1.train.0";
@@ -225,7 +225,7 @@ TEST_F(RetrievalsTest, DoneWithoutADigestIsAFailure) {
   Connect("a", "t0", {"scans"});
   ASSERT_TRUE(Ask("r").ok());
   std::vector<wire::TaskReport> reports(1);
-  reports[0].task = "offers/life-1";
+  reports[0].task = "offers/a/life-1";
   reports[0].state = static_cast<std::uint32_t>(wire::TaskState::kDone);
   retrievals_.TakeReports("a/t0", reports, now_);
   EXPECT_EQ(Ask("r")->state, "failed");

@@ -19,7 +19,6 @@
 #include "tributary/blob/store.h"
 #include "tributary/memory/pool.h"
 #include "tributary/transport/context.h"
-#include "tributary/transport/curve.h"
 #include "tributary/wire/control.h"
 #include "tributary/wire/frame.h"
 
@@ -29,7 +28,6 @@ struct RemoteOptions {
   std::vector<std::string> endpoints;   // tcp://host:7710; of all shards, in the order of their numbers
   // To each shard, its slots in turns: for lines that one TCP connection does not fill. The store shares its memory out by connection.
   std::uint32_t connections = 1;
-  std::optional<transport::CurveClient> curve = {};  // encrypted
   std::string instance;                 // for the store's log
   wire::Role role = wire::Role::kClient;  // the store serves aggregators as often as all others together
   Duration request_timeout{60'000};     // no answer to a small request for this long is kDeadline

@@ -30,6 +30,15 @@ void AddServiceOptions(Options& options, std::string metrics_address);
 // REQUIRES: options was parsed with kRun.
 ServiceSettings GetServiceSettings(const Options& options);
 
+// Declares --key, --peers and --insecure. A server's --peers is its allow-list, others take the servers' keys out of theirs.
+void AddKeyOptions(Options& options, bool server);
+struct KeySettings {
+  std::string key;    // file; empty: none
+  std::string peers;  // file; empty: none
+  bool insecure = false;
+};
+KeySettings GetKeySettings(const Options& options);
+
 // Declares --blob-store, once for each shard in their order, and --connections. `fallback`: of the first; empty: as the coordinator tells it.
 void AddStoreOptions(Options& options, std::string fallback);
 struct StoreAddress {

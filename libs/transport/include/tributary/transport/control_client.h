@@ -17,7 +17,7 @@ namespace tributary::transport {
 class ControlClient {
  public:
   static Result<std::unique_ptr<ControlClient>> Connect(std::shared_ptr<Context> context,
-                                                        const std::string& endpoint);
+                                                        const std::string& endpoint, PeerRole server = PeerRole::kCoordinator);
 
   // kDeadline when nothing answers: the message names the endpoint and what to check.
   template <class Reply, class Request>

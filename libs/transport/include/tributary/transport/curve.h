@@ -1,8 +1,8 @@
 // Keys of CURVE (curvezmq.org, CurveZMQ; Curve25519): who a service is, and what encrypts its connections.
 //
-// A key file is text, "public = " and "secret = " and 40 characters of Z85 each; one that others may read is refused. Values and pure
-// functions, any thread. Failures: kInvalidArgument (not a key), kPermission (readable by others), kIo. Which clients a server admits is not
-// decided here: any that knows the server's public key.
+// A key file is text, "public = " and "secret = " and 40 characters of Z85 each; one that others may read is refused (its group may, where the file
+// is not our own: so it is with secrets that a cluster mounts). Values and pure
+// functions, any thread. Failures: kInvalidArgument (not a key), kPermission (readable by others), kIo. Whom a server admits: peers.h.
 #pragma once
 
 #include <filesystem>

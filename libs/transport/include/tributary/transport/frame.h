@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "tributary/memory/pool.h"
+#include "tributary/transport/peers.h"
 #include "tributary/wire/codec.h"
 #include "tributary/wire/frame.h"
 
@@ -26,12 +27,16 @@ class InFrame {
 
   const wire::FrameView& view() const { return view_; }
   std::size_t size() const;  // bytes of the whole frame
+  // Who sent it, as its connection's key says and the list of peers of this moment; null where the server has no keys. Never what the frame itself claims.
+  const Identity* sender() const { return sender_.get(); }
+  void SetSender(std::shared_ptr<const Identity> sender) { sender_ = std::move(sender); }
   // Pool bytes that the frame holds while it lives.
   void Attach(memory::Reservation reservation) { reservation_ = std::move(reservation); }
 
  private:
   std::unique_ptr<Message> message_;
   wire::FrameView view_;
+  std::shared_ptr<const Identity> sender_;
   memory::Reservation reservation_;
 };
 

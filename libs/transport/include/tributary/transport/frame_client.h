@@ -14,7 +14,7 @@
 #include "tributary/base/result.h"
 #include "tributary/base/units.h"
 #include "tributary/transport/context.h"
-#include "tributary/transport/curve.h"
+#include "tributary/transport/peers.h"
 #include "tributary/transport/frame.h"
 
 namespace tributary::transport {
@@ -23,7 +23,8 @@ struct ClientOptions {
   std::string endpoint;
   std::size_t max_frame_bytes = wire::kMaxControlFrame;
   int receive_high_water = 2;
-  std::optional<CurveClient> curve = {};  // encrypted
+  // Who answers there: whose key it must have, where the context has a keyring.
+  PeerRole server = PeerRole::kCoordinator;
 };
 
 enum class Event {
@@ -46,7 +47,7 @@ struct LineBytes {
 
 class FrameClient {
  public:
-  // Does not wait for the peer. kInvalidArgument for an endpoint that is none.
+  // Does not wait for the peer. kInvalidArgument for an endpoint that is none, and where the list of peers has no key of such a server.
   static Result<std::unique_ptr<FrameClient>> Connect(std::shared_ptr<Context> context, const ClientOptions& options);
   ~FrameClient();
 
@@ -64,6 +65,8 @@ class FrameClient {
   // Nothing without a connection, and over ipc.
   std::optional<LineBytes> Line() const;
 
+  // Why there is no connection, as far as handshakes tell: "; the server refuses this process's key …". Empty: nothing is known, or there is one.
+  std::string Trouble() const;
   const std::string& endpoint() const;
 
  private:

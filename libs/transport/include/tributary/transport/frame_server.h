@@ -5,6 +5,9 @@
 // multipart messages are dropped. ROUTER_MANDATORY is on: a frame for a peer that went away, or
 // that does not read its replies, is dropped and told by OnGone. Peers that pile up bytes without ending a message are cut off. A peer can not fill the log: what it does wrong is logged once
 // a minute, the rest counted.
+//
+// Where the context has a keyring, connections are encrypted, a peer is admitted whose key is on the list, and each frame tells its sender by that key. The list's file
+// is looked at each second: who is on it no longer is not heard from then on, and its connections end.
 // Destruction stops the thread; frames not yet sent are dropped.
 #pragma once
 
@@ -18,7 +21,6 @@
 #include "tributary/base/result.h"
 #include "tributary/base/units.h"
 #include "tributary/transport/context.h"
-#include "tributary/transport/curve.h"
 #include "tributary/transport/frame.h"
 
 namespace tributary::transport {
@@ -44,7 +46,6 @@ struct ServerOptions {
   // A peer that takes nothing off the wire for this long is cut off.
   Duration unresponsive{120'000};
   Duration tick{100};          // between OnTick calls, about
-  std::optional<CurveKeys> curve = {};  // encrypted, and nothing else is understood
 };
 
 class Handler {
@@ -64,6 +65,9 @@ struct ServerCounters {
   std::uint64_t unroutable = 0;
   std::uint64_t connections = 0;  // now
   std::uint64_t cut_off = 0;      // beyond the cap, or piling up bytes
+  std::uint64_t unknown_keys = 0;  // handshakes refused
+  std::uint64_t failed_handshakes = 0;  // that did not come to a key: another server's key, no encryption, noise
+  std::uint64_t revoked = 0;      // frames and connections of keys that the list has no longer
 };
 
 class FrameServer {

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,7 @@
 #include "tributary/memory/pool.h"
 #include "tributary/metrics/metrics.h"
 #include "tributary/session/worker.h"
+#include "tributary/transport/keyring.h"
 
 namespace tributary::worker {
 
@@ -27,6 +29,7 @@ struct HostSpec {
   std::string metrics_address = "off";
   std::string model_cache = "";  // a cache of the blob-store near here, from which models come; empty: from the store itself
   std::uint32_t connections = 1;  // to each of them
+  std::optional<transport::Keyring> keyring = {};  // none: nothing is encrypted
 };
 
 class WorkerHost {
