@@ -82,6 +82,7 @@ void BlobStoreService::State::Register() {
         counter("fetched_chunks_total", "Chunks that a cache took from its upstream.", cache ? static_cast<double>(cache->counters().chunks) : 0),
         counter("evicted_objects_total", "Objects that a cache removed to make room.", cache ? static_cast<double>(cache->counters().evicted) : 0),
         gauge("upstream_away", "1: the blob-store of which this is a cache does not answer.", cache && cache->counters().away ? 1 : 0),
+        counter("permission_refusals_total", "Requests for what the peer's role or name may not do.", static_cast<double>(c.forbidden)),
         gauge("peers", "Sessions.", static_cast<double>(c.peers)),
         gauge("parked_reads", "Reads that wait for a slot.", static_cast<double>(c.parked_reads)),
     };

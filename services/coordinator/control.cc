@@ -355,7 +355,8 @@ Status Control::OnGetStatus(const transport::PeerId& peer, std::uint64_t id, con
 
 Status Control::OnGetJobText(const transport::PeerId& peer, std::uint64_t id, const wire::GetJobText& request, const transport::Identity* sender) {
   if (sender != nullptr && sender->role == transport::PeerRole::kTrainer && !WorksFor(*sender, request.job)) {
-    return MakeError(Code::kPermission, "{} has no task of job '{}'", sender->str(), request.job.substr(0, 64));
+    // As if there were none; a task may also have been withdrawn a moment ago.
+    return MakeError(Code::kNotFound, "{} has no task of job '{}'", sender->str(), request.job.substr(0, 64));
   }
   auto text = federation_.JobText(request.job);
   if (!text.ok()) {

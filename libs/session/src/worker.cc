@@ -81,7 +81,11 @@ class Session final : public WorkerSession {
         OnFrame(received->frame.view());
       } else if (received->event == transport::Event::kLost) {
         const std::string trouble = client_->Trouble();
-        if (trouble.empty() || trouble != trouble_) log::Warning("the connection to the coordinator at {} is lost{}; trying again", options_.coordinator, trouble);
+        const auto now = SteadyClock::now();
+        if (trouble.empty() || trouble != trouble_ || now - warned_ >= options_.silence_warning) {
+          log::Warning("the connection to the coordinator at {} is lost{}; trying again", options_.coordinator, trouble);
+          warned_ = now;
+        }
         trouble_ = trouble;
         // A handshake that failed will fail again until somebody does something.
         Again(trouble.empty() ? Duration(0) : kRefusalRetry);

@@ -26,7 +26,8 @@ constexpr std::size_t kMostFiles = 65'536;
 constexpr std::uint64_t kFree = 64u << 10;
 // The same of a connection that may be a stranger's: a handshake's commands.
 constexpr std::uint64_t kFreeToStrangers = 4u << 10;
-constexpr int kFailedHandshakes = ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH;
+// Those that a key was the reason of are the gate's to count.
+constexpr int kFailedHandshakes = ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL;
 // Greeting and handshake, before the first frame.
 constexpr std::uint64_t kHandshake = 512;
 // What a long-lived connection says beside its messages (pings of ZMTP).

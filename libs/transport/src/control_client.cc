@@ -1,6 +1,7 @@
 #include "tributary/transport/control_client.h"
 
 #include <algorithm>
+#include <optional>
 #include <thread>
 
 #include "tributary/base/clock.h"
@@ -9,6 +10,8 @@ namespace tributary::transport {
 namespace {
 
 constexpr Duration kLongestPause{1'000};
+// A handshake that fails for so long fails for a reason that somebody has to mend. A server takes a second to see a new list of peers.
+constexpr Duration kTroubleForGood{3'000};
 
 }  // namespace
 
@@ -33,6 +36,7 @@ Result<InFrame> ControlClient::Exchange(wire::Type type, const std::string& body
   }
   TRIBUTARY_TRY(client_->Send({header, nullptr}));
   Duration pause{20};
+  std::optional<Deadline> troubled;
   while (!deadline.Expired()) {
     TRIBUTARY_ASSIGN(Received received, client_->Receive(deadline.Left()));
     if (received.event == Event::kFrame) {
@@ -42,6 +46,13 @@ Result<InFrame> ControlClient::Exchange(wire::Type type, const std::string& body
       // One that takes connections and ends them is not asked in a tight loop.
       std::this_thread::sleep_for(std::min(pause, deadline.Left()));
       pause = std::min(pause * 2, kLongestPause);
+      if (const std::string trouble = client_->Trouble(); trouble.empty()) {
+        troubled.reset();
+      } else if (!troubled) {
+        troubled.emplace(Clock::Steady(), kTroubleForGood);
+      } else if (troubled->Expired()) {
+        return MakeError(Code::kPermission, "{} does not speak with this process{}", client_->endpoint(), trouble);
+      }
       TRIBUTARY_TRY(client_->Reset());
       TRIBUTARY_TRY(client_->Send({header, nullptr}));
     }

@@ -67,7 +67,7 @@ struct FrameClient::Impl {
     monitor.close();
   }
 
-  // Reads what the monitor tells; true if a disconnect was among it.
+  // Reads what the monitor tells; true if a disconnect was among it, or a handshake that failed: after one libzmq does not dial again by itself.
   bool DrainMonitor() {
     bool lost = false;
     for (;;) {
@@ -77,6 +77,8 @@ struct FrameClient::Impl {
       std::uint32_t value = 0;
       if (part.size() >= sizeof event) std::memcpy(&event, part.data(), sizeof event);
       if (part.size() >= sizeof event + sizeof value) std::memcpy(&value, static_cast<const std::byte*>(part.data()) + sizeof event, sizeof value);
+      constexpr int kFailed = ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH;
+      lost = lost || (event & kFailed) != 0;
       if (event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED) {
         trouble.clear();
       } else if (event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH) {

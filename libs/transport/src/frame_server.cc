@@ -31,7 +31,7 @@ Error BindError(const std::string& endpoint, const zmq::error_t& e) {
 
 }  // namespace
 
-std::string PeerId::str() const { return digest::Hex(std::as_bytes(std::span(routing_id))); }
+std::string PeerId::str() const { return routing_id.empty() ? "(not heard yet)" : digest::Hex(std::as_bytes(std::span(routing_id))); }
 
 struct FrameServer::Impl {
   std::shared_ptr<Context> context;

@@ -6,7 +6,6 @@
 #include <filesystem>
 #include <fstream>
 
-#include "endpoints.h"
 #include "libs/base/testing/temp_directory.h"
 
 namespace tributary::transport {
@@ -18,75 +17,6 @@ CurveKeys Keys() {
   auto keys = GenerateCurveKeys();
   EXPECT_TRUE(keys.ok());
   return *std::move(keys);
-}
-
-class Curve : public testing::Test {
- protected:
-  void Start(std::uint64_t max_unfinished_bytes = 0) {
-    ServerOptions options;
-    options.endpoint = "tcp://127.0.0.1:0";
-    options.curve = server_;
-    options.max_unfinished_bytes = max_unfinished_bytes;
-    auto server = FrameServer::Start(std::make_shared<Context>(), options, handler_);
-    ASSERT_TRUE(server.ok()) << server.error().message();
-    running_ = *std::move(server);
-  }
-  std::unique_ptr<FrameClient> Dial(std::optional<CurveClient> curve) {
-    ClientOptions options;
-    options.endpoint = running_->endpoint();
-    options.curve = std::move(curve);
-    auto client = FrameClient::Connect(std::make_shared<Context>(), options);
-    EXPECT_TRUE(client.ok());
-    return *std::move(client);
-  }
-  const CurveKeys server_ = Keys();
-  QueueHandler handler_;
-  std::unique_ptr<FrameServer> running_;
-};
-
-TEST_F(Curve, CarriesFramesBothWays) {
-  Start();
-  const auto client = Dial(CurveClient{Keys(), server_.public_key});
-  ASSERT_TRUE(client->Send(MakeFrame(7, wire::Ping{})).ok());
-  const auto got = handler_.Next();
-  ASSERT_TRUE(got.has_value());
-  EXPECT_EQ(got->id, 7u);
-  running_->Send(got->peer, MakeFrame(7, wire::Pong{"test", "1"}));
-  const auto reply = client->Receive(kPatience);
-  ASSERT_TRUE(reply.ok());
-  EXPECT_EQ(reply->event, Event::kFrame);
-}
-
-TEST_F(Curve, ManyMessagesAreNotTakenForBytesThatPileUp) {
-  // What encryption adds to 3,000 messages is more than a connection may hold.
-  Start(64_KiB);
-  const auto client = Dial(CurveClient{Keys(), server_.public_key});
-  for (std::uint64_t n = 1; n <= 3'000; ++n) {
-    ASSERT_TRUE(client->Send(MakeFrame(n, wire::Ping{})).ok());
-    const auto got = handler_.Next();
-    ASSERT_TRUE(got.has_value()) << n;
-    ASSERT_EQ(got->id, n);
-  }
-  EXPECT_EQ(running_->counters().cut_off, 0u);
-}
-
-TEST_F(Curve, NobodyIsHeardWhoDoesNotKnowTheServersKeyOrSpeaksInTheClear) {
-  Start();
-  const auto clear = Dial(std::nullopt);
-  const auto wrong = Dial(CurveClient{Keys(), Keys().public_key});
-  // Taken, or refused where the server has ended the connection already.
-  static_cast<void>(clear->Send(MakeFrame(1, wire::Ping{})));
-  static_cast<void>(wrong->Send(MakeFrame(2, wire::Ping{})));
-  const auto right = Dial(CurveClient{Keys(), server_.public_key});
-  ASSERT_TRUE(right->Send(MakeFrame(3, wire::Ping{})).ok());
-  const auto got = handler_.Next();
-  ASSERT_TRUE(got.has_value());
-  EXPECT_EQ(got->id, 3u);
-  // Theirs would have come by now: another round trip of the one that is heard.
-  ASSERT_TRUE(right->Send(MakeFrame(4, wire::Ping{})).ok());
-  const auto next = handler_.Next();
-  ASSERT_TRUE(next.has_value());
-  EXPECT_EQ(next->id, 4u);
 }
 
 class CurveFile : public testing::Test {

@@ -28,6 +28,7 @@ class QueueHandler final : public Handler {
     std::uint64_t id;
     std::string body;
     std::string payload;
+    std::string sender;  // "trainer a"; empty: the server has no keys
   };
   void OnFrame(const PeerId& peer, InFrame frame) override {
     const auto text = [](std::span<const std::byte> bytes) {
@@ -35,7 +36,7 @@ class QueueHandler final : public Handler {
     };
     const auto& view = frame.view();
     const std::lock_guard lock(mutex_);
-    got_.push_back({peer, view.type, view.id, text(view.body), text(view.payload)});
+    got_.push_back({peer, view.type, view.id, text(view.body), text(view.payload), frame.sender() == nullptr ? "" : frame.sender()->str()});
     changed_.notify_all();
   }
   void OnGone(const PeerId& peer) override {
@@ -55,6 +56,10 @@ class QueueHandler final : public Handler {
     Got got = std::move(got_.front());
     got_.pop_front();
     return got;
+  }
+  std::size_t waiting() {
+    const std::lock_guard lock(mutex_);
+    return got_.size();
   }
   bool WaitForGone(std::size_t count) {
     std::unique_lock lock(mutex_);

@@ -19,7 +19,7 @@ class ControlClient {
   static Result<std::unique_ptr<ControlClient>> Connect(std::shared_ptr<Context> context,
                                                         const std::string& endpoint, PeerRole server = PeerRole::kCoordinator);
 
-  // kDeadline when nothing answers: the message names the endpoint and what to check.
+  // kDeadline when nothing answers: the message names the endpoint and what to check. kPermission when handshakes fail (keys) for some seconds.
   template <class Reply, class Request>
   Result<Reply> Call(const Request& request, Duration timeout) {
     TRIBUTARY_ASSIGN(const InFrame frame,

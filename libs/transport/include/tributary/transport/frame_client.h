@@ -31,7 +31,7 @@ enum class Event {
   kFrame,        // `frame` is set
   kTimeout,
   kInterrupted,  // Interrupt was called
-  kLost,         // the connection ended; libzmq is reconnecting
+  kLost,         // the connection ended, or a handshake failed
 };
 
 struct Received {

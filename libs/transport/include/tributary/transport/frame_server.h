@@ -11,12 +11,15 @@
 // Destruction stops the thread; frames not yet sent are dropped.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <compare>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
 
 #include "tributary/base/result.h"
 #include "tributary/base/units.h"
@@ -68,6 +71,10 @@ struct ServerCounters {
   std::uint64_t unknown_keys = 0;  // handshakes refused
   std::uint64_t failed_handshakes = 0;  // that did not come to a key: another server's key, no encryption, noise
   std::uint64_t revoked = 0;      // frames and connections of keys that the list has no longer
+  // Connections that were refused or ended, by reason, as metrics name it.
+  std::array<std::pair<std::string_view, std::uint64_t>, 4> Refused() const {
+    return {{{"cut_off", cut_off}, {"unknown_key", unknown_keys}, {"handshake", failed_handshakes}, {"revoked", revoked}}};
+  }
 };
 
 class FrameServer {

@@ -1,0 +1,358 @@
+// Who is heard by a server with keys: known keys alone, as long as they are known, and as who they are. All against real sockets.
+#include <gmock/gmock.h>
+#include <zmq.h>
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <atomic>
+#include <fstream>
+#include <thread>
+
+#include "endpoints.h"
+#include "libs/base/testing/temp_directory.h"
+#include "raw_connection.h"
+#include "tributary/memory/process_memory.h"
+
+namespace tributary::transport {
+namespace {
+
+using testing::HasSubstr;
+
+CurveKeys Keys() {
+  auto keys = GenerateCurveKeys();
+  EXPECT_TRUE(keys.ok());
+  return *std::move(keys);
+}
+
+class Admission : public testing::Test {
+ protected:
+  void SetUp() override {
+    Know({PeerRole::kCoordinator, "main"}, server_);
+    Know({PeerRole::kTrainer, "a"}, a_);
+    Know({PeerRole::kTrainer, "b"}, b_);
+    Save();
+  }
+  void Know(Identity who, const CurveKeys& keys) { ASSERT_TRUE(list_.Add(std::move(who), keys.public_key).ok()); }
+  void Save() { ASSERT_TRUE(WritePeerList(file_, list_).ok()); }
+  void Revoke(const CurveKeys& keys) {
+    PeerList left;
+    for (const auto& entry : list_.entries()) {
+      if (entry.key == keys.public_key) continue;
+      ASSERT_TRUE(left.Add(entry.who, entry.key).ok());
+    }
+    list_ = left;
+    Save();
+  }
+  void Start(std::size_t max_frame = wire::kMaxControlFrame, std::uint64_t max_unfinished_bytes = 0) {
+    ServerOptions options;
+    options.endpoint = "tcp://127.0.0.1:0";
+    options.max_frame_bytes = max_frame;
+    options.max_unfinished_bytes = max_unfinished_bytes;
+    auto server = FrameServer::Start(std::make_shared<Context>(1, Keyring{server_, list_, file_}), options, handler_);
+    ASSERT_TRUE(server.ok()) << server.error().message();
+    running_ = *std::move(server);
+  }
+  // A client with these keys, which believes the server to have that key.
+  std::unique_ptr<FrameClient> DialAs(const CurveKeys& keys, const std::string& server_key, const std::string& endpoint = "") {
+    PeerList servers;
+    EXPECT_TRUE(servers.Add({PeerRole::kCoordinator, "main"}, server_key).ok());
+    auto client = FrameClient::Connect(std::make_shared<Context>(1, Keyring{keys, servers, {}}), {endpoint.empty() ? running_->endpoint() : endpoint});
+    EXPECT_TRUE(client.ok());
+    return *std::move(client);
+  }
+  std::unique_ptr<FrameClient> DialAs(const CurveKeys& keys) { return DialAs(keys, server_.public_key); }
+  // The frame with this id comes from `who`.
+  void ExpectHeard(FrameClient& client, std::uint64_t id, const std::string& who) {
+    ASSERT_TRUE(client.Send(MakeFrame(id, wire::Ping{})).ok());
+    const auto got = handler_.Next();
+    ASSERT_TRUE(got.has_value()) << who;
+    EXPECT_EQ(got->id, id);
+    EXPECT_EQ(got->sender, who);
+  }
+  // Waits until the client's handshake fails, and gives what it says.
+  static std::string TroubleOf(FrameClient& client) {
+    for (int i = 0; i < 200 && client.Trouble().empty(); ++i) static_cast<void>(client.Receive(Duration(100)));
+    return client.Trouble();
+  }
+
+  const TempDirectory directory_;
+  const std::filesystem::path file_ = directory_.path() / "peers";
+  const CurveKeys server_ = Keys();
+  const CurveKeys a_ = Keys();
+  const CurveKeys b_ = Keys();
+  PeerList list_;
+  QueueHandler handler_;
+  std::unique_ptr<FrameServer> running_;
+};
+
+TEST_F(Admission, AFrameTellsItsSenderByTheKeyAndAnswersComeBack) {
+  Start();
+  const auto a = DialAs(a_);
+  const auto b = DialAs(b_);
+  ExpectHeard(*a, 7, "trainer a");
+  ExpectHeard(*b, 8, "trainer b");
+  ASSERT_TRUE(a->Send(MakeFrame(9, wire::Ping{})).ok());
+  const auto got = handler_.Next();
+  ASSERT_TRUE(got.has_value());
+  running_->Send(got->peer, MakeFrame(9, wire::Pong{"test", "1"}));
+  const auto reply = a->Receive(kPatience);
+  ASSERT_TRUE(reply.ok());
+  EXPECT_EQ(reply->event, Event::kFrame);
+  EXPECT_EQ(a->Trouble(), "");
+}
+
+TEST_F(Admission, ManyMessagesAreNotTakenForBytesThatPileUp) {
+  // What encryption adds to 3,000 messages is more than a connection may hold.
+  Start(wire::kMaxControlFrame, 64_KiB);
+  const auto client = DialAs(a_);
+  for (std::uint64_t n = 1; n <= 3'000; ++n) ExpectHeard(*client, n, "trainer a");
+  EXPECT_EQ(running_->counters().cut_off, 0u);
+}
+
+TEST_F(Admission, AnUnknownKeyIsNotHeardAndIsToldSo) {
+  Start();
+  const auto stranger = DialAs(Keys());
+  static_cast<void>(stranger->Send(MakeFrame(1, wire::Ping{})));
+  EXPECT_THAT(TroubleOf(*stranger), HasSubstr("refuses this process's key"));
+  ExpectHeard(*DialAs(a_), 2, "trainer a");
+  EXPECT_GE(running_->counters().unknown_keys, 1u);
+  EXPECT_EQ(handler_.waiting(), 0u);
+}
+
+TEST_F(Admission, WhoDoesNotKnowTheServersKeyOrSpeaksInTheClearIsNotHeardAndIsToldSo) {
+  Start();
+  const auto clear = Dial(running_->endpoint());
+  const auto wrong = DialAs(a_, Keys().public_key);
+  static_cast<void>(clear->Send(MakeFrame(1, wire::Ping{})));
+  static_cast<void>(wrong->Send(MakeFrame(2, wire::Ping{})));
+  EXPECT_THAT(TroubleOf(*clear), HasSubstr("give --key and --peers"));
+  EXPECT_THAT(TroubleOf(*wrong), HasSubstr("its key is not"));
+  ExpectHeard(*DialAs(a_), 3, "trainer a");
+  EXPECT_TRUE(Eventually([&] { return running_->counters().failed_handshakes >= 2; }));
+  EXPECT_EQ(handler_.waiting(), 0u);
+}
+
+TEST_F(Admission, ARevokedPeersConnectionEndsAndItIsHeardNoMore) {
+  Start();
+  const auto a = DialAs(a_);
+  const auto b = DialAs(b_);
+  ExpectHeard(*a, 1, "trainer a");
+  ExpectHeard(*b, 2, "trainer b");
+  Revoke(a_);
+  const auto begun = std::chrono::steady_clock::now();
+  const auto lost = a->Receive(kPatience);
+  ASSERT_TRUE(lost.ok());
+  EXPECT_EQ(lost->event, Event::kLost);
+  // The promise, and not this machine's speed.
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(5));
+  static_cast<void>(a->Send(MakeFrame(3, wire::Ping{})));
+  EXPECT_THAT(TroubleOf(*a), HasSubstr("refuses this process's key"));
+  // The other one's connection goes on.
+  ExpectHeard(*b, 4, "trainer b");
+  EXPECT_GE(running_->counters().revoked, 1u);
+  EXPECT_EQ(handler_.waiting(), 0u);
+}
+
+TEST_F(Admission, AKeyThatIsAddedIsHeardWithoutARestart) {
+  Start();
+  const CurveKeys late = Keys();
+  const auto client = DialAs(late);
+  static_cast<void>(client->Send(MakeFrame(1, wire::Ping{})));
+  EXPECT_THAT(TroubleOf(*client), HasSubstr("refuses"));
+  Know({PeerRole::kTrainer, "late"}, late);
+  Save();
+  for (int i = 0; i < 200 && handler_.waiting() == 0; ++i) {
+    const auto event = client->Receive(Duration(100));
+    ASSERT_TRUE(event.ok());
+    if (i > 0 && event->event != Event::kLost) continue;
+    usleep(50'000);  // as all that dial do: they are not asked in a tight loop
+    ASSERT_TRUE(client->Reset().ok());
+    ASSERT_TRUE(client->Send(MakeFrame(2, wire::Ping{})).ok());
+  }
+  const auto got = handler_.Next();
+  ASSERT_TRUE(got.has_value());
+  EXPECT_EQ(got->sender, "trainer late");
+}
+
+TEST_F(Admission, AListThatCannotBeReadLeavesTheOldOne) {
+  Start();
+  const auto a = DialAs(a_);
+  ExpectHeard(*a, 1, "trainer a");
+  std::ofstream(file_) << "trainer nonsense\n";
+  // Long enough for the server to have looked: its own tick counts.
+  ASSERT_TRUE(handler_.WaitForTicks(25));
+  ExpectHeard(*a, 2, "trainer a");
+  ExpectHeard(*DialAs(b_), 3, "trainer b");
+}
+
+// A DEALER of bare libzmq with keys and whatever routing id it likes.
+class RawDealer {
+ public:
+  RawDealer(const std::string& endpoint, const CurveKeys& own, const std::string& server_key, const std::string& routing_id = "")
+      : context_(zmq_ctx_new()), socket_(zmq_socket(context_, ZMQ_DEALER)) {
+    const int none = 0;
+    zmq_setsockopt(socket_, ZMQ_LINGER, &none, sizeof none);
+    zmq_setsockopt(socket_, ZMQ_CURVE_PUBLICKEY, own.public_key.c_str(), own.public_key.size() + 1);
+    zmq_setsockopt(socket_, ZMQ_CURVE_SECRETKEY, own.secret_key.c_str(), own.secret_key.size() + 1);
+    zmq_setsockopt(socket_, ZMQ_CURVE_SERVERKEY, server_key.c_str(), server_key.size() + 1);
+    if (!routing_id.empty()) zmq_setsockopt(socket_, ZMQ_ROUTING_ID, routing_id.data(), routing_id.size());
+    EXPECT_EQ(zmq_connect(socket_, endpoint.c_str()), 0);
+  }
+  ~RawDealer() {
+    zmq_close(socket_);
+    zmq_ctx_term(context_);
+  }
+  bool Send(const std::string& bytes, bool more = false) {
+    return zmq_send(socket_, bytes.data(), bytes.size(), ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0)) == static_cast<int>(bytes.size());
+  }
+
+ private:
+  void* context_;
+  void* socket_;
+};
+
+TEST_F(Admission, AForgedRoutingIdIsNoIdentity) {
+  Start();
+  const auto a = DialAs(a_);
+  ASSERT_TRUE(a->Send(MakeFrame(1, wire::Ping{})).ok());
+  const auto first = handler_.Next();
+  ASSERT_TRUE(first.has_value());
+  // b takes a name that looks like a's, and then a's own.
+  RawDealer named(running_->endpoint(), b_, server_.public_key, "trainer a");
+  ASSERT_TRUE(named.Send(wire::EncodeFrame(2, wire::Ping{})));
+  const auto second = handler_.Next();
+  ASSERT_TRUE(second.has_value());
+  EXPECT_EQ(second->peer.routing_id, "trainer a");
+  EXPECT_EQ(second->sender, "trainer b");
+  RawDealer taken(running_->endpoint(), b_, server_.public_key, first->peer.routing_id);
+  static_cast<void>(taken.Send(wire::EncodeFrame(3, wire::Ping{})));
+  // a keeps its connection, and answers to it go to a.
+  ExpectHeard(*a, 4, "trainer a");
+  running_->Send(first->peer, MakeFrame(4, wire::Pong{"test", "1"}));
+  const auto reply = a->Receive(kPatience);
+  ASSERT_TRUE(reply.ok());
+  EXPECT_EQ(reply->event, Event::kFrame);
+}
+
+// Between a client and the server: passes bytes on, and sends the client's last part once more when it is told to.
+class ReplayingProxy {
+ public:
+  explicit ReplayingProxy(const std::string& server) : listener_(socket(AF_INET, SOCK_STREAM, 0)), server_(server) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    EXPECT_EQ(bind(listener_, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+    EXPECT_EQ(listen(listener_, 1), 0);
+    socklen_t size = sizeof address;
+    EXPECT_EQ(getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size), 0);
+    endpoint_ = "tcp://127.0.0.1:" + std::to_string(ntohs(address.sin_port));
+    thread_ = std::thread([this] { Run(); });
+  }
+  ~ReplayingProxy() {
+    stop_ = true;
+    thread_.join();
+    close(listener_);
+  }
+  const std::string& endpoint() const { return endpoint_; }
+  void Replay() { replay_ = true; }
+  bool replayed() const { return replayed_; }
+
+ private:
+  void Run() {
+    const int client = accept(listener_, nullptr, nullptr);
+    const int server = socket(AF_INET, SOCK_STREAM, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons(static_cast<std::uint16_t>(std::stoi(server_.substr(server_.rfind(':') + 1))));
+    EXPECT_EQ(connect(server, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+    std::string last;
+    while (!stop_) {
+      pollfd both[] = {{client, POLLIN, 0}, {server, POLLIN, 0}};
+      poll(both, 2, 20);
+      std::string part(65536, '\0');
+      if ((both[0].revents & (POLLIN | POLLHUP)) != 0) {
+        const ssize_t got = recv(client, part.data(), part.size(), 0);
+        if (got <= 0) break;
+        last = part.substr(0, static_cast<std::size_t>(got));
+        if (send(server, last.data(), last.size(), MSG_NOSIGNAL) < 0) break;
+      }
+      if ((both[1].revents & (POLLIN | POLLHUP)) != 0) {
+        const ssize_t got = recv(server, part.data(), part.size(), 0);
+        if (got <= 0) break;
+        if (send(client, part.data(), static_cast<std::size_t>(got), MSG_NOSIGNAL) < 0) break;
+      }
+      if (replay_.exchange(false)) {
+        EXPECT_EQ(send(server, last.data(), last.size(), MSG_NOSIGNAL), static_cast<ssize_t>(last.size()));
+        replayed_ = true;
+      }
+    }
+    close(client);
+    close(server);
+  }
+
+  int listener_;
+  std::string server_;
+  std::string endpoint_;
+  std::atomic<bool> stop_{false};
+  std::atomic<bool> replay_{false};
+  std::atomic<bool> replayed_{false};
+  std::thread thread_;
+};
+
+TEST_F(Admission, AReplayedFrameIsNotHeard) {
+  Start();
+  ReplayingProxy proxy(running_->endpoint());
+  const auto client = DialAs(a_, server_.public_key, proxy.endpoint());
+  ExpectHeard(*client, 1, "trainer a");
+  ExpectHeard(*client, 2, "trainer a");
+  proxy.Replay();
+  ASSERT_TRUE(Eventually([&] { return proxy.replayed(); }));
+  // The nonce of frame 2 was used: that is told, and whatever else comes on this connection is not heard either.
+  EXPECT_TRUE(Eventually([&] { return running_->counters().failed_handshakes >= 1; }));
+  ExpectHeard(*DialAs(b_), 3, "trainer b");
+  EXPECT_EQ(handler_.waiting(), 0u);
+}
+
+TEST_F(Admission, AnEndlessMultipartMessageOfAKnownPeerIsCutOff) {
+  Start(1_MiB, 4_MiB);
+  const auto client = DialAs(b_);
+  ExpectHeard(*client, 1, "trainer b");
+  {
+    // libzmq sends a message's parts once it has the last one.
+    RawDealer endless(running_->endpoint(), a_, server_.public_key);
+    const std::string part(512u << 10, 'x');
+    for (int i = 0; i < 256; ++i) ASSERT_TRUE(endless.Send(part, i < 255));
+    EXPECT_TRUE(Eventually([&] { return running_->counters().cut_off >= 1; }));
+  }
+  ExpectHeard(*client, 2, "trainer b");
+}
+
+TEST_F(Admission, AThousandHalfOpenHandshakesHoldNextToNothing) {
+  Start(4_MiB);
+  const auto resident = [] { return memory::ReadProcessMemory(getpid()).value().rss; };
+  const auto known = DialAs(a_);
+  ExpectHeard(*known, 1, "trainer a");
+  const auto before = resident();
+  std::vector<std::unique_ptr<RawConnection>> half_open;
+  // Each says hello as ZMTP wants it, then claims a command of 4 MiB and sends 64 KiB of it.
+  std::string command("\x06", 1);
+  for (int shift = 56; shift >= 0; shift -= 8) command.push_back(static_cast<char>((std::uint64_t{4} << 20 >> shift) & 0xFF));
+  command += std::string(64u << 10, 'x');
+  for (int i = 0; i < 1'000; ++i) {
+    half_open.push_back(std::make_unique<RawConnection>(running_->endpoint(), false));
+    std::string greeting = std::string("\xFF\0\0\0\0\0\0\0\0\x7F\x03\0", 12) + "CURVE" + std::string(15, '\0') + std::string(32, '\0');
+    half_open.back()->Write(greeting);
+    half_open.back()->Write(command);
+  }
+  ExpectHeard(*known, 2, "trainer a");
+  const auto after = resident();
+  EXPECT_LT(after - std::min(before, after), 64_MiB);
+  EXPECT_GT(running_->counters().cut_off + running_->counters().failed_handshakes, 0u);
+}
+
+}  // namespace
+}  // namespace tributary::transport

@@ -1,0 +1,203 @@
+// A federation with keys, between real processes: it works for those who are on the list, as who they are, and for nobody else.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <fstream>
+#include <regex>
+#include <thread>
+
+#include "tests/e2e/support.h"
+
+namespace tributary::e2e {
+namespace {
+
+using std::chrono::seconds;
+using testing::HasSubstr;
+using testing::Not;
+
+class Keys : public testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_EQ(Tributary({"keygen", dir_.File("keys"), "--site", "a", "--site", "b"}).exit_code, 0);
+    store_ = std::make_unique<Program>(With({Binary("tributary-blob-store"), "--listen", "tcp://127.0.0.1:0", "--data-dir", dir_.File("blobs")}, "blob-store", "peers"), dir_);
+    store_at_ = Endpoint(*store_);
+    coordinator_ = std::make_unique<Program>(With({Binary("tributary-coordinator"), "--listen", "tcp://127.0.0.1:0", "--state-dir", dir_.File("state"), "--blob-store",
+                                                   store_at_, "--heartbeat", "100ms", "--seat-timeout", "2s"},
+                                                  "coordinator", "peers"),
+                                             dir_);
+    coordinator_at_ = Endpoint(*coordinator_);
+    workers_.push_back(Worker("tributary-aggregator", "aggregator", {"--instance", "g0"}));
+  }
+
+  std::vector<std::string> With(std::vector<std::string> words, const std::string& who, const std::string& peers) {
+    words.insert(words.end(), {"--key", dir_.File("keys/" + who + "/key"), "--peers", dir_.File("keys/" + peers)});
+    if (words[0] != Binary("tributary")) words.insert(words.end(), {"--metrics-address", "off"});
+    return words;
+  }
+  std::unique_ptr<Program> Worker(const std::string& binary, const std::string& who, std::vector<std::string> more) {
+    std::vector<std::string> words = {Binary(binary), "--coordinator", coordinator_at_};
+    words.insert(words.end(), more.begin(), more.end());
+    return std::make_unique<Program>(With(words, who, "servers"), dir_);
+  }
+  std::unique_ptr<Program> Trainer(const std::string& site, const std::string& key_of, std::vector<std::string> more = {}) {
+    more.insert(more.end(), {"--site", site, "--instance", "of-" + site + "-" + key_of, "--work-dir", dir_.File("work-" + site)});
+    return Worker("tributary-trainer", "sites/" + key_of, more);
+  }
+  Outcome Tributary(std::vector<std::string> words) {
+    words.insert(words.begin(), Binary("tributary"));
+    return RunProgram(words, dir_);
+  }
+  Outcome As(const std::string& who, std::vector<std::string> words) {
+    words.insert(words.begin(), Binary("tributary"));
+    return RunProgram(With(words, who, "servers"), dir_);
+  }
+  // As an operator.
+  Outcome Operate(std::vector<std::string> words) { return As("operator", std::move(words)); }
+
+  // Where it listens, as its log says.
+  static std::string Endpoint(Program& program) {
+    std::smatch found;
+    std::string log;
+    const bool told = Until([&] {
+      log = program.ErrorSoFar();
+      return std::regex_search(log, found, std::regex("at (tcp://127\\.0\\.0\\.1:[0-9]+)"));
+    });
+    EXPECT_TRUE(told) << log;
+    return told ? found[1].str() : "";
+  }
+  template <class Condition>
+  static bool Until(Condition condition) {
+    for (int i = 0; i < 12'000; ++i) {
+      if (condition()) return true;
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    return false;
+  }
+  bool Says(Program& program, const std::string& text) {
+    return Until([&] { return program.ErrorSoFar().find(text) != std::string::npos; });
+  }
+  std::string StateOf(const std::string& job) {
+    const Outcome status = Operate({"status", job, "--coordinator", coordinator_at_});
+    std::smatch found;
+    return std::regex_search(status.out, found, std::regex("state: +([a-z]+)")) ? found[1].str() : status.err;
+  }
+  void Submit(const std::string& name, const std::string& text) {
+    std::ofstream(dir_.File(name + ".yaml")) << text;
+    const Outcome submitted = Operate({"submit", dir_.File(name + ".yaml"), "--coordinator", coordinator_at_, "--blob-store", store_at_});
+    ASSERT_EQ(submitted.exit_code, 0) << submitted.err;
+  }
+  void ExpectCompleted(const std::string& job) {
+    std::string state;
+    EXPECT_TRUE(Until([&] { return (state = StateOf(job)) != "queued" && state != "running"; }));
+    EXPECT_EQ(state, "completed") << coordinator_->ErrorSoFar();
+  }
+  static std::string Synthetic(const std::string& name, int rounds) {
+    return fmt::format("name: {}\nrounds: {}\ntasks: [train]\nparticipants: {{min: 2, quorum: 1, round_deadline: 10s}}\n"
+                       "model: {{family: synthetic, bytes: 3MiB, tensors: 3, dtype: f32, fill: random, seed: 5}}\n"
+                       "data: {{name: none, format: synthetic, partition: {{count: 2}}}}\ntransfer: {{encoding: bf16, broadcast: bf16, chunk_bytes: 256KiB}}\n",
+                       name, rounds);
+  }
+
+  const TempDirectory dir_;
+  std::unique_ptr<Program> store_;
+  std::unique_ptr<Program> coordinator_;
+  std::string store_at_;
+  std::string coordinator_at_;
+  std::vector<std::unique_ptr<Program>> workers_;
+};
+
+TEST_F(Keys, AreEachReadableByTheirOwnerAloneAndNeverMadeAnew) {
+  for (const char* who : {"coordinator", "blob-store", "aggregator", "operator", "sites/a", "sites/b"}) {
+    struct stat about{};
+    ASSERT_EQ(stat(dir_.File(fmt::format("keys/{}/key", who)).c_str(), &about), 0) << who;
+    EXPECT_EQ(about.st_mode & 0777, 0600u) << who;
+  }
+  const std::string before = ReadFile(dir_.File("keys/sites/a/key"));
+  const Outcome again = Tributary({"keygen", dir_.File("keys"), "--site", "a", "--site", "c"});
+  ASSERT_EQ(again.exit_code, 0) << again.err;
+  EXPECT_EQ(ReadFile(dir_.File("keys/sites/a/key")), before);
+  EXPECT_THAT(again.out, HasSubstr("1 keys made"));
+  EXPECT_THAT(ReadFile(dir_.File("keys/peers")), HasSubstr("trainer c "));
+  EXPECT_THAT(ReadFile(dir_.File("keys/servers")), Not(HasSubstr("trainer")));
+  // A site that makes its own gives away its public half alone.
+  const Outcome own = Tributary({"keygen", dir_.File("elsewhere/key"), "--own"});
+  ASSERT_EQ(own.exit_code, 0) << own.err;
+  const std::string key = own.out.substr(0, own.out.find('\n'));
+  EXPECT_EQ(Tributary({"keygen", dir_.File("keys"), "--admit", "trainer/d=" + key}).exit_code, 0);
+  EXPECT_THAT(ReadFile(dir_.File("keys/peers")), HasSubstr("trainer d " + key));
+  EXPECT_FALSE(std::filesystem::exists(dir_.File("keys/sites/d")));
+  EXPECT_EQ(Tributary({"keygen", dir_.File("keys"), "--revoke", "trainer/nobody"}).exit_code, 1);
+  EXPECT_EQ(Tributary({"keygen", dir_.File("keys"), "--revoke", "coordinator/coordinator"}).exit_code, 2);
+}
+
+TEST_F(Keys, AJobRunsFromTheFirstModelToTheOneThatIsFetched) {
+  workers_.push_back(Trainer("a", "a", {"--offer", "notes=" + dir_.File("keys/servers")}));
+  workers_.push_back(Trainer("b", "b"));
+  ASSERT_NO_FATAL_FAILURE(Submit("job", Synthetic("job", 2)));
+  ExpectCompleted("job");
+  const Outcome exported = Operate({"get", "jobs/job/models/2", dir_.File("model"), "--blob-store", store_at_});
+  EXPECT_NE(exported.exit_code, 0);  // a model is no file: it says so, and is not refused
+  EXPECT_THAT(exported.err, Not(HasSubstr("may not")));
+  // What a site offers goes through the store, and is removed again.
+  const Outcome got = Operate({"get", "--from", "a", "notes", dir_.File("notes"), "--coordinator", coordinator_at_, "--blob-store", store_at_});
+  EXPECT_EQ(got.exit_code, 0) << got.err;
+  EXPECT_EQ(ReadFile(dir_.File("notes")), ReadFile(dir_.File("keys/servers")));
+  for (const Program* program : {store_.get(), coordinator_.get()}) EXPECT_THAT(program->ErrorSoFar(), Not(HasSubstr("may not")));
+}
+
+TEST_F(Keys, NobodyDoesWhatIsNotHisRole) {
+  std::ofstream(dir_.File("job.yaml")) << Synthetic("job", 1);
+  // A site may not submit, an aggregator not fetch what operators put.
+  const Outcome submitted = As("sites/a", {"submit", dir_.File("job.yaml"), "--coordinator", coordinator_at_});
+  EXPECT_EQ(submitted.exit_code, 1);
+  EXPECT_THAT(submitted.err, HasSubstr("trainer a may not send submit messages"));
+  ASSERT_EQ(Operate({"put", "shared/list", dir_.File("keys/servers"), "--blob-store", store_at_}).exit_code, 0);
+  const Outcome got = As("sites/a", {"get", "shared/list", dir_.File("list"), "--blob-store", store_at_});
+  EXPECT_EQ(got.exit_code, 1);
+  EXPECT_THAT(got.err, HasSubstr("trainer a may not read 'shared/list'"));
+  // A key of one site is no key of another.
+  const auto impostor = Trainer("b", "a");
+  const Outcome ended = impostor->Wait(seconds(60));
+  EXPECT_EQ(ended.exit_code, 1);
+  EXPECT_THAT(ended.LastErrorLine(), HasSubstr("trainer a may not work for site 'b'"));
+  // Without keys nobody says anything.
+  const Outcome naked = Tributary({"list", "--coordinator", coordinator_at_});
+  EXPECT_EQ(naked.exit_code, 1);
+  EXPECT_THAT(naked.err, HasSubstr("give --key and --peers"));
+}
+
+TEST_F(Keys, ARevokedSiteIsOutAtOnceAndTheJobGoesOn) {
+  workers_.push_back(Trainer("a", "a"));
+  auto out = Trainer("b", "b");
+  ASSERT_NO_FATAL_FAILURE(Submit("first", Synthetic("first", 1)));
+  ExpectCompleted("first");
+  ASSERT_EQ(Tributary({"keygen", dir_.File("keys"), "--revoke", "trainer/b"}).exit_code, 0);
+  EXPECT_TRUE(Says(*out, "refuses this process's key")) << out->ErrorSoFar();
+  // The seat is free for another trainer of a site that is known.
+  workers_.push_back(Worker("tributary-trainer", "sites/a", {"--site", "a", "--instance", "another", "--work-dir", dir_.File("work-another")}));
+  ASSERT_NO_FATAL_FAILURE(Submit("second", Synthetic("second", 1)));
+  ExpectCompleted("second");
+  const Outcome status = Operate({"status", "second", "--coordinator", coordinator_at_});
+  EXPECT_THAT(status.out, Not(HasSubstr("b/0")));
+}
+
+TEST_F(Keys, APortThatLeavesTheMachineWantsKeys) {
+  const Outcome open = RunProgram({Binary("tributary-coordinator"), "--listen", "tcp://0.0.0.0:0", "--state-dir", dir_.File("other"), "--blob-store", store_at_}, dir_);
+  EXPECT_EQ(open.exit_code, 2);
+  EXPECT_THAT(open.LastErrorLine(), HasSubstr("leaves this machine"));
+  EXPECT_THAT(open.LastErrorLine(), HasSubstr("--insecure"));
+  std::filesystem::permissions(dir_.File("keys/sites/a/key"), std::filesystem::perms::others_read, std::filesystem::perm_options::add);
+  const auto careless = Trainer("a", "a");
+  const Outcome refused = careless->Wait(seconds(60));
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_THAT(refused.LastErrorLine(), HasSubstr("chmod 600"));
+  const Outcome missing = RunProgram({Binary("tributary"), "list", "--coordinator", coordinator_at_, "--key", dir_.File("nokey"), "--peers", dir_.File("keys/servers")}, dir_);
+  EXPECT_NE(missing.exit_code, 0);
+  EXPECT_THAT(missing.err, HasSubstr("nokey"));
+}
+
+}  // namespace
+}  // namespace tributary::e2e
