@@ -152,15 +152,36 @@ class NetworkModel final : public Model {
     return Guarded("scoring", [&]() -> Result<std::vector<RowScore>> {
       const at::NoGradGuard no_gradients;
       SetComputeThreads(threads);
-      const auto count = static_cast<std::int64_t>(batch.tokens.size());
-      const at::Tensor values = LogProbabilities(language_->Hidden(Ids(batch.tokens, {batch.rows, batch.columns})), language_->OutputWeight(),
-                                                 Ids(batch.targets, {count}), network_->weights().runtime().compute);
+      // Rows of the same tokens one after another, as the answers to one question are, are computed once; and of all positions only
+      // those whose targets count meet the vocabulary.
+      std::vector<std::int32_t> tokens;
+      std::vector<std::int32_t> targets;
+      std::vector<std::int32_t> positions;
+      std::vector<std::uint32_t> rows;
+      std::int64_t distinct = 0;
+      for (std::uint32_t row = 0; row < batch.rows; ++row) {
+        const auto begin = batch.tokens.begin() + static_cast<std::ptrdiff_t>(row) * batch.columns;
+        if (row == 0 || !std::equal(begin, begin + batch.columns, begin - batch.columns)) {
+          tokens.insert(tokens.end(), begin, begin + batch.columns);
+          ++distinct;
+        }
+        for (std::uint32_t column = 0; column < batch.columns; ++column) {
+          const std::int32_t target = batch.targets[static_cast<std::size_t>(row) * batch.columns + column];
+          if (target == kIgnore) continue;
+          targets.push_back(target);
+          positions.push_back(static_cast<std::int32_t>((distinct - 1) * batch.columns + column));
+          rows.push_back(row);
+        }
+      }
       std::vector<RowScore> scores(batch.rows);
-      for (std::size_t i = 0; i < batch.targets.size(); ++i) {
-        if (batch.targets[i] == kIgnore) continue;
-        RowScore& score = scores[i / batch.columns];
-        score.log_probability += static_cast<double>(values.data_ptr<float>()[i]);
-        ++score.targets;
+      if (targets.empty()) return scores;
+      const auto count = static_cast<std::int64_t>(targets.size());
+      const at::Tensor hidden = language_->Hidden(Ids(tokens, {distinct, batch.columns}));
+      const at::Tensor values = LogProbabilities(hidden.index_select(0, Ids(positions, {count})), language_->OutputWeight(),
+                                                 Ids(targets, {count}), network_->weights().runtime().compute);
+      for (std::size_t i = 0; i < rows.size(); ++i) {
+        scores[rows[i]].log_probability += static_cast<double>(values.data_ptr<float>()[i]);
+        ++scores[rows[i]].targets;
       }
       return scores;
     });
