@@ -18,6 +18,7 @@ int GetCommand(int argc, char** argv);
 int OffersCommand(int argc, char** argv);
 int TrainCommand(int argc, char** argv);
 int GenerateCommand(int argc, char** argv);
+int EvaluateCommand(int argc, char** argv);
 int BenchAggregateCommand(int argc, char** argv);
 int BenchTransferCommand(int argc, char** argv);
 int BenchRoundCommand(int argc, char** argv);

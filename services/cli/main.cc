@@ -32,6 +32,7 @@ constexpr Command kCommands[] = {
     {"offers", tributary::cli::OffersCommand, "list what the connected sites give out on request"},
     {"train", tributary::cli::TrainCommand, "train a job's model in one process, without a federation"},
     {"generate", tributary::cli::GenerateCommand, "let a model write text"},
+    {"evaluate", tributary::cli::EvaluateCommand, "put multiple-choice questions to a model, as MMLU does"},
     {"bench transfer", tributary::cli::BenchTransferCommand, "how fast an object goes into a blob-store and out, against bare sockets"},
     {"bench aggregate", tributary::cli::BenchAggregateCommand, "how fast updates in memory are averaged, against reading them"},
     {"bench round", tributary::cli::BenchRoundCommand, "how long a whole job takes, against what its bytes cost at least"},

@@ -32,6 +32,7 @@ int HandOver(int argc, char** argv) {
 }  // namespace
 
 int GenerateCommand(int argc, char** argv) { return HandOver(argc, argv); }
+int EvaluateCommand(int argc, char** argv) { return HandOver(argc, argv); }
 int TrainCommand(int argc, char** argv) { return HandOver(argc, argv); }
 
 }  // namespace tributary::cli

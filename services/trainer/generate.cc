@@ -4,31 +4,15 @@
 
 #include <charconv>
 #include <cmath>
-#include <filesystem>
 #include <memory>
-#include <optional>
 
-#include "services/trainer/weights.h"
+#include "services/trainer/opened_model.h"
 #include "tributary/config/options.h"
 #include "tributary/text/tokenizer.h"
 #include "tributary/text/utf8.h"
 
 namespace tributary::trainer {
 namespace {
-
-Result<std::unique_ptr<text::Tokenizer>> TokenizerOf(const std::string& directory, std::uint32_t vocabulary) {
-  bool own = false;
-  for (const char* file : {"tokenizer.json", "vocab.json", "encoder.json"}) {
-    own = own || std::filesystem::exists(directory + "/" + file);
-  }
-  TRIBUTARY_ASSIGN(auto tokenizer, text::OpenTokenizer(own ? directory : std::string()));
-  if (tokenizer->VocabularySize() > vocabulary || (!own && tokenizer->VocabularySize() != vocabulary)) {
-    return MakeError(Code::kInvalidArgument, "{}: the model has {} tokens, {} {}", directory, vocabulary,
-                     own ? "its tokenizer" : "and without tokenizer files there are bytes, which are",
-                     tokenizer->VocabularySize());
-  }
-  return tokenizer;
-}
 
 // Whole characters only: a token may end inside one.
 class Printer {
@@ -67,17 +51,8 @@ Result<double> ParseTemperature(const std::string& value) {
 }  // namespace
 
 Status Generate(const GenerateSpec& spec, const LoadModule& load, std::FILE* out) {
-  std::optional<modeldir::AdapterDirectory> adapter;
-  std::string base = spec.directory;
-  if (modeldir::IsAdapterDirectory(spec.directory)) {
-    TRIBUTARY_ASSIGN(adapter, modeldir::OpenAdapterDirectory(spec.directory));
-    TRIBUTARY_ASSIGN(base, BaseOf(*adapter, spec.base));
-  }
-  auto directory = modeldir::OpenModelDirectory(base);  // a wrong path is told at once
-  if (!directory.ok()) return adapter ? directory.error().Wrap("the base of " + spec.directory + "; --base DIR says where it lies") : directory.error();
-  TRIBUTARY_ASSIGN(train::Module* const module, load());
-  TRIBUTARY_ASSIGN(const auto model, adapter ? LoadAdapterDirectory(*adapter, *directory, *module) : LoadModelDirectory(*directory, *module));
-  TRIBUTARY_ASSIGN(const auto tokenizer, TokenizerOf(base, model->VocabularySize()));
+  TRIBUTARY_ASSIGN(const OpenedModel opened, OpenModel(spec.directory, spec.base, {}, load));
+  const auto& [model, tokenizer] = opened;
   // The prompt is the user's own: what stands around texts is put around it, and <|im_start|> means itself.
   TRIBUTARY_ASSIGN(auto prompt, tokenizer->Encode(spec.prompt, {.add_special_tokens = true, .parse_special_tokens = true}));
   if (prompt.empty()) {

@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "services/trainer/evaluate_command.h"
 #include "services/trainer/generate.h"
 #include "services/trainer/train_command.h"
 #include "services/trainer/trainer.h"
@@ -104,6 +105,7 @@ int Main(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   if (argc > 1 && std::strcmp(argv[1], "generate") == 0) return tributary::trainer::GenerateMain(argc - 1, argv + 1);
+  if (argc > 1 && std::strcmp(argv[1], "evaluate") == 0) return tributary::trainer::EvaluateMain(argc - 1, argv + 1);
   if (argc > 1 && std::strcmp(argv[1], "train") == 0) return tributary::trainer::TrainMain(argc - 1, argv + 1);
   return tributary::trainer::Main(argc, argv);
 }

@@ -105,7 +105,7 @@ Result<std::string> BaseOf(const modeldir::AdapterDirectory& adapter, const std:
 }
 
 Result<std::unique_ptr<train::Model>> LoadAdapterDirectory(const modeldir::AdapterDirectory& adapter, const modeldir::ModelDirectory& base,
-                                                           train::Module& module) {
+                                                           train::Module& module, train::ModelSpec wishes) {
   const std::string place = adapter.path + "/adapter_config.json";
   TRIBUTARY_ASSIGN(const Json config, ParseJson(adapter.config_json, place));
   TRIBUTARY_ASSIGN(const std::string type, GetString(config, "peft_type", place));
@@ -119,7 +119,6 @@ Result<std::unique_ptr<train::Model>> LoadAdapterDirectory(const modeldir::Adapt
     }
   }
   if (config.contains("bias") && config["bias"] != "none") return MakeError(Code::kInvalidArgument, "{}: 'bias' has to be none", place);
-  train::ModelSpec wishes;
   TRIBUTARY_ASSIGN(const std::int64_t rank, GetInt(config, "r", place));
   if (rank < 1 || rank > 4096) return MakeError(Code::kInvalidArgument, "{}: 'r' is {}, expected 1 to 4096", place, rank);
   wishes.lora.rank = static_cast<std::uint32_t>(rank);

@@ -22,8 +22,9 @@ Result<std::vector<std::int64_t>> MatchWeights(const std::vector<tensor::TensorS
 Result<std::unique_ptr<train::Model>> LoadModelDirectory(const modeldir::ModelDirectory& directory, train::Module& module,
                                                          train::ModelSpec wishes = {});
 // A base with PEFT's adapters on it. What of adapter_config.json changes what is computed and is not known here is refused by name.
+// `wishes` says all but config and adapters.
 Result<std::unique_ptr<train::Model>> LoadAdapterDirectory(const modeldir::AdapterDirectory& adapter, const modeldir::ModelDirectory& base,
-                                                           train::Module& module);
+                                                           train::Module& module, train::ModelSpec wishes = {});
 // Where the adapter's base lies: `given`, or what its config names.
 Result<std::string> BaseOf(const modeldir::AdapterDirectory& adapter, const std::string& given);
 // The weights of a sealed object into a model that has none yet.

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "alpaca.h"
-#include "records.h"
 #include "sources.h"
+#include "tributary/corpus/records.h"
 #include "tributary/json/json.h"
 #include "tributary/text/utf8.h"
 

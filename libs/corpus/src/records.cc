@@ -1,4 +1,4 @@
-#include "records.h"
+#include "tributary/corpus/records.h"
 
 #include <cstring>
 #include <optional>
@@ -192,7 +192,7 @@ class CsvCutter {
     if (fields.size() != *columns_) {
       return Broken(
           file_, line,
-          fmt::format("{} fields, and the first row names {} columns", fields.size(), *columns_));
+          fmt::format("{} fields, and the first row has {}", fields.size(), *columns_));
     }
     return take_(fields, line);
   }

@@ -204,7 +204,7 @@ TEST(Csv, Malformed) {
   EXPECT_THAT(ErrorOf("csv", "a.csv", "id,body\n1,x\n"),
               HasSubstr("a.csv:1: no column 'text'; say data.text_key; the columns are id, body"));
   EXPECT_THAT(ErrorOf("csv", "a.csv", "id,text\n1,x\n2,y,z\n"),
-              HasSubstr("a.csv:3: 3 fields, and the first row names 2 columns"));
+              HasSubstr("a.csv:3: 3 fields, and the first row has 2"));
   EXPECT_THAT(ErrorOf("csv", "a.csv", "id,text\n1,\"x\ny\n"),
               HasSubstr("a.csv:2: a quoted field is not closed"));
   EXPECT_THAT(ErrorOf("csv", "a.csv", "id,text\n1,x\"y\n"),
