@@ -291,7 +291,11 @@ class JobRun {
       modeldir::ImportOptions options;
       options.chunk_bytes = spec_.job.transfer.chunk_bytes;
       options.stop = stop;
-      TRIBUTARY_ASSIGN(digest, modeldir::ImportModel(*store, *spec_.source, object, options));
+      auto imported = modeldir::ImportModel(*store, *spec_.source, object, options);
+      if (!imported.ok() && imported.error().code() == Code::kAlreadyExists) {
+        return MakeError(Code::kAlreadyExists, "{} has changed since this run began; --restart runs the job anew", spec_.source->path);
+      }
+      TRIBUTARY_ASSIGN(digest, std::move(imported));
       return Ok();
     }));
     TRIBUTARY_ASSIGN(job_text_, job::MergeOverrides(spec_.job_text, "job", {{"model.object", fmt::format("{}@{}", kSourceObject, digest)}}));

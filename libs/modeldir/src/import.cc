@@ -2,7 +2,7 @@
 
 #include <vector>
 
-#include "tributary/wire/object.h"
+#include "put_once.h"
 
 namespace tributary::modeldir {
 
@@ -26,33 +26,7 @@ Result<std::string> ImportModel(blob::BlobStore& store, const ModelDirectory& di
     return MakeError(Code::kInvalidArgument, "{} has neither model.safetensors nor model.safetensors.index.json; other formats are not read",
                      directory.path);
   }
-  auto made = wire::MakeLayout(spec);
-  if (!made.ok()) return made.error().Wrap(directory.path);
-  const tensor::Layout& layout = *made;
-  TRIBUTARY_ASSIGN(const auto created, store.Create(object, spec, /*replace=*/false));
-  if (!created.sealed) {
-    blob::WriteOptions writing;
-    writing.stop = options.stop;
-    TRIBUTARY_ASSIGN(const auto writer, store.Write(writing));
-    std::uint64_t done = 0;
-    // From what the store lacks: an import that was interrupted goes on.
-    TRIBUTARY_ASSIGN(const auto missing, store.Missing(object, layout.all_slots(), 0));
-    std::uint64_t begin = layout.slot_count();
-    if (!missing.empty()) begin = missing.front().begin;
-    for (std::uint64_t slot = 0; slot < begin; ++slot) done += layout.SlotBytes(slot);
-    for (std::uint64_t slot = begin; slot < layout.slot_count(); ++slot) {
-      if (options.stop.stop_requested()) return MakeError(Code::kCancelled, "the import was stopped");
-      TRIBUTARY_ASSIGN(auto chunk, writer->Allocate(layout.SlotBytes(slot)));
-      for (const tensor::SlotPiece& piece : layout.Pieces(slot)) {
-        TRIBUTARY_TRY(ReadWeight(*weights[piece.tensor], piece.tensor_offset, chunk->payload().subspan(piece.chunk_offset, piece.bytes)));
-      }
-      TRIBUTARY_TRY(writer->Put(object, slot, std::move(chunk)));
-      done += layout.SlotBytes(slot);
-      if (options.progress) options.progress(done, layout.total_bytes());
-    }
-    TRIBUTARY_TRY(writer->Flush());
-  }
-  return store.Seal(object, 0, /*durable=*/true);
+  return PutOnce(store, object, spec, weights, {"model", directory.path}, options);
 }
 
 }  // namespace tributary::modeldir

@@ -6,6 +6,8 @@
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <stop_token>
+#include <utility>
 
 #include "libs/base/testing/temp_directory.h"
 #include "tributary/blob/local_store.h"
@@ -19,6 +21,36 @@ namespace fs = std::filesystem;
 using tensor::DType;
 using testing::HasSubstr;
 
+// A store of which no chunk is read or written.
+class NoChunks final : public blob::BlobStore {
+ public:
+  explicit NoChunks(blob::BlobStore& store) : store_(store) {}
+  Result<blob::CreateOutcome> Create(const ObjectName& name, const wire::ObjectSpec& spec, bool replace) override {
+    return store_.Create(name, spec, replace);
+  }
+  Result<blob::ObjectInfo> Stat(const ObjectName& name) override { return store_.Stat(name); }
+  Result<wire::ObjectSpec> Spec(const ObjectName& name) override { return store_.Spec(name); }
+  Result<std::vector<tensor::SlotRange>> Missing(const ObjectName& name, tensor::SlotRange range, std::uint64_t generation) override {
+    return store_.Missing(name, range, generation);
+  }
+  Result<std::unique_ptr<blob::ChunkReader>> Read(blob::ChunkSequence, const blob::ReadOptions&) override {
+    return Error(Code::kInternal, "a chunk was read");
+  }
+  Result<std::unique_ptr<blob::ChunkWriter>> Write(const blob::WriteOptions&) override { return Error(Code::kInternal, "a chunk was written"); }
+  Result<std::string> Seal(const ObjectName& name, std::uint64_t generation, bool durable) override {
+    return store_.Seal(name, generation, durable);
+  }
+  Result<wire::ManifestRoot> Root(const ObjectName& name) override { return store_.Root(name); }
+  Result<std::vector<wire::SlotDigest>> Page(const ObjectName& name, std::uint64_t page) override { return store_.Page(name, page); }
+  Status Remove(const ObjectName& name) override { return store_.Remove(name); }
+  Result<std::vector<ObjectName>> List(const std::string& prefix, const std::string& after, std::uint32_t limit) override {
+    return store_.List(prefix, after, limit);
+  }
+
+ private:
+  blob::BlobStore& store_;
+};
+
 class ImportTest : public testing::Test {
  protected:
   ImportTest() { Write("config.json", "{\"model_type\": \"gpt2\"}\n"); }
@@ -27,11 +59,11 @@ class ImportTest : public testing::Test {
     fs::create_directories(path_);
     std::ofstream(path_ / name, std::ios::binary) << text;
   }
-  void WriteTensors(const std::string& name, const std::vector<tensor::TensorSpec>& tensors) {
+  void WriteTensors(const std::string& name, const std::vector<tensor::TensorSpec>& tensors, std::size_t seed = 7) {
     std::string text = tensor::MakeSafetensorsHeader(tensors, {{"format", "pt"}});
     for (const auto& spec : tensors) {
       const std::size_t bytes = *tensor::ElementCount(spec.shape) * tensor::ElementBytes(spec.dtype);
-      for (std::size_t i = 0; i < bytes; ++i) text.push_back(static_cast<char>((i * 7 + spec.name.size()) % 251));
+      for (std::size_t i = 0; i < bytes; ++i) text.push_back(static_cast<char>((i * seed + spec.name.size()) % 251));
     }
     Write(name, text);
   }
@@ -41,9 +73,8 @@ class ImportTest : public testing::Test {
     text << in.rdbuf();
     return text.str();
   }
-  Result<std::string> Import() {
+  Result<std::string> Import(ImportOptions options = {}) {
     TRIBUTARY_ASSIGN(const auto directory, OpenModelDirectory(path_.string()));
-    ImportOptions options;
     options.chunk_bytes = 4096;
     return ImportModel(*store_, directory, name_, options);
   }
@@ -95,6 +126,86 @@ TEST_F(ImportTest, AnotherModelDoesNotTakeAName) {
   ASSERT_TRUE(Import().ok());
   WriteTensors("model.safetensors", {{"a", DType::kF32, {3001}}});
   EXPECT_THAT(ImportError(), HasSubstr("models/in"));
+}
+
+TEST_F(ImportTest, OtherWeightsDoNotTakeAName) {
+  WriteTensors("model.safetensors", {{"a", DType::kF32, {3000}}, {"b", DType::kF32, {3000}}});
+  const auto digest = Import();
+  ASSERT_TRUE(digest.ok());
+  std::string text = Read(path_ / "model.safetensors");
+  text.back() ^= 1;
+  Write("model.safetensors", text);
+  const auto other = Import();
+  ASSERT_FALSE(other.ok());
+  EXPECT_EQ(other.error().code(), Code::kAlreadyExists);
+  EXPECT_THAT(other.error().message(), HasSubstr("models/in holds another model than " + path_.string() + " (the bytes of b differ)"));
+  EXPECT_THAT(other.error().message(), HasSubstr("--name NAME"));
+  EXPECT_THAT(other.error().message(), HasSubstr("model.object"));
+  const auto info = store_->Stat(name_);
+  ASSERT_TRUE(info.ok());
+  EXPECT_EQ(info->digest, *digest) << "what is there stays";
+}
+
+TEST_F(ImportTest, ASecondImportReadsNoSlotAndWritesNone) {
+  WriteTensors("model.safetensors", {{"a", DType::kF32, {300000}}});
+  const auto digest = Import();
+  ASSERT_TRUE(digest.ok());
+  std::uint64_t told = 0;
+  ImportOptions options;
+  options.progress = [&](std::uint64_t done, std::uint64_t) { told = done; };
+  NoChunks still(*store_);
+  const auto directory = OpenModelDirectory(path_.string());
+  ASSERT_TRUE(directory.ok());
+  options.chunk_bytes = 4096;
+  const auto again = ImportModel(still, *directory, name_, options);
+  ASSERT_TRUE(again.ok()) << again.error().message();
+  EXPECT_EQ(*again, *digest);
+  EXPECT_EQ(told, 1'200'000u);
+}
+
+TEST_F(ImportTest, AnInterruptedImportOfADirectoryThatChangedIsNoMixture) {
+  const std::vector<tensor::TensorSpec> tensors{{"a", DType::kF32, {30000}}};
+  WriteTensors("model.safetensors", tensors);
+  std::stop_source stop;
+  ImportOptions options;
+  options.stop = stop.get_token();
+  options.progress = [&](std::uint64_t done, std::uint64_t) {
+    if (done >= 3 * 4096) stop.request_stop();
+  };
+  const auto stopped = Import(options);
+  ASSERT_FALSE(stopped.ok());
+  EXPECT_EQ(stopped.error().code(), Code::kCancelled);
+  ASSERT_EQ(store_->Stat(name_)->slots_present, 3u);
+  WriteTensors("model.safetensors", tensors, 11);
+  ASSERT_TRUE(Import().ok());
+  ASSERT_TRUE(ExportModel(*store_, name_, (temp_.path() / "out").string()).ok());
+  EXPECT_EQ(Read(temp_.path() / "out/model.safetensors"), Read(path_ / "model.safetensors"));
+}
+
+TEST_F(ImportTest, AnInterruptedImportOfOtherTensorsMakesRoom) {
+  WriteTensors("model.safetensors", {{"a", DType::kF32, {30000}}});
+  std::stop_source stop;
+  ImportOptions options;
+  options.stop = stop.get_token();
+  options.progress = [&](std::uint64_t, std::uint64_t) { stop.request_stop(); };
+  ASSERT_FALSE(Import(options).ok());
+  WriteTensors("model.safetensors", {{"b", DType::kF32, {3000}}});
+  ASSERT_TRUE(Import().ok());
+  EXPECT_EQ(store_->Spec(name_)->tensors[0].name, "b");
+}
+
+TEST_F(ImportTest, TwoImportsAtOnceAreNoMixtureUnseen) {
+  WriteTensors("model.safetensors", {{"a", DType::kF32, {30000}}});
+  ImportOptions options;
+  bool once = false;
+  options.progress = [&](std::uint64_t done, std::uint64_t total) {
+    if (done < total || std::exchange(once, true)) return;
+    const std::vector<std::byte> others(4096, std::byte{1});
+    ASSERT_TRUE(store_->PutSlot(name_, 2, 0, others, nullptr, nullptr).ok());
+  };
+  const auto imported = Import(options);
+  ASSERT_FALSE(imported.ok());
+  EXPECT_THAT(imported.error().message(), HasSubstr("another import wrote into it at the same time"));
 }
 
 TEST_F(ImportTest, BareNamesAndDerivedOnes) {

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "tributary/digest/digest.h"
+#include "tributary/objects/manifest.h"
 #include "tributary/wire/object.h"
 
 namespace tributary::objects {
@@ -28,26 +29,11 @@ Result<blob::CreateOutcome> Open(blob::BlobStore& store, const ObjectName& name,
   return created;
 }
 
-// Whether the sealed object is what the source gives.
-class Comparison {
- public:
-  Comparison(blob::BlobStore& store, const ObjectName& name) : store_(store), name_(name) {}
-  Result<bool> Same(std::uint64_t slot, std::span<const std::byte> bytes) {
-    const std::uint64_t page = slot / wire::kPageDigests;
-    if (!page_ || page_number_ != page) {
-      TRIBUTARY_ASSIGN(page_, store_.Page(name_, page));
-      page_number_ = page;
-    }
-    const std::uint64_t index = slot % wire::kPageDigests;
-    return index < page_->size() && (*page_)[index].sha256 == digest::ComputeSha256(bytes);
-  }
-
- private:
-  blob::BlobStore& store_;
-  const ObjectName& name_;
-  std::optional<std::vector<wire::SlotDigest>> page_;
-  std::uint64_t page_number_ = 0;
-};
+// Whether a slot of the sealed object is these bytes.
+Result<bool> Same(Manifest& manifest, std::uint64_t slot, std::span<const std::byte> bytes) {
+  TRIBUTARY_ASSIGN(const wire::SlotDigest sealed, manifest.Digest(slot));
+  return sealed.sha256 == digest::ComputeSha256(bytes);
+}
 
 // The slots that are in none of `ranges`, which are in order.
 std::vector<tensor::SlotRange> Between(const std::vector<tensor::SlotRange>& ranges, std::uint64_t slots) {
@@ -67,46 +53,6 @@ Status Fill(Source& source, const tensor::Layout& layout, std::uint64_t slot, st
   }
   return Ok();
 }
-
-// The manifest of a sealed object, checked from the object's digest down; one page at a time.
-class Manifest {
- public:
-  static Result<Manifest> Read(blob::BlobStore& store, const ObjectName& name, const std::string& digest) {
-    TRIBUTARY_ASSIGN(auto root, store.Root(name));
-    const std::string text = wire::EncodeManifestRoot(root);
-    if (digest::Hex(digest::ComputeSha256(std::as_bytes(std::span(text)))) != digest) {
-      return MakeError(Code::kDataLoss, "the manifest of {} does not have the digest {}", name.str(), digest);
-    }
-    return Manifest(store, name, std::move(root));
-  }
-  const wire::ObjectSpec& spec() const { return root_.spec; }
-
-  Status Check(std::uint64_t slot, std::span<const std::byte> bytes) {
-    const std::uint64_t number = slot / wire::kPageDigests;
-    if (page_.empty() || page_number_ != number) {
-      TRIBUTARY_ASSIGN(page_, store_.Page(name_, number));
-      page_number_ = number;
-      const std::string text = wire::EncodePage(page_);
-      if (number >= root_.pages.size() || digest::ComputeSha256(std::as_bytes(std::span(text))) != root_.pages[number]) {
-        return MakeError(Code::kDataLoss, "page {} of the manifest of {} is not the one that was sealed", number, name_.str());
-      }
-    }
-    const std::uint64_t index = slot % wire::kPageDigests;
-    if (index >= page_.size() || page_[index].sha256 != digest::ComputeSha256(bytes)) {
-      return MakeError(Code::kDataLoss, "slot {} of {} is not what was sealed: its SHA-256 differs", slot, name_.str());
-    }
-    return Ok();
-  }
-
- private:
-  Manifest(blob::BlobStore& store, ObjectName name, wire::ManifestRoot root)
-      : store_(store), name_(std::move(name)), root_(std::move(root)) {}
-  blob::BlobStore& store_;
-  ObjectName name_;
-  wire::ManifestRoot root_;
-  std::vector<wire::SlotDigest> page_;
-  std::uint64_t page_number_ = 0;
-};
 
 }  // namespace
 
@@ -129,7 +75,11 @@ Result<Outcome> Put(blob::BlobStore& store, const ObjectName& name, Source& sour
   }
   Outcome outcome;
   outcome.bytes = layout.total_bytes();
-  Comparison comparison(store, name);
+  std::optional<Manifest> manifest;
+  if (created.sealed) {
+    TRIBUTARY_ASSIGN(const blob::ObjectInfo info, store.Stat(name));
+    TRIBUTARY_ASSIGN(manifest, Manifest::Read(store, name, info.digest));
+  }
   blob::WriteOptions writing;
   writing.stop = options.stop;
   TRIBUTARY_ASSIGN(const auto writer, store.Write(writing));
@@ -144,7 +94,7 @@ Result<Outcome> Put(blob::BlobStore& store, const ObjectName& name, Source& sour
       TRIBUTARY_ASSIGN(auto chunk, writer->Allocate(bytes));
       TRIBUTARY_TRY(Fill(source, layout, slot, chunk->payload()));
       if (created.sealed) {
-        TRIBUTARY_ASSIGN(const bool same, comparison.Same(slot, chunk->payload()));
+        TRIBUTARY_ASSIGN(const bool same, Same(*manifest, slot, chunk->payload()));
         if (!same) {
           return MakeError(Code::kAlreadyExists, "{} is sealed with other bytes, in slot {}; choose another name or replace it",
                            name.str(), slot);
@@ -161,11 +111,14 @@ Result<Outcome> Put(blob::BlobStore& store, const ObjectName& name, Source& sour
   TRIBUTARY_ASSIGN(outcome.digest, store.Seal(name, 0, /*durable=*/true));
   // What an earlier put sent is what the source holds now? Only the manifest can tell.
   std::vector<std::byte> bytes;
+  if (!believed.empty()) {
+    TRIBUTARY_ASSIGN(manifest, Manifest::Read(store, name, outcome.digest));
+  }
   for (const tensor::SlotRange& range : believed) {
     for (std::uint64_t slot = range.begin; slot < range.end; ++slot) {
       bytes.resize(layout.SlotBytes(slot));
       TRIBUTARY_TRY(Fill(source, layout, slot, bytes));
-      TRIBUTARY_ASSIGN(const bool same, comparison.Same(slot, bytes));
+      TRIBUTARY_ASSIGN(const bool same, Same(*manifest, slot, bytes));
       if (same) continue;
       return MakeError(Code::kDataLoss, "{} changed after the put that was resumed: slot {} differs, and {} holds a mixture now; put it "
                        "again with replace", name.str(), slot, name.str());

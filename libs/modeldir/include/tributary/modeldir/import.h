@@ -1,8 +1,9 @@
 // Puts a Hugging Face directory into the blob-store as a sealed model that jobs can start from.
 //
 // Tensors keep names, dtypes and order of the files; `info` of the object is the directory's config.json. Streams chunk by chunk:
-// memory is the writer's window, whatever the model's size. An import that was interrupted goes on where it was; one that is there
-// already and is the same is left as it is. One thread. Bytes.
+// memory is the writer's window, whatever the model's size. An import that was interrupted begins again. Where a sealed object has the
+// name already, the files are held against its manifest's digests (the weights are read here and not from the store): the same model is left
+// as it is, another one is kAlreadyExists. One thread. Bytes.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +24,7 @@ struct ImportOptions {
 };
 
 // The sealed object's digest. kInvalidArgument for a directory without weights or of tensors that no layout takes (dtypes that are no
-// numbers of a model among them).
+// numbers of a model among them); kAlreadyExists, with what to do, where `object` is sealed with other tensors or other bytes.
 Result<std::string> ImportModel(blob::BlobStore& store, const ModelDirectory& directory, const ObjectName& object,
                                 const ImportOptions& options = {});
 
