@@ -9,11 +9,12 @@
 #include "tributary/blob_client/remote_store.h"
 #include "tributary/config/service.h"
 #include "tributary/modeldir/import.h"
+#include "tributary/modeldir/tokenizer_files.h"
 
 namespace tributary::cli {
 
-Result<std::string> ImportDirectory(const config::Options& options, const modeldir::ModelDirectory& directory, const std::string& name,
-                                    std::uint64_t chunk_bytes) {
+Result<Imported> ImportDirectory(const config::Options& options, const modeldir::ModelDirectory& directory, const std::string& name,
+                                 std::uint64_t chunk_bytes) {
   std::error_code ec;
   auto path = std::filesystem::absolute(directory.path, ec).lexically_normal();
   if (!path.has_filename()) path = path.parent_path();
@@ -37,7 +38,11 @@ Result<std::string> ImportDirectory(const config::Options& options, const modeld
   const auto digest = modeldir::ImportModel(*store, directory, *object, import);
   if (terminal) fmt::print(stderr, "\n");
   if (!digest.ok()) return digest.error();
-  return fmt::format("{}@{}", object->str(), *digest);
+  Imported imported;
+  imported.model = fmt::format("{}@{}", object->str(), *digest);
+  TRIBUTARY_ASSIGN(const std::string tokenizer, modeldir::ImportTokenizer(*store, directory, *object, import));
+  if (!tokenizer.empty()) imported.tokenizer = "object:" + tokenizer;
+  return imported;
 }
 
 }  // namespace tributary::cli

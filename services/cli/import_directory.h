@@ -10,9 +10,13 @@
 
 namespace tributary::cli {
 
-// `options` has the store's and the keys' (config::AddStoreOptions, config::AddKeyOptions). An empty `name`: models/ and the directory's own. Gives NAME@DIGEST, as model.object
-// wants it. A name that holds another model, be it of the same tensors: kAlreadyExists.
-Result<std::string> ImportDirectory(const config::Options& options, const modeldir::ModelDirectory& directory, const std::string& name,
-                                    std::uint64_t chunk_bytes);
+// `options` has the store's and the keys' (config::AddStoreOptions, config::AddKeyOptions). An empty `name`: models/ and the directory's own. A name that holds another model, be it of the same tensors: kAlreadyExists.
+// The directory's tokenizer comes with it.
+struct Imported {
+  std::string model;      // NAME@DIGEST: model.object of a job
+  std::string tokenizer;  // object:NAME@DIGEST, its model.tokenizer; empty where the directory has none
+};
+Result<Imported> ImportDirectory(const config::Options& options, const modeldir::ModelDirectory& directory, const std::string& name,
+                                 std::uint64_t chunk_bytes);
 
 }  // namespace tributary::cli

@@ -1,4 +1,6 @@
 // Commands that talk to a coordinator: submit, status, list, stop; and ping.
+#include <filesystem>
+
 #include "services/cli/commands.h"
 #include "services/cli/connect.h"
 #include "services/cli/import_directory.h"
@@ -67,14 +69,19 @@ int SubmitCommand(int argc, char** argv) {
   if (!overrides.ok()) return Report("submit", overrides.error());
   const auto job = job::ParseJob(*text, file, *overrides);
   if (!job.ok()) return Report("submit", job.error());
+  if (!job->model.script.empty() && !std::filesystem::path(job->model.script).is_absolute()) {
+    // Code is not sent: each operator places the file, and trainers look there.
+    return Report("submit", MakeError(Code::kInvalidArgument, "model.script: '{}' is relative, and every trainer would look for it elsewhere; give the "
+                                      "absolute path at which the file lies on their machines", job->model.script));
+  }
   if (!job->model.source.empty() && job->model.object.empty()) {
     // Trainers have not this machine's disk.
     const auto source = OpenSource(*job);
     if (!source.ok()) return Report("submit", source.error());
     const auto imported = ImportDirectory(options, *source, "", job->transfer.chunk_bytes);
     if (!imported.ok()) return Report("submit", imported.error());
-    overrides->push_back({"model.object", *imported});
-    if (source->has_tokenizer && job->model.tokenizer.empty()) overrides->push_back({"model.tokenizer", source->path});
+    overrides->push_back({"model.object", imported->model});
+    if (!imported->tokenizer.empty() && !job->model.tokenizer_given) overrides->push_back({"model.tokenizer", imported->tokenizer});
   }
   const auto merged = job::MergeOverrides(*text, file, *overrides);
   if (!merged.ok()) return Report("submit", merged.error());

@@ -8,6 +8,7 @@
 #include "tributary/blob_client/remote_store.h"
 #include "tributary/config/options.h"
 #include "tributary/config/service.h"
+#include "tributary/job/job.h"
 #include "tributary/modeldir/export.h"
 #include "tributary/transport/control_client.h"
 
@@ -27,9 +28,10 @@ int Report(const char* command, const Error& error) {
 
 int ImportCommand(int argc, char** argv) {
   config::Options options("tributary model import",
-                          "puts a Hugging Face directory into the blob-store, and prints what a job names it by: model.object");
+                          "puts a Hugging Face directory into the blob-store, and prints what a job names it by: model.object, and on a second line "
+                          "the model.tokenizer that came with it");
   config::AddStoreOptions(options, kDefaultBlobStore);
-  options.AddPositional("directory", "config.json and safetensors");
+  options.AddPositional("directory", "config.json and safetensors, and the tokenizer's files");
   options.AddString("name", "", "the object's name (default: models/ and the directory's name)");
   options.AddBytes("chunk-bytes", tensor::kDefaultChunkBytes, "of one slot", tensor::kMinChunkBytes, tensor::kMaxChunkBytes);
   config::AddKeyOptions(options, false);
@@ -38,7 +40,8 @@ int ImportCommand(int argc, char** argv) {
   if (!directory.ok()) return Report("model import", directory.error());
   const auto imported = ImportDirectory(options, *directory, options.String("name"), options.Bytes("chunk-bytes"));
   if (!imported.ok()) return Report("model import", imported.error());
-  fmt::print("{}\n", *imported);
+  fmt::print("{}\n", imported->model);
+  if (!imported->tokenizer.empty()) fmt::print("{}\n", imported->tokenizer);
   return config::kExitDone;
 }
 
@@ -48,7 +51,8 @@ int ExportCommand(int argc, char** argv) {
   config::AddStoreOptions(options, kDefaultBlobStore);
   options.AddPositional("job", "the job's id, or ID@ROUND for the model of a round that is kept (default: the newest)");
   options.AddPositional("path", "the directory to make");
-  options.AddString("tokenizer", "", "a directory or tokenizer.json whose files are put beside the weights");
+  options.AddString("tokenizer", "", "a directory or tokenizer.json whose files are put beside the weights (default: that of model.source, where the job "
+                    "carries it)");
   options.AddBytes("memory-budget", config::kDefaultMemoryBudget, "chunks under way", config::kMinMemoryBudget, config::kMaxMemoryBudget);
   config::AddKeyOptions(options, false);
   if (const auto exit_code = options.ParseOrExitCode(argc, argv, environ)) return *exit_code;
@@ -72,6 +76,16 @@ int ExportCommand(int argc, char** argv) {
     return Report("model export", MakeError(Code::kUnavailable, "{} has no finished model; it is {} in round {}", status->job,
                                             status->state, status->round));
   }
+  modeldir::ExportOptions into;
+  into.tokenizer = options.String("tokenizer");
+  if (into.tokenizer.empty()) {
+    // What an import put beside the model that the job began from.
+    const auto text = (*coordinator)->Call<wire::JobText>(wire::GetJobText{status->job}, kAnswer);
+    if (!text.ok()) return Report("model export", text.error());
+    const auto parsed = job::ParseJob(text->text, "job " + status->job);
+    if (!parsed.ok()) return Report("model export", parsed.error());
+    into.tokenizer_object = parsed->model.tokenizer_object;
+  }
   memory::Pool pool(options.Bytes("memory-budget"));
   blob_client::RemoteOptions remote;
   remote.endpoints = address.endpoints;
@@ -81,8 +95,6 @@ int ExportCommand(int argc, char** argv) {
   auto store = blob_client::ConnectStore(*context, pool, remote);
   if (!store.ok()) return Report("model export", store.error());
   const bool terminal = isatty(STDERR_FILENO) == 1;
-  modeldir::ExportOptions into;
-  into.tokenizer = options.String("tokenizer");
   into.progress = [&](std::uint64_t done, std::uint64_t total) {
     if (terminal) fmt::print(stderr, "\r{} {} of {} ", Bar(done, total, 30), FormatBytes(done), FormatBytes(total));
     return Ok();

@@ -58,12 +58,11 @@ int RunCommand(int argc, char** argv) {
     auto source = OpenSource(*job);
     if (!source.ok()) return Failed(source.error());
     for (const auto& weight : source->weights) model_bytes += weight.bytes;
-    // Its own tokenizer, where the job names none.
-    if (source->has_tokenizer && job->model.tokenizer.empty()) {
-      overrides->push_back({"model.tokenizer", source->path});
-      job->model.tokenizer = source->path;
-    }
     spec.source = *std::move(source);
+  }
+  if (!job->model.tokenizer_object.empty()) {
+    return Usage(MakeError(Code::kInvalidArgument, "model.tokenizer: object:{} lies in a blob-store, and a run has one of its own; name the directory",
+                           job->model.tokenizer_object));
   }
   if (!job->model.script.empty()) {
     const auto script = FindScript(*job);

@@ -25,6 +25,7 @@
 #include "tributary/job/needs.h"
 #include "tributary/modeldir/export.h"
 #include "tributary/modeldir/import.h"
+#include "tributary/modeldir/tokenizer_files.h"
 #include "tributary/transport/control_client.h"
 
 namespace tributary::cli {
@@ -285,20 +286,25 @@ class JobRun {
     memory_.SetPhase("import");
     view_.Say(fmt::format("importing the model of {}", spec_.source->path));
     std::string digest;
-    TRIBUTARY_TRY(Aside([&](std::stop_token stop) -> Status {
+    const Status imported = Aside([&](std::stop_token stop) -> Status {
       TRIBUTARY_ASSIGN(const auto store, OpenStore(stop));
       TRIBUTARY_ASSIGN(const ObjectName object, ObjectName::Parse(kSourceObject));
       modeldir::ImportOptions options;
       options.chunk_bytes = spec_.job.transfer.chunk_bytes;
       options.stop = stop;
-      auto imported = modeldir::ImportModel(*store, *spec_.source, object, options);
-      if (!imported.ok() && imported.error().code() == Code::kAlreadyExists) {
-        return MakeError(Code::kAlreadyExists, "{} has changed since this run began; --restart runs the job anew", spec_.source->path);
-      }
-      TRIBUTARY_ASSIGN(digest, std::move(imported));
+      TRIBUTARY_ASSIGN(digest, modeldir::ImportModel(*store, *spec_.source, object, options));
+      // Its own tokenizer, where the job names none.
+      if (spec_.job.model.tokenizer_given) return Ok();
+      TRIBUTARY_ASSIGN(tokenizer_object_, modeldir::ImportTokenizer(*store, *spec_.source, object, options));
       return Ok();
-    }));
-    TRIBUTARY_ASSIGN(job_text_, job::MergeOverrides(spec_.job_text, "job", {{"model.object", fmt::format("{}@{}", kSourceObject, digest)}}));
+    });
+    if (!imported.ok() && imported.error().code() == Code::kAlreadyExists) {
+      return MakeError(Code::kAlreadyExists, "{} has changed since this run began; --restart runs the job anew", spec_.source->path);
+    }
+    TRIBUTARY_TRY(imported);
+    std::vector<job::Override> overrides{{"model.object", fmt::format("{}@{}", kSourceObject, digest)}};
+    if (!tokenizer_object_.empty()) overrides.push_back({"model.tokenizer", "object:" + tokenizer_object_});
+    TRIBUTARY_ASSIGN(job_text_, job::MergeOverrides(spec_.job_text, "job", overrides));
     return Ok();
   }
 
@@ -353,6 +359,7 @@ class JobRun {
     TRIBUTARY_ASSIGN(const auto store, OpenStore(stop));
     modeldir::ExportOptions into;
     into.tokenizer = spec_.job.model.tokenizer;
+    into.tokenizer_object = tokenizer_object_;
     into.progress = [&](std::uint64_t, std::uint64_t) {
       return stop.stop_requested() ? Status(MakeError(Code::kCancelled, "the export was stopped")) : Ok();
     };
@@ -371,6 +378,7 @@ class JobRun {
   Supervisor supervisor_;
   std::unique_ptr<transport::ControlClient> client_;
   std::string job_text_;  // with the imported object in it
+  std::string tokenizer_object_;  // that came with it
   std::string job_;
   std::string model_object_;
   RunOutcome outcome_;

@@ -61,9 +61,12 @@ Result<TaskResult> TrainerTasks::Run(const TaskContext& context) {
     TRIBUTARY_ASSIGN(const auto store, open_store_(context));
     return kind == wire::TaskKind::kOffer ? SendOffer(*store, context, identity_) : RemoveOffered(*store, context);
   }
-  TRIBUTARY_ASSIGN(const auto job, job::ParseJob(context.job_text, "job " + context.spec.job));
+  TRIBUTARY_ASSIGN(auto job, job::ParseJob(context.job_text, "job " + context.spec.job));
   TRIBUTARY_ASSIGN(const auto store, open_store_(context));
   log::Info("task begins: {}", context.spec.task);
+  if (!job.model.tokenizer_object.empty()) {
+    TRIBUTARY_ASSIGN(job.model.tokenizer, tokenizer_.Open(*store, job.model.tokenizer_object, context.stop));
+  }
   ByteCount bytes(context.progress);
   TRIBUTARY_ASSIGN(auto result, Dispatch(*store, context, job, bytes));
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();

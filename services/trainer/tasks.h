@@ -4,6 +4,7 @@
 // `kBeside` names: they share nothing but the store and the identity.
 #pragma once
 
+#include "services/trainer/carried_tokenizer.h"
 #include "services/trainer/model_task.h"
 #include "services/trainer/task_support.h"
 
@@ -16,7 +17,7 @@ class TrainerTasks final : public session::TaskRunner {
  public:
   // `load` is called by the first task that needs a real model, never by a synthetic one. `identity` outlives this.
   TrainerTasks(const Identity& identity, OpenStore open_store, LoadModule load)
-      : identity_(identity), open_store_(std::move(open_store)), models_(identity, std::move(load)) {}
+      : identity_(identity), open_store_(std::move(open_store)), models_(identity, std::move(load)), tokenizer_(identity) {}
   Result<session::TaskResult> Run(const session::TaskContext& context) override;
 
  private:
@@ -25,6 +26,7 @@ class TrainerTasks final : public session::TaskRunner {
   const Identity& identity_;
   OpenStore open_store_;
   ModelTasks models_;
+  CarriedTokenizer tokenizer_;
 };
 
 }  // namespace tributary::trainer

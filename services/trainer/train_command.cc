@@ -183,7 +183,11 @@ int TrainMain(int argc, char** argv) {
     return fail(MakeError(Code::kNotFound, "the job's data '{}' has no place here; add --data {}=PATH", job->data.name, job->data.name),
                 config::kExitFailed);
   }
-  if (!job->model.source.empty() && job->model.tokenizer.empty()) {
+  if (!job->model.tokenizer_object.empty()) {
+    return fail(MakeError(Code::kInvalidArgument, "model.tokenizer: object:{} lies in a blob-store, which a training alone has not; name the directory",
+                          job->model.tokenizer_object), config::kExitUsage);
+  }
+  if (!job->model.source.empty() && !job->model.tokenizer_given) {
     const auto directory = modeldir::OpenModelDirectory(job->model.source);
     if (!directory.ok()) return fail(directory.error().Wrap("model.source"), config::kExitFailed);
     if (directory->has_tokenizer) job->model.tokenizer = directory->path;

@@ -12,7 +12,7 @@ constexpr std::uint64_t kResnetBytes = 47 * kMiB;  // 11.7 million parameters wi
 
 std::uint64_t Vocabulary(const Model& model) {
   if (model.vocabulary != 0) return model.vocabulary;
-  return model.tokenizer.empty() ? kByteVocabulary : kPublishedVocabulary;
+  return model.tokenizer.empty() && model.tokenizer_object.empty() ? kByteVocabulary : kPublishedVocabulary;
 }
 
 struct Message {

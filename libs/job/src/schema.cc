@@ -4,6 +4,7 @@
 
 #include "scalar.h"
 #include "schema_row.h"
+#include "tributary/base/names.h"
 #include "tributary/base/suggest.h"
 
 namespace tributary::job {
@@ -113,8 +114,24 @@ bool ReadTargets(const Node& node, Job& job) {
 }
 
 bool ReadTokenizer(const Node& node, Job& job) {
-  if (!ReadText(node, job.model.tokenizer)) return false;
-  if (job.model.tokenizer == "bytes") job.model.tokenizer.clear();
+  constexpr std::string_view kObject = "object:";
+  std::string text;
+  if (!ReadText(node, text)) return false;
+  job.model.tokenizer_given = true;
+  job.model.tokenizer.clear();
+  job.model.tokenizer_object.clear();
+  if (text == "bytes") return true;
+  if (!text.starts_with(kObject)) {
+    job.model.tokenizer = std::move(text);
+    return true;
+  }
+  // Pinned by its digest: a trainer is told which files it may take, not where some may lie.
+  text.erase(0, kObject.size());
+  const std::size_t at = text.find('@');
+  if (at == std::string::npos || !ObjectName::Parse(text.substr(0, at)).ok()) return false;
+  const std::string digest = text.substr(at + 1);
+  if (digest.size() != 64 || digest.find_first_not_of("0123456789abcdef") != std::string::npos) return false;
+  job.model.tokenizer_object = std::move(text);
   return true;
 }
 
@@ -190,8 +207,9 @@ const Row kRows[] = {
      READ { return ReadUint32(n, j.model.positions, 2, 1u << 20); }},
     {"model.vocabulary", "a whole number of 0 to 10000000", "0", "token ids; 0: as many as the tokenizer has", "",
      kGpt2, READ { return ReadUint32(n, j.model.vocabulary, 0, 10 * kMillion); }},
-    {"model.tokenizer", "bytes, or a directory or tokenizer.json", "bytes",
-     "how text becomes tokens; bytes needs no file", "", kGpt2, ReadTokenizer},
+    {"model.tokenizer", "bytes, a directory, a tokenizer.json, or object:NAME@DIGEST", "that of model.source, else bytes",
+     "how text becomes tokens; a path is of each trainer's machine, bytes needs no file, an object is one that an import made (models.md)", "", kGpt2,
+     ReadTokenizer},
     {"model.shapes", "llama-3.1-8b, llama-3.1-70b or gpt2-large", "",
      "the tensors of a published model, by name and shape, instead of model.bytes and model.tensors", "", kSynthetic,
      READ { return ReadWord(n, j.model.synthetic.shapes, "llama-3.1-8b|llama-3.1-70b|gpt2-large"); }},

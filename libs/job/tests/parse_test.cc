@@ -36,6 +36,21 @@ TEST(ParseJob, KeysThatStandAndDefaultsOfThoseThatDoNot) {
   EXPECT_EQ(job->checkpoint.keep, 1u);
 }
 
+TEST(ParseJob, TheLastWordOnTheTokenizerCounts) {
+  const auto parse = [](const std::string& tokenizer, const std::vector<Override>& overrides) {
+    const auto job = ParseJob("name: j\nmodel: {family: gpt2" + tokenizer + "}\ndata: {name: d, format: text}\n", "job.yaml", overrides);
+    EXPECT_TRUE(job.ok()) << job.error().message();
+    return job.ok() ? job->model : Model();
+  };
+  const std::string object = "models/x.tokenizer@" + std::string(64, 'b');
+  EXPECT_FALSE(parse("", {}).tokenizer_given);
+  EXPECT_TRUE(parse(", tokenizer: bytes", {}).tokenizer_given);
+  const Model carried = parse(", tokenizer: /srv/tok", {{"model.tokenizer", "object:" + object}});
+  EXPECT_EQ(carried.tokenizer, "");
+  EXPECT_EQ(carried.tokenizer_object, object);
+  EXPECT_EQ(parse(", tokenizer: 'object:" + object + "'", {{"model.tokenizer", "/srv/tok"}}).tokenizer_object, "");
+}
+
 TEST(ParseJob, EveryKeyOfATextJob) {
   const auto job = ParseJob(R"(
 name: all

@@ -14,7 +14,9 @@
 #include <utility>
 #include <vector>
 
+#include "new_file.h"
 #include "tributary/json/json.h"
+#include "tributary/modeldir/tokenizer_files.h"
 #include "tributary/tensor/safetensors.h"
 #include "tributary/wire/object.h"
 
@@ -23,56 +25,15 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr const char* kGenerationConfig = "generation_config.json";  // comes along, and is no tokenizer by itself
 constexpr std::uint64_t kWriteStep = 32u << 20;
-
-class File {
- public:
-  static Result<File> Make(const std::string& path) {
-    const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    if (fd < 0) return ErrnoError(errno, "making " + path);
-    return File(fd, path);
-  }
-  File(File&& other) noexcept : fd_(std::exchange(other.fd_, -1)), path_(std::move(other.path_)) {}
-  File& operator=(File&&) = delete;
-  ~File() {
-    if (fd_ >= 0) close(fd_);
-  }
-
-  Status WriteAt(std::span<const std::byte> bytes, std::uint64_t offset) const {
-    while (!bytes.empty()) {
-      const ssize_t n = pwrite(fd_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
-      if (n < 0 && errno == EINTR) continue;
-      if (n < 0) return ErrnoError(errno, "writing " + path_);
-      bytes = bytes.subspan(static_cast<std::size_t>(n));
-      offset += static_cast<std::uint64_t>(n);
-    }
-    return Ok();
-  }
-  // Lets the disk begin with what is written so far, so that Sync waits for the last of it only. A hint: Sync tells what fails.
-  void StartWriting() const { (void)sync_file_range(fd_, 0, 0, SYNC_FILE_RANGE_WRITE); }
-  Status Sync() const { return fsync(fd_) == 0 ? Ok() : Status(ErrnoError(errno, "syncing " + path_)); }
-
- private:
-  File(int fd, std::string path) : fd_(fd), path_(std::move(path)) {}
-  int fd_;
-  std::string path_;
-};
-
-Status SyncDirectory(const std::string& path) {
-  const int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return ErrnoError(errno, "opening " + path);
-  const int result = fsync(fd);
-  const int error = errno;
-  close(fd);
-  return result == 0 ? Ok() : Status(ErrnoError(error, "syncing " + path));
-}
 
 // Tensors stand in the file in manifest order, whatever their dtypes; a slot's pieces go to their tensors' places.
 Status WriteWeights(blob::BlobStore& store, const ObjectName& object, const wire::ObjectSpec& spec, const std::string& path,
                     const ExportProgress& progress) {
   TRIBUTARY_ASSIGN(const tensor::Layout layout, wire::MakeLayout(spec));
   const std::string header = tensor::MakeSafetensorsHeader(spec.tensors, {{"format", "pt"}});
-  TRIBUTARY_ASSIGN(const File file, File::Make(path));
+  TRIBUTARY_ASSIGN(const NewFile file, NewFile::Make(path));
   TRIBUTARY_TRY(file.WriteAt(std::as_bytes(std::span(header)), 0));
   std::vector<std::uint64_t> offsets;
   std::uint64_t end = header.size();
@@ -101,9 +62,6 @@ Status WriteWeights(blob::BlobStore& store, const ObjectName& object, const wire
   return file.Sync();
 }
 
-constexpr const char* kTokenizerFiles[] = {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.json",
-                                           "merges.txt",     "encoder.json",          "vocab.bpe"};
-
 // Whether an object's `info` is PEFT's adapter_config.json: the tensors are adapters.
 bool IsAdapter(const std::string& info) {
   const auto json = ParseJson(info, "info");
@@ -113,7 +71,7 @@ bool IsAdapter(const std::string& info) {
 // Files of an earlier export; whatever else lies in a directory is somebody's and stays.
 std::vector<std::string> Ours() {
   std::vector<std::string> names{"model.safetensors", "config.json", "adapter_model.safetensors", "adapter_config.json"};
-  names.insert(names.end(), std::begin(kTokenizerFiles), std::end(kTokenizerFiles));
+  names.insert(names.end(), TokenizerFileNames().begin(), TokenizerFileNames().end());
   return names;
 }
 
@@ -124,13 +82,14 @@ Result<NamedFiles> FilesOfTokenizer(const std::string& path) {
   std::error_code ec;
   if (path.empty()) return files;
   if (fs::is_directory(path, ec)) {
-    for (const char* name : kTokenizerFiles) {
+    for (const char* name : TokenizerFileNames()) {
       if (fs::is_regular_file(fs::path(path) / name, ec)) files.emplace_back(fs::path(path) / name, name);
     }
   } else if (fs::is_regular_file(path, ec)) {
     files.emplace_back(path, "tokenizer.json");  // whatever it is called there
   }
-  if (files.empty()) return MakeError(Code::kNotFound, "no tokenizer at {}: give its directory or tokenizer.json", path);
+  const auto makes_tokens = [](const auto& file) { return file.second != kGenerationConfig; };
+  if (std::ranges::none_of(files, makes_tokens)) return MakeError(Code::kNotFound, "no tokenizer at {}: give its directory or tokenizer.json", path);
   return files;
 }
 
@@ -191,10 +150,10 @@ Status Replace(const std::string& fresh, const std::string& target) {
 
 namespace {
 
-// Makes the directory and puts it in its place; `write` writes the weights into the file that it is given.
-Status WriteDirectory(const std::string& directory, const std::string& info, const std::string& tokenizer_path,
-                      const std::function<Status(const std::string& file)>& write) {
-  TRIBUTARY_ASSIGN(const auto tokenizer, FilesOfTokenizer(tokenizer_path));
+// Makes the directory and puts it in its place; `write` writes the weights into the file that it is given, `write_tokenizer` files
+// of a tokenizer into the directory.
+Status WriteDirectory(const std::string& directory, const std::string& info, const std::function<Status(const std::string& file)>& write,
+                      const std::function<Status(const std::string& directory)>& write_tokenizer) {
   fs::path target = fs::absolute(directory).lexically_normal();
   if (!target.has_filename()) target = target.parent_path();  // "out/" is "out"
   const std::string temporary = target.string() + ".tmp";
@@ -207,11 +166,11 @@ Status WriteDirectory(const std::string& directory, const std::string& info, con
   const std::string prefix = IsAdapter(info) ? "/adapter_" : "/";
   TRIBUTARY_TRY(write(temporary + prefix + "model.safetensors"));
   if (!info.empty()) {
-    TRIBUTARY_ASSIGN(const File config, File::Make(temporary + prefix + "config.json"));
+    TRIBUTARY_ASSIGN(const NewFile config, NewFile::Make(temporary + prefix + "config.json"));
     TRIBUTARY_TRY(config.WriteAt(std::as_bytes(std::span(info)), 0));
     TRIBUTARY_TRY(config.Sync());
   }
-  TRIBUTARY_TRY(CopyTokenizer(tokenizer, temporary));
+  TRIBUTARY_TRY(write_tokenizer(temporary));
   TRIBUTARY_TRY(SyncDirectory(temporary));
   TRIBUTARY_TRY(CheckReplaceable(target));
   TRIBUTARY_TRY(Replace(temporary, target.string()));
@@ -222,19 +181,24 @@ Status WriteDirectory(const std::string& directory, const std::string& info, con
 
 Status ExportModel(blob::BlobStore& store, const ObjectName& object, const std::string& directory,
                    const ExportOptions& options) {
-  TRIBUTARY_TRY(FilesOfTokenizer(options.tokenizer).status());
+  TRIBUTARY_ASSIGN(const auto tokenizer, FilesOfTokenizer(options.tokenizer));
   TRIBUTARY_ASSIGN(const blob::ObjectInfo info, store.Stat(object));
   if (!info.sealed) return MakeError(Code::kUnavailable, "{} is not sealed yet: it has no final content", object.str());
   TRIBUTARY_ASSIGN(const wire::ObjectSpec spec, store.Spec(object));
-  return WriteDirectory(directory, spec.info, options.tokenizer,
-                        [&](const std::string& file) { return WriteWeights(store, object, spec, file, options.progress); });
+  return WriteDirectory(
+      directory, spec.info, [&](const std::string& file) { return WriteWeights(store, object, spec, file, options.progress); },
+      [&](const std::string& into) {
+        if (options.tokenizer_object.empty()) return CopyTokenizer(tokenizer, into);
+        return FetchTokenizer(store, options.tokenizer_object, into, Fetched::kBesideAModel);
+      });
 }
 
 Status SaveModel(const std::vector<tensor::TensorSpec>& tensors, const std::function<std::span<const std::byte>(std::uint32_t)>& bytes,
                  const std::string& info, const std::string& directory, const std::string& tokenizer) {
-  return WriteDirectory(directory, info, tokenizer, [&](const std::string& path) -> Status {
+  TRIBUTARY_ASSIGN(const auto files, FilesOfTokenizer(tokenizer));
+  const auto write = [&](const std::string& path) -> Status {
     const std::string header = tensor::MakeSafetensorsHeader(tensors, {{"format", "pt"}});
-    TRIBUTARY_ASSIGN(const File file, File::Make(path));
+    TRIBUTARY_ASSIGN(const NewFile file, NewFile::Make(path));
     TRIBUTARY_TRY(file.WriteAt(std::as_bytes(std::span(header)), 0));
     std::uint64_t end = header.size();
     for (std::uint32_t i = 0; i < tensors.size(); ++i) {
@@ -242,7 +206,8 @@ Status SaveModel(const std::vector<tensor::TensorSpec>& tensors, const std::func
       end += bytes(i).size();
     }
     return file.Sync();
-  });
+  };
+  return WriteDirectory(directory, info, write, [&](const std::string& into) { return CopyTokenizer(files, into); });
 }
 
 }  // namespace tributary::modeldir

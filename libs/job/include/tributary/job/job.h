@@ -57,7 +57,9 @@ struct Model {
   std::uint32_t positions = 1024;
   double initializer_range = 0.02;  // narrow models learn faster from a wider one
   std::uint32_t vocabulary = 0;   // 0: the tokenizer's
-  std::string tokenizer;          // a directory or tokenizer.json; empty: bytes
+  std::string tokenizer;          // a directory or tokenizer.json; empty: bytes, or tokenizer_object
+  std::string tokenizer_object;   // "NAME@SHA256": the files of one in the blob-store, as an import puts them there, or empty
+  bool tokenizer_given = false;   // the job says which, so that model.source's own is not used
   // resnet18
   std::string stem = "cifar";     // or "imagenet"
   std::uint32_t classes = 10;

@@ -25,10 +25,12 @@ struct ExportOptions {
   // A directory or a tokenizer.json, as of the job's model.tokenizer: its files are copied beside the weights. Empty: bytes, which
   // need no file.
   std::string tokenizer;
+  // In place of it, "NAME@SHA256" of a tokenizer in the same store (tokenizer_files.h), as of the job's model.tokenizer.
+  std::string tokenizer_object = {};
   ExportProgress progress;
 };
 
-// kUnavailable if the object is not sealed; kNotFound if there is no tokenizer at options.tokenizer. config.json is the object's
+// kUnavailable if the object is not sealed; kNotFound if there is no tokenizer at options.tokenizer or options.tokenizer_object. config.json is the object's
 // `info`; without one it is left out.
 Status ExportModel(blob::BlobStore& store, const ObjectName& object, const std::string& directory, const ExportOptions& options = {});
 
