@@ -7,6 +7,7 @@
 #include <csignal>
 #include <filesystem>
 #include <optional>
+#include <stop_token>
 
 #include "services/trainer/local_data.h"
 #include "services/trainer/optimizer_state.h"
@@ -30,12 +31,42 @@ constexpr std::uint64_t kBudget = 64u << 20;  // no chunk moves here; the heap i
 volatile std::sig_atomic_t g_signal = 0;
 void OnSignal(int signal) { g_signal = signal; }
 
-class NoProgress final : public session::TaskProgress {
+// Ctrl-C and SIGTERM end the training in order while this lives: whoever makes progress looks whether one came.
+class StopOnSignal final : public session::TaskProgress {
  public:
+  StopOnSignal() {
+    g_signal = 0;
+    struct sigaction action {};
+    action.sa_handler = OnSignal;
+    sigaction(SIGINT, &action, &before_[0]);
+    sigaction(SIGTERM, &action, &before_[1]);
+  }
+  ~StopOnSignal() {
+    sigaction(SIGINT, &before_[0], nullptr);
+    sigaction(SIGTERM, &before_[1], nullptr);
+  }
+  StopOnSignal(const StopOnSignal&) = delete;
+  StopOnSignal& operator=(const StopOnSignal&) = delete;
+
+  void Look() {
+    if (g_signal != 0) stop_.request_stop();
+  }
+  // Between phases, none of which may have looked since.
+  Status Check() {
+    Look();
+    if (!stop_.stop_requested()) return Ok();
+    return MakeError(Code::kCancelled, "stopped by signal {}", static_cast<int>(g_signal));
+  }
+  std::stop_token token() const { return stop_.get_token(); }
+
   void Phase(const std::string&, std::uint64_t, const std::string&) override {}
-  void Done(std::uint64_t) override {}
+  void Done(std::uint64_t) override { Look(); }
   void Metric(const std::string&, double) override {}
   void Bytes(std::uint64_t, std::uint64_t) override {}
+
+ private:
+  struct sigaction before_[2] {};
+  std::stop_source stop_;
 };
 
 double SecondsSince(std::chrono::steady_clock::time_point begin) {
@@ -71,7 +102,9 @@ Status Save(train::Model& model, const job::Job& job, const std::string& directo
 
 }  // namespace
 
-Status TrainAlone(const TrainCommandSpec& spec, const LoadModule& load) {
+namespace {
+
+Status TrainRounds(const TrainCommandSpec& spec, const LoadModule& load, StopOnSignal& stop) {
   const auto begun = std::chrono::steady_clock::now();
   job::Job job = spec.job;
   job.data.count = 1;
@@ -79,11 +112,10 @@ Status TrainAlone(const TrainCommandSpec& spec, const LoadModule& load) {
   identity.data[job.data.name] = spec.data_path;
   identity.work_dir = spec.work_dir;
   LocalData data(identity);
-  std::stop_source stop;
-  NoProgress none;
-  TRIBUTARY_ASSIGN(const auto* const corpus, data.Open(job, 0, none, stop.get_token()));
+  TRIBUTARY_ASSIGN(const auto* const corpus, data.Open(job, 0, stop, stop.token()));
   TRIBUTARY_ASSIGN(train::Module* const module, load());
   TRIBUTARY_ASSIGN(const auto model, FirstModel(job, *module));
+  TRIBUTARY_TRY(stop.Check());
   const Plan plan = PlanOf(job.train, *corpus);
   const double before_first_step = SecondsSince(begun);
   const bool terminal = spec.progress && isatty(STDERR_FILENO) == 1;
@@ -105,13 +137,13 @@ Status TrainAlone(const TrainCommandSpec& spec, const LoadModule& load) {
     TRIBUTARY_ASSIGN(const train::TrainResult trained,
                      model->Train(*batches, options,
                                   [&](const train::Progress& progress) {
-                                    if (g_signal != 0) stop.request_stop();
+                                    stop.Look();
                                     if (terminal) {
                                       fmt::print(stderr, "\rround {} of {}: step {} of {}, loss {:.4f} ", round, job.rounds, progress.step,
                                                  progress.steps, progress.loss);
                                     }
                                   },
-                                  stop.get_token()));
+                                  stop.token()));
     const double cpu_seconds = CpuSeconds() - cpu_before;
     heap.reset();
     if (terminal) fmt::print(stderr, "\r\033[K");
@@ -122,7 +154,8 @@ Status TrainAlone(const TrainCommandSpec& spec, const LoadModule& load) {
     std::string line = fmt::format("round {} of {} done in {:.1f} s, train loss {:.4f}", round, job.rounds, trained.seconds, trained.mean_loss);
     if (job.validate) {
       const auto held_out = corpus->Validation(job.train.batch_size);
-      TRIBUTARY_ASSIGN(const train::EvalResult evaluated, model->Evaluate(*held_out, job.train.threads, nullptr, stop.get_token()));
+      TRIBUTARY_ASSIGN(const train::EvalResult evaluated,
+                       model->Evaluate(*held_out, job.train.threads, [&](const train::Progress&) { stop.Look(); }, stop.token()));
       AddEvaluation(evaluated, metrics);
       line += fmt::format(", val loss {:.4f}", evaluated.loss);
       if (!has_best || evaluated.loss < best) {
@@ -132,6 +165,7 @@ Status TrainAlone(const TrainCommandSpec& spec, const LoadModule& load) {
         if (job.checkpoint.best) TRIBUTARY_TRY(Save(*model, job, spec.work_dir + "/model-best"));
       }
     }
+    TRIBUTARY_TRY(stop.Check());
     if (spec.progress) fmt::print("{}\n", line);
     summary["rounds"].push_back({{"round", round}, {"seconds", trained.seconds}, {"cpu_seconds", cpu_seconds}, {"metrics", metrics}});
     if (job.checkpoint.every > 0 && round % job.checkpoint.every == 0 && round != job.rounds) {
@@ -143,6 +177,16 @@ Status TrainAlone(const TrainCommandSpec& spec, const LoadModule& load) {
   if (const auto memory = memory::ReadProcessMemory(); memory.ok()) summary["peak_rss_bytes"] = memory->rss_peak;
   summary["model"] = job.adapted() ? "model/adapter_model.safetensors" : "model/model.safetensors";
   return WriteJsonFile(spec.work_dir + "/summary.json", summary);
+}
+
+}  // namespace
+
+Status TrainAlone(const TrainCommandSpec& spec, const LoadModule& load) {
+  StopOnSignal stop;
+  const Status trained = TrainRounds(spec, load, stop);
+  // Whichever phase ended of it, there is one thing to say.
+  if (!trained.ok() && trained.error().code() == Code::kCancelled) return stop.Check();
+  return trained;
 }
 
 int TrainMain(int argc, char** argv) {
@@ -199,8 +243,6 @@ int TrainMain(int argc, char** argv) {
   fs::create_directories(spec.work_dir, ec);
   if (ec) return fail(ErrnoError(ec.value(), "making " + spec.work_dir), config::kExitFailed);
   memory::TuneMalloc(kBudget);
-  std::signal(SIGINT, OnSignal);
-  std::signal(SIGTERM, OnSignal);
   const Status trained = TrainAlone(spec, [] { return train::LoadTrainModule(); });
   if (!trained.ok()) return fail(trained.error(), config::kExitFailed);
   fmt::print("model:   {}/model\nsummary: {}/summary.json\n", spec.work_dir, spec.work_dir);

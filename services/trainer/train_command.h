@@ -19,6 +19,8 @@ struct TrainCommandSpec {
   bool progress = true;
 };
 
+// SIGINT and SIGTERM end it with kCancelled at the next step, batch or megabyte of text; their earlier handlers are back when it returns.
+// One at a time in a process.
 Status TrainAlone(const TrainCommandSpec& spec, const LoadModule& load);
 
 // argv[0] is "train". The exit code.

@@ -64,13 +64,16 @@ class FakeModel final : public train::Model {
     result.seconds = 0.5;
     return result;
   }
-  Result<train::EvalResult> Evaluate(train::BatchSource& batches, std::uint32_t, const train::ProgressFn&,
-                                     std::stop_token) override {
+  Result<train::EvalResult> Evaluate(train::BatchSource& batches, std::uint32_t, const train::ProgressFn& progress,
+                                     std::stop_token stop) override {
     ++calls_.evaluations;
     train::EvalResult result;
-    for (;;) {
+    for (std::uint64_t step = 1;; ++step) {
+      if (stop.stop_requested()) return Error(Code::kCancelled, "the evaluation was stopped");
       TRIBUTARY_ASSIGN(const auto batch, batches.Next());
       if (batch.rows == 0) return result;
+      if (calls_.on_evaluate) calls_.on_evaluate();
+      if (progress) progress({.step = step, .steps = 0, .tokens = result.targets, .loss = 0});
       for (const auto target : batch.targets) result.targets += target != train::kIgnore;
       result.loss = static_cast<double>(weights_[0][0]);
     }

@@ -1,6 +1,7 @@
 // A training module without libtorch: weights are a few floats, training adds the mean token to each, generation counts up.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -16,6 +17,7 @@ struct FakeCalls {
   int evaluations = 0;
   train::TrainOptions options;  // of the last training
   std::uint64_t batches = 0;    // of the last training
+  std::function<void()> on_evaluate;  // called for each batch
   std::uint64_t optimizer_steps = 0;  // that the last training's optimizer began with
 };
 
