@@ -6,12 +6,13 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <cmath>
 #include <cstring>
 #include <filesystem>
 #include <optional>
+#include <string_view>
 
+#include "services/trainer/seat_files.h"
 #include "tributary/base/log.h"
 #include "tributary/digest/digest.h"
 
@@ -19,6 +20,8 @@ namespace tributary::trainer {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr std::string_view kBegun = ".tmp";
 
 // In front of the table of arrays, 96 bytes; then the arrays. `digest` is of header (without it) and table.
 struct Header {
@@ -57,30 +60,6 @@ digest::Sha256 KeyOf(const OptimizerStateOptions& options) {
   return digest::ComputeSha256(std::as_bytes(std::span(text)));
 }
 
-Status WriteAll(int file, const void* data, std::size_t bytes, const std::string& path) {
-  const char* at = static_cast<const char*>(data);
-  while (bytes > 0) {
-    const ssize_t written = write(file, at, bytes);
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) return ErrnoError(written < 0 ? errno : ENOSPC, "writing " + path);
-    at += written;
-    bytes -= static_cast<std::size_t>(written);
-  }
-  return Ok();
-}
-
-bool ReadAll(int file, void* data, std::size_t bytes) {
-  char* at = static_cast<char*>(data);
-  while (bytes > 0) {
-    const ssize_t got = read(file, at, bytes);
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) return false;
-    at += got;
-    bytes -= static_cast<std::size_t>(got);
-  }
-  return true;
-}
-
 class File {
  public:
   explicit File(int number) : number_(number) {}
@@ -101,29 +80,6 @@ Status SyncFolder(const std::string& folder) {
   return Ok();
 }
 
-struct SeatFile {
-  std::optional<std::uint64_t> round;  // none: a temporary file
-};
-// "ORDINAL.rROUND" and "ORDINAL.rROUND.tmp"; none for the files of other seats.
-std::optional<SeatFile> SeatFileOf(const std::string& name, std::uint32_t ordinal) {
-  const std::string prefix = fmt::format("{}.r", ordinal);
-  if (!name.starts_with(prefix)) return std::nullopt;
-  if (name.ends_with(".tmp")) return SeatFile{};
-  std::uint64_t round = 0;
-  const auto [end, error] = std::from_chars(name.data() + prefix.size(), name.data() + name.size(), round);
-  if (error != std::errc() || end != name.data() + name.size()) return std::nullopt;
-  return SeatFile{round};
-}
-
-std::vector<std::string> NamesIn(const fs::path& folder) {
-  std::vector<std::string> names;
-  std::error_code error;
-  for (fs::directory_iterator it(folder, error); !error && it != fs::directory_iterator(); it.increment(error)) {
-    names.push_back(it->path().filename());
-  }
-  return names;
-}
-
 bool Sound(std::span<const float> values, bool squares) {
   return std::all_of(values.begin(), values.end(), [squares](float value) { return std::isfinite(value) && !(squares && value < 0); });
 }
@@ -131,32 +87,29 @@ bool Sound(std::span<const float> values, bool squares) {
 }  // namespace
 
 Result<std::unique_ptr<DiskOptimizerState>> DiskOptimizerState::Open(const OptimizerStateOptions& options) {
-  const fs::path folder = fs::path(options.directory) / options.job;
-  std::error_code error;
-  fs::create_directories(folder, error);
-  if (error) return ErrnoError(error.value(), "making " + folder.string());
-  for (const std::string& name : NamesIn(options.directory)) {
-    if (name != options.job) fs::remove_all(fs::path(options.directory) / name, error);
-  }
+  TRIBUTARY_ASSIGN(const fs::path folder, OpenJobFolder(options.directory, options.job));
   std::unique_ptr<DiskOptimizerState> state(new DiskOptimizerState());
   state->folder_ = folder;
   state->who_ = fmt::format("job {}: optimizer state of seat {}, round {}", options.job, options.ordinal, options.round);
-  state->path_ = (folder / fmt::format("{}.r{}", options.ordinal, options.round)).string();
+  state->path_ = folder / SeatFileName(options.ordinal, options.round);
   state->round_ = options.round;
   const auto key = KeyOf(options);
   state->key_.assign(key.begin(), key.end());
   std::optional<std::uint64_t> newest;
   const auto names = NamesIn(folder);
   for (const std::string& name : names) {
-    const auto file = SeatFileOf(name, options.ordinal);
-    if (file && file->round && *file->round < options.round && (!newest || *file->round > *newest)) newest = file->round;
+    const auto round = RoundOf(name, options.ordinal);
+    if (round && *round < options.round && (!newest || *round > *newest)) newest = round;
   }
   for (const std::string& name : names) {
-    const auto file = SeatFileOf(name, options.ordinal);
-    if (!file || (file->round && (*file->round == options.round || file->round == newest))) continue;
-    fs::remove(folder / name, error);
+    std::string_view seat_file = name;
+    const bool begun = seat_file.ends_with(kBegun);  // by a trainer that was killed
+    if (begun) seat_file.remove_suffix(kBegun.size());
+    const auto round = RoundOf(std::string(seat_file), options.ordinal);
+    std::error_code ignored;
+    if (round && (begun || (*round != options.round && round != newest))) fs::remove(folder / name, ignored);
   }
-  if (newest) state->before_ = (folder / fmt::format("{}.r{}", options.ordinal, *newest)).string();
+  if (newest) state->before_ = folder / SeatFileName(options.ordinal, *newest);
   return state;
 }
 
@@ -177,15 +130,21 @@ Result<std::uint64_t> DiskOptimizerState::Read(int file, const std::vector<std::
   const auto unusable = [](std::string_view why) { return MakeError(Code::kInvalidArgument, "{}", why); };
   Header header;
   const Header expected;
-  if (!ReadAll(file, &header, sizeof header)) return unusable("it is shorter than its header");
+  std::uint64_t at = 0;
+  const auto read = [&](void* data, std::size_t bytes) {
+    const bool whole = ReadAll(file, data, bytes, at, before_).ok();
+    at += bytes;
+    return whole;
+  };
+  if (!read(&header, sizeof header)) return unusable("it is shorter than its header");
   if (std::memcmp(header.magic, expected.magic, sizeof header.magic) != 0) return unusable("it is of another version");
   if (!std::equal(header.key.begin(), header.key.end(), key_.begin())) return unusable("it is of another job, seat or model");
   if (header.arrays != moments.size()) return unusable("it has other arrays");
   std::vector<Entry> table(moments.size());
-  if (!ReadAll(file, table.data(), table.size() * sizeof(Entry)) || header.digest != DigestOf(header, table)) {
+  if (!read(table.data(), table.size() * sizeof(Entry)) || header.digest != DigestOf(header, table)) {
     return unusable("its table is broken");
   }
-  std::uint64_t bytes = sizeof header + table.size() * sizeof(Entry);
+  std::uint64_t bytes = at;
   for (std::size_t i = 0; i < moments.size(); ++i) {
     if (table[i].elements != moments[i].size()) return unusable("its arrays have other sizes");
     bytes += moments[i].size_bytes();
@@ -194,7 +153,7 @@ Result<std::uint64_t> DiskOptimizerState::Read(int file, const std::vector<std::
   if (fstat(file, &status) != 0 || static_cast<std::uint64_t>(status.st_size) != bytes) return unusable("it has another size than it says");
   if (header.steps == 0) return unusable("it is of no step");
   for (std::size_t i = 0; i < moments.size(); ++i) {
-    if (!ReadAll(file, moments[i].data(), moments[i].size_bytes())) return unusable("reading it failed");
+    if (!read(moments[i].data(), moments[i].size_bytes())) return unusable("reading it failed");
     if (digest::ComputeXxh128(std::as_bytes(moments[i])) != table[i].digest) return unusable("its numbers are not those that were written");
     if (!Sound(moments[i], i % 2 == 1)) return unusable("it has numbers that are no moments");
   }
@@ -210,13 +169,18 @@ Status DiskOptimizerState::Save(std::uint64_t steps, const std::vector<std::span
   std::vector<Entry> table;
   for (const auto moment : moments) table.push_back({moment.size(), digest::ComputeXxh128(std::as_bytes(moment))});
   header.digest = DigestOf(header, table);
-  const std::string temporary = path_ + ".tmp";
+  const std::string temporary = path_ + std::string(kBegun);
   {
     const File file(open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
     if (file.number() < 0) return ErrnoError(errno, "opening " + temporary);
-    TRIBUTARY_TRY(WriteAll(file.number(), &header, sizeof header, temporary));
-    TRIBUTARY_TRY(WriteAll(file.number(), table.data(), table.size() * sizeof(Entry), temporary));
-    for (const auto moment : moments) TRIBUTARY_TRY(WriteAll(file.number(), moment.data(), moment.size_bytes(), temporary));
+    std::uint64_t at = 0;
+    const auto write = [&](const void* data, std::size_t bytes) {
+      at += bytes;
+      return WriteAll(file.number(), data, bytes, at - bytes, temporary);
+    };
+    TRIBUTARY_TRY(write(&header, sizeof header));
+    TRIBUTARY_TRY(write(table.data(), table.size() * sizeof(Entry)));
+    for (const auto moment : moments) TRIBUTARY_TRY(write(moment.data(), moment.size_bytes()));
     if (fsync(file.number()) != 0) return ErrnoError(errno, "syncing " + temporary);
   }
   if (rename(temporary.c_str(), path_.c_str()) != 0) return ErrnoError(errno, "renaming " + temporary);

@@ -5,13 +5,13 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <cstddef>
 #include <cstring>
 #include <filesystem>
 #include <optional>
 #include <vector>
 
+#include "services/trainer/seat_files.h"
 #include "tributary/digest/digest.h"
 
 namespace tributary::trainer {
@@ -34,32 +34,6 @@ digest::Sha256 KeyOf(const ResidualOptions& options) {
   return digest::ComputeSha256(std::as_bytes(std::span(text)));
 }
 
-Status WriteAll(int file, const void* data, std::size_t bytes, std::uint64_t offset, const std::string& path) {
-  const char* at = static_cast<const char*>(data);
-  while (bytes > 0) {
-    const ssize_t written = pwrite(file, at, bytes, static_cast<off_t>(offset));
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) return ErrnoError(written < 0 ? errno : ENOSPC, "writing " + path);
-    at += written;
-    bytes -= static_cast<std::size_t>(written);
-    offset += static_cast<std::uint64_t>(written);
-  }
-  return Ok();
-}
-
-Status ReadAll(int file, void* data, std::size_t bytes, std::uint64_t offset, const std::string& path) {
-  char* at = static_cast<char*>(data);
-  while (bytes > 0) {
-    const ssize_t got = pread(file, at, bytes, static_cast<off_t>(offset));
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) return ErrnoError(got < 0 ? errno : EIO, "reading " + path);
-    at += got;
-    bytes -= static_cast<std::size_t>(got);
-    offset += static_cast<std::uint64_t>(got);
-  }
-  return Ok();
-}
-
 // The header of a file of the same job, seat and size; none of any other.
 std::optional<Header> HeaderOf(int file, const ResidualOptions& options) {
   Header header, expected;
@@ -69,39 +43,10 @@ std::optional<Header> HeaderOf(int file, const ResidualOptions& options) {
   return ours ? std::optional(header) : std::nullopt;
 }
 
-std::string PathOf(const ResidualOptions& options, std::uint64_t round) {
-  return fmt::format("{}/{}/{}.r{}", options.directory, options.job, options.ordinal, round);
-}
-
-// The round in "ORDINAL.rROUND"; none for the files of other seats.
-std::optional<std::uint64_t> RoundOf(const std::string& name, std::uint32_t ordinal) {
-  const std::string prefix = fmt::format("{}.r", ordinal);
-  if (!name.starts_with(prefix)) return std::nullopt;
-  std::uint64_t round = 0;
-  const auto [end, error] = std::from_chars(name.data() + prefix.size(), name.data() + name.size(), round);
-  return error == std::errc() && end == name.data() + name.size() ? std::optional(round) : std::nullopt;
-}
-
-std::vector<std::string> NamesIn(const fs::path& folder) {
-  std::vector<std::string> names;
-  std::error_code error;
-  for (fs::directory_iterator it(folder, error); !error && it != fs::directory_iterator(); it.increment(error)) {
-    names.push_back(it->path().filename());
-  }
-  return names;
-}
-
 }  // namespace
 
 Result<std::unique_ptr<Residual>> Residual::Open(const ResidualOptions& options) {
-  const fs::path folder = fs::path(options.directory) / options.job;
-  std::error_code error;
-  fs::create_directories(folder, error);
-  if (error) return ErrnoError(error.value(), "making " + folder.string());
-  for (const std::string& name : NamesIn(options.directory)) {
-    if (name != options.job) fs::remove_all(fs::path(options.directory) / name, error);
-  }
-
+  TRIBUTARY_ASSIGN(const fs::path folder, OpenJobFolder(options.directory, options.job));
   std::unique_ptr<Residual> residual(new Residual());
   std::uint64_t newest = 0;
   const auto names = NamesIn(folder);
@@ -121,10 +66,11 @@ Result<std::unique_ptr<Residual>> Residual::Open(const ResidualOptions& options)
   }
   for (const std::string& name : names) {
     const auto round = RoundOf(name, options.ordinal);
-    if (round && *round != options.round && (residual->before_ < 0 || *round != newest)) fs::remove(folder / name, error);
+    std::error_code ignored;
+    if (round && *round != options.round && (residual->before_ < 0 || *round != newest)) fs::remove(folder / name, ignored);
   }
 
-  residual->path_ = PathOf(options, options.round);
+  residual->path_ = folder / SeatFileName(options.ordinal, options.round);
   residual->file_ = open(residual->path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (residual->file_ < 0) return ErrnoError(errno, "opening " + residual->path_);
   residual->resumed_ = HeaderOf(residual->file_, options).has_value();

@@ -8,6 +8,10 @@
 
 namespace tributary::train {
 
+at::Tensor SplitHeads(const at::Tensor& x, std::int64_t rows, std::int64_t columns, std::int64_t heads) {
+  return x.view({rows, columns, heads, x.size(1) / heads}).transpose(1, 2);
+}
+
 // Zero where a position may look, minus infinity where it may not.
 const at::Tensor& CausalAttention::Mask(std::int64_t columns, std::int64_t group, const at::Tensor& like) {
   const bool same = mask_.defined() && mask_.size(0) == group * columns && mask_.size(1) == columns &&

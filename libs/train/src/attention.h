@@ -7,6 +7,9 @@
 
 namespace tributary::train {
 
+// [rows * columns, heads * width] as [rows, heads, columns, width], a view.
+at::Tensor SplitHeads(const at::Tensor& x, std::int64_t rows, std::int64_t columns, std::int64_t heads);
+
 struct AttentionOptions {
   double scale = 0;         // of the scores; 0: 1 / sqrt(width)
   std::int64_t window = 0;  // a position sees itself and the window - 1 before it; 0: all before it

@@ -5,34 +5,17 @@
 #include <algorithm>
 #include <cmath>
 
+#include "tributary/encoding/encoding.h"
+
 namespace tributary::train {
-
-const std::array<float, 16> kNf4Levels = {
-    -1.0f,
-    -0.6961928009986877f,
-    -0.5250730514526367f,
-    -0.39491748809814453f,
-    -0.28444138169288635f,
-    -0.18477343022823334f,
-    -0.09105003625154495f,
-    0.0f,
-    0.07958029955625534f,
-    0.16093020141124725f,
-    0.24611230194568634f,
-    0.33791524171829224f,
-    0.44070982933044434f,
-    0.5626170039176941f,
-    0.7229568362236023f,
-    1.0f,
-};
-
 namespace {
 
-template <std::size_t N>
-std::uint8_t Nearest(const std::array<float, N>& levels, float x) {
+using encoding::kNf4Levels;
+
+std::uint8_t Nearest(std::span<const float> levels, float x) {
   const auto above = std::lower_bound(levels.begin(), levels.end(), x);
   if (above == levels.begin()) return 0;
-  if (above == levels.end()) return static_cast<std::uint8_t>(N - 1);
+  if (above == levels.end()) return static_cast<std::uint8_t>(levels.size() - 1);
   const auto index = static_cast<std::size_t>(above - levels.begin());
   return static_cast<std::uint8_t>(x - levels[index - 1] <= *above - x ? index - 1 : index);
 }

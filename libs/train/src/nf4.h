@@ -1,6 +1,6 @@
 // A matrix in 4-bit NormalFloat (Dettmers et al. 2023, QLoRA), as bitsandbytes stores it.
 //
-// Blocks of 64 values in row-major order share one scale, their largest magnitude; each value is the nearest of 16 levels,
+// Blocks of 64 values in row-major order share one scale, their largest magnitude; each value is the nearest of 16 levels (encoding::kNf4Levels),
 // two a byte, the first in the high half. Double quantization stores the scales in 8 bits: less their mean, in blocks of 256 that
 // share an fp32 scale, by bitsandbytes' dynamic code book. A last block may be short. Bytes a value: 0.5 + 4/64, doubly
 // quantized 0.5 + 1/64 + 4/16384. Values are finite. One thread; may throw libtorch's exceptions.
@@ -15,9 +15,7 @@
 
 namespace tributary::train {
 
-// bitsandbytes' levels, ascending.
-extern const std::array<float, 16> kNf4Levels;
-// Its signed 8-bit code book, ascending.
+// Bitsandbytes' signed 8-bit code book, ascending.
 const std::array<float, 256>& DynamicCodeBook();
 
 class Nf4 {

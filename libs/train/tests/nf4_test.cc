@@ -6,6 +6,7 @@
 
 #include "golden_files.h"
 #include "nf4.h"
+#include "tributary/encoding/encoding.h"
 
 namespace tributary::train {
 namespace {
@@ -30,8 +31,8 @@ INSTANTIATE_TEST_SUITE_P(Nf4, Nf4Golden, ::testing::Bool());
 TEST(Nf4, CodeBooksAreThePublishedOnes) {
   const Json golden = ReadGolden("nf4_golden.json");
   const std::vector<float> levels = golden["levels"];
-  ASSERT_EQ(levels.size(), kNf4Levels.size());
-  for (std::size_t i = 0; i < levels.size(); ++i) EXPECT_EQ(kNf4Levels[i], levels[i]) << i;
+  ASSERT_EQ(levels.size(), std::size(encoding::kNf4Levels));
+  for (std::size_t i = 0; i < levels.size(); ++i) EXPECT_EQ(encoding::kNf4Levels[i], levels[i]) << i;
   const std::vector<float> book = golden["dynamic_code_book"];
   ASSERT_EQ(book.size(), DynamicCodeBook().size());
   for (std::size_t i = 0; i < book.size(); ++i) EXPECT_NEAR(DynamicCodeBook()[i], book[i], 1e-6f * std::abs(book[i])) << i;

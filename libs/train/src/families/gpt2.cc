@@ -13,17 +13,16 @@
 #include "families/gpt2_config.h"
 #include "linear.h"
 #include "network.h"
+#include "norms.h"
 
 namespace tributary::train {
 namespace {
 
 struct Block {
-  const Weight* ln1_weight;
-  const Weight* ln1_bias;
+  LayerNorm attention_norm;
   Linear qkv;
   Linear projection;
-  const Weight* ln2_weight;
-  const Weight* ln2_bias;
+  LayerNorm mlp_norm;
   Linear fc;
   Linear out;
 };
@@ -42,18 +41,15 @@ class Gpt2 final : public LanguageNetwork {
     for (std::int64_t i = 0; i < config.layers; ++i) {
       const std::string p = "transformer.h." + std::to_string(i) + ".";
       Block block;
-      block.ln1_weight = &w.Add(p + "ln_1.weight", {h}, Init::Constant(1));
-      block.ln1_bias = &w.Add(p + "ln_1.bias", {h}, Init::Constant(0));
+      block.attention_norm = LayerNorm::Add(w, p + "ln_1", h, config.epsilon);
       block.qkv = w.AddLinear(p + "attn.c_attn", h, 3 * h, MatrixOrder::kInOut, true, normal);
       block.projection = w.AddLinear(p + "attn.c_proj", h, h, MatrixOrder::kInOut, true, residual);
-      block.ln2_weight = &w.Add(p + "ln_2.weight", {h}, Init::Constant(1));
-      block.ln2_bias = &w.Add(p + "ln_2.bias", {h}, Init::Constant(0));
+      block.mlp_norm = LayerNorm::Add(w, p + "ln_2", h, config.epsilon);
       block.fc = w.AddLinear(p + "mlp.c_fc", h, config.inner, MatrixOrder::kInOut, true, normal);
       block.out = w.AddLinear(p + "mlp.c_proj", config.inner, h, MatrixOrder::kInOut, true, residual);
       blocks_.push_back(block);
     }
-    ln_weight_ = &w.Add("transformer.ln_f.weight", {h}, Init::Constant(1));
-    ln_bias_ = &w.Add("transformer.ln_f.bias", {h}, Init::Constant(0));
+    norm_ = LayerNorm::Add(w, "transformer.ln_f", h, config.epsilon);
   }
 
   const at::Tensor& OutputWeight() const override { return wte_->value; }
@@ -68,19 +64,15 @@ class Gpt2 final : public LanguageNetwork {
     x = x.view({rows * columns, config_.hidden}).to(at::kFloat);
     for (const Block& block : blocks_) {
       x = Checkpointed(weights().runtime(), x, [this, &block, rows, columns](const at::Tensor& in) {
-        const at::Tensor qkv = block.qkv(Norm(in, block.ln1_weight, block.ln1_bias));
+        const at::Tensor qkv = block.qkv(block.attention_norm(in));
         const at::Tensor middle = in + block.projection(Attend(qkv, rows, columns));
-        return middle + block.out(at::gelu(block.fc(Norm(middle, block.ln2_weight, block.ln2_bias)), "tanh"));
+        return middle + block.out(at::gelu(block.fc(block.mlp_norm(middle)), "tanh"));
       });
     }
-    return Norm(x, ln_weight_, ln_bias_);
+    return norm_(x);
   }
 
  private:
-  at::Tensor Norm(const at::Tensor& x, const Weight* weight, const Weight* bias) const {
-    return at::layer_norm(x, {config_.hidden}, weight->value, bias->value, config_.epsilon);
-  }
-
   // qkv: [rows * columns, 3 * hidden] -> [rows * columns, hidden]
   at::Tensor Attend(const at::Tensor& qkv, std::int64_t rows, std::int64_t columns) {
     const std::int64_t width = config_.hidden / config_.heads;
@@ -92,8 +84,7 @@ class Gpt2 final : public LanguageNetwork {
   std::vector<Block> blocks_;
   const Weight* wte_ = nullptr;
   const Weight* wpe_ = nullptr;
-  const Weight* ln_weight_ = nullptr;
-  const Weight* ln_bias_ = nullptr;
+  LayerNorm norm_;
   CausalAttention attention_;
 };
 

@@ -85,7 +85,7 @@ class Llama final : public LanguageNetwork {
   at::Tensor Attend(const Block& block, const at::Tensor& x, std::int64_t rows, std::int64_t columns) {
     const at::Tensor q = rotary_(block.q(x), rows, columns);
     const at::Tensor k = rotary_(block.k(x), rows, columns);
-    const at::Tensor v = block.v(x).view({rows, columns, config_.key_heads, config_.width}).transpose(1, 2);
+    const at::Tensor v = SplitHeads(block.v(x), rows, columns, config_.key_heads);
     return block.o(attention_(q, k, v));
   }
 

@@ -103,9 +103,7 @@ class Opt final : public LanguageNetwork {
 
   at::Tensor Attend(const Block& block, const at::Tensor& x, std::int64_t rows, std::int64_t columns) {
     const at::Tensor y = x.to(weights().runtime().compute);
-    const auto heads = [&](const at::Tensor& z) {
-      return z.view({rows, columns, config_.heads, config_.hidden / config_.heads}).transpose(1, 2);
-    };
+    const auto heads = [&](const at::Tensor& z) { return SplitHeads(z, rows, columns, config_.heads); };
     return block.out(attention_(heads(block.q(y)), heads(block.k(y)), heads(block.v(y))));
   }
 
