@@ -58,6 +58,22 @@ std::optional<std::string> CgroupPath(std::string_view controller) {
   return std::nullopt;
 }
 
+// "name 12" on a line of its own, as in memory.events.
+std::optional<std::uint64_t> Entry(const std::string& path, std::string_view name) {
+  std::ifstream in(path);
+  std::string word;
+  for (std::uint64_t value = 0; in >> word >> value;) {
+    if (word == name) return value;
+  }
+  return std::nullopt;
+}
+
+// Version 1 writes "no limit" as the largest multiple of a page.
+std::optional<std::uint64_t> RealLimit(std::optional<std::uint64_t> limit) {
+  constexpr std::uint64_t kNone = std::uint64_t{1} << 62;
+  return limit && *limit < kNone ? limit : std::nullopt;
+}
+
 }  // namespace
 
 Result<ProcessMemory> ReadProcessMemory(pid_t pid) {
@@ -102,7 +118,7 @@ std::optional<CgroupMemory> ReadCgroupMemory() {
   if (const auto path = CgroupPath("")) {
     const std::string base = "/sys/fs/cgroup" + (*path == "/" ? std::string() : *path);
     if (const auto current = ReadNumber(base + "/memory.current")) {
-      return CgroupMemory{2, *current, ReadNumber(base + "/memory.peak"), ReadNumber(base + "/memory.max")};
+      return CgroupMemory{2, *current, ReadNumber(base + "/memory.peak"), ReadNumber(base + "/memory.max"), Entry(base + "/memory.events", "oom_kill")};
     }
   }
   if (const auto path = CgroupPath("memory")) {
@@ -110,7 +126,7 @@ std::optional<CgroupMemory> ReadCgroupMemory() {
     for (const std::string& base : {"/sys/fs/cgroup/memory" + *path, std::string("/sys/fs/cgroup/memory")}) {
       if (const auto current = ReadNumber(base + "/memory.usage_in_bytes")) {
         return CgroupMemory{1, *current, ReadNumber(base + "/memory.max_usage_in_bytes"),
-                            ReadNumber(base + "/memory.limit_in_bytes")};
+                            RealLimit(ReadNumber(base + "/memory.limit_in_bytes")), Entry(base + "/memory.oom_control", "oom_kill")};
       }
     }
   }

@@ -60,6 +60,9 @@ TEST(CgroupMemory, IsPlausibleWhereThereIsOne) {
   if (cgroup->peak) {
     EXPECT_GE(*cgroup->peak, cgroup->current / 2);
   }
+  if (cgroup->limit) {
+    EXPECT_LT(*cgroup->limit, std::uint64_t{1} << 62) << "no limit is absent, not a huge one";
+  }
 }
 
 }  // namespace

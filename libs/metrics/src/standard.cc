@@ -12,6 +12,7 @@
 #include <string>
 
 #include "tributary/memory/owners.h"
+#include "tributary/memory/phases.h"
 #include "tributary/memory/process_memory.h"
 
 namespace tributary::metrics {
@@ -89,19 +90,37 @@ std::vector<Reading> ReadProcess() {
   return all.Take();
 }
 
-std::vector<Reading> ReadMemory(std::uint64_t budget, const memory::Pool* pool) {
+void AddCgroup(Readings& all) {
+  const auto cgroup = memory::ReadCgroupMemory();
+  if (!cgroup) return;
+  const auto number = [](std::optional<std::uint64_t> value) -> std::optional<double> {
+    if (!value) return std::nullopt;
+    return static_cast<double>(*value);
+  };
+  all.Add("tributary_memory_cgroup_bytes", "Memory of the control group now, with page cache and socket buffers", number(cgroup->current));
+  all.Add("tributary_memory_cgroup_peak_bytes",
+          "Largest memory of the control group, with page cache and socket buffers", number(cgroup->peak));
+  all.Add("tributary_memory_cgroup_limit_bytes", "What the control group may have; left out where there is no limit", number(cgroup->limit));
+  all.Add("tributary_memory_cgroup_oom_kills_total", "Processes of the control group that the kernel killed for want of memory",
+          number(cgroup->oom_kills), true);
+}
+
+std::vector<Reading> ReadMemory(std::uint64_t base, std::uint64_t budget, const memory::Pool* pool) {
   Readings all;
-  if (const auto process = memory::ReadProcessMemory(); process.ok()) {
-    all.Add("tributary_memory_rss_peak_bytes", "Largest resident memory of the process (VmHWM)",
-            static_cast<double>(process->rss_peak));
+  const memory::PeakUse peaks = memory::ReadPeaks();
+  if (peaks.overall > 0) {
+    all.Add("tributary_memory_rss_peak_bytes", "Largest resident memory of the process (VmHWM)", static_cast<double>(peaks.overall));
   }
-  if (const auto cgroup = memory::ReadCgroupMemory(); cgroup && cgroup->peak) {
-    all.Add("tributary_memory_cgroup_peak_bytes",
-            "Largest memory of the control group, with page cache and socket buffers",
-            static_cast<double>(*cgroup->peak));
+  if (base > 0) {
+    all.Add("tributary_memory_base_bytes", "Resident memory of the process when it started, before it did anything", static_cast<double>(base));
   }
+  AddCgroup(all);
   all.Add("tributary_memory_budget_bytes", "The pool's size, --memory-budget", static_cast<double>(budget));
   std::vector<Reading> readings = all.Take();
+  for (const auto& [phase, peak] : peaks.phases) {
+    readings.push_back({"tributary_memory_phase_peak_bytes", "Largest resident memory of the process in a phase of its work (VmHWM)", false,
+                        {{"phase", phase}}, static_cast<double>(peak)});
+  }
   for (const memory::Owner owner : memory::kOwners) {
     readings.push_back({"tributary_memory_owner_peak_bytes", "Most bytes at once of the pool's buffers, of received frames, of libtorch", false,
                         {{"owner", std::string(memory::OwnerName(owner))}}, static_cast<double>(memory::UseOf(owner).peak)});
@@ -127,7 +146,13 @@ std::vector<Reading> ReadMemory(std::uint64_t budget, const memory::Pool* pool) 
 void AddProcessMetrics(Registry& registry) { registry.AddCollector(ReadProcess); }
 
 void AddMemoryMetrics(Registry& registry, std::uint64_t budget, const memory::Pool* pool) {
-  registry.AddCollector([budget, pool] { return ReadMemory(budget, pool); });
+  const auto now = memory::ReadProcessMemory();
+  registry.AddCollector([base = now.ok() ? now->rss : 0, budget, pool] { return ReadMemory(base, budget, pool); });
+}
+
+void AddBuildInfo(Registry& registry, std::string_view service, std::string_view version) {
+  registry.AddGauge("build_info", Unit::kNone, "1; its labels say which service this is, and of which release.",
+                    {{"service", std::string(service)}, {"version", std::string(version)}}).Set(1);
 }
 
 }  // namespace tributary::metrics

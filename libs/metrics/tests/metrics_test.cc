@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "libs/base/testing/sanitized.h"
+#include "tributary/memory/phases.h"
 #include "tributary/memory/process_memory.h"
 #include "tributary/metrics/standard.h"
 
@@ -165,11 +166,32 @@ TEST(StandardMetrics, Memory) {
     EXPECT_EQ(Value(text, "tributary_memory_pool_bytes{state=\"free\"}"), 15.0 * 1048576);
     EXPECT_GT(Value(text, "tributary_memory_rss_peak_bytes"), 1e6);
     const auto cgroup = memory::ReadCgroupMemory();
+    EXPECT_EQ(Value(text, "tributary_memory_cgroup_bytes") > 0, cgroup.has_value());
     EXPECT_EQ(Value(text, "tributary_memory_cgroup_peak_bytes") > 0, cgroup && cgroup->peak);
+    EXPECT_EQ(Value(text, "tributary_memory_cgroup_limit_bytes") > 0, cgroup && cgroup->limit);
+    EXPECT_EQ(Value(text, "tributary_memory_cgroup_oom_kills_total") >= 0, cgroup && cgroup->oom_kills);
+    EXPECT_GT(Value(text, "tributary_memory_base_bytes"), 1e6);
+    EXPECT_LE(Value(text, "tributary_memory_base_bytes"), Value(text, "tributary_memory_rss_peak_bytes") + 1e6);
   }
   const std::string text = registry.Text();
   EXPECT_EQ(Value(text, "tributary_memory_pool_bytes{state=\"write\"}"), 0);
   EXPECT_EQ(Value(text, "tributary_memory_pool_peak_bytes"), 1048576);
+}
+
+TEST(StandardMetrics, PhasesHaveTheirPeaks) {
+  Registry registry;
+  AddMemoryMetrics(registry, 64_MiB, nullptr);
+  EXPECT_THAT(registry.Text(), Not(HasSubstr("tributary_memory_phase_peak_bytes"))) << "none began: not 0, and not idle for ever";
+  { const memory::Phase phase("aggregate"); }
+  const std::string text = registry.Text();
+  EXPECT_GT(Value(text, "tributary_memory_phase_peak_bytes{phase=\"aggregate\"}"), 1e6);
+  EXPECT_GE(Value(text, "tributary_memory_rss_peak_bytes"), Value(text, "tributary_memory_phase_peak_bytes{phase=\"aggregate\"}"));
+}
+
+TEST(StandardMetrics, BuildInfoNamesTheService) {
+  Registry registry;
+  AddBuildInfo(registry, "blob-store", "1.2.3");
+  EXPECT_EQ(Value(registry.Text(), "tributary_build_info{service=\"blob-store\",version=\"1.2.3\"}"), 1);
 }
 
 TEST(StandardMetrics, WithoutAPoolItsSeriesAreLeftOut) {

@@ -2,6 +2,8 @@
 
 #include <chrono>
 
+#include "tributary/memory/phases.h"
+
 namespace tributary::session {
 
 const char* TaskKindName(std::uint32_t kind) {
@@ -16,6 +18,27 @@ const char* TaskKindName(std::uint32_t kind) {
   }
   return "unknown";
 }
+
+namespace {
+
+// Passes on what a task tells, and keeps the book of memory by phase.
+class PhasedProgress final : public TaskProgress {
+ public:
+  PhasedProgress(TaskProgress& inner, const char* kind) : inner_(inner), phase_(kind) {}
+  void Phase(const std::string& phase, std::uint64_t total, const std::string& unit) override {
+    phase_.Change(phase);
+    inner_.Phase(phase, total, unit);
+  }
+  void Done(std::uint64_t done) override { inner_.Done(done); }
+  void Metric(const std::string& name, double value) override { inner_.Metric(name, value); }
+  void Bytes(std::uint64_t up, std::uint64_t down) override { inner_.Bytes(up, down); }
+
+ private:
+  TaskProgress& inner_;
+  memory::Phase phase_;
+};
+
+}  // namespace
 
 MeteredRunner::MeteredRunner(TaskRunner& inner, metrics::Registry& registry, const std::vector<wire::TaskKind>& kinds)
     : inner_(inner) {
@@ -34,7 +57,8 @@ MeteredRunner::MeteredRunner(TaskRunner& inner, metrics::Registry& registry, con
 
 Result<TaskResult> MeteredRunner::Run(const TaskContext& context) {
   const auto begin = std::chrono::steady_clock::now();
-  auto result = inner_.Run(context);
+  PhasedProgress progress(context.progress, TaskKindName(context.spec.kind));
+  auto result = inner_.Run({context.spec, context.job_text, context.blob_stores, progress, context.stop});
   if (const auto it = series_.find(context.spec.kind); it != series_.end()) {
     Series& series = it->second;
     series.seconds.Observe(std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());

@@ -8,6 +8,9 @@
 #include <stdexcept>
 
 #include "fake_coordinator.h"
+#include "tributary/memory/phases.h"
+#include "tributary/metrics/metrics.h"
+#include "tributary/session/metered_runner.h"
 #include "tributary/session/worker.h"
 
 namespace tributary::session {
@@ -372,6 +375,32 @@ TEST(WorkerSession, RefusesAnEndpointThatIsNone) {
   const auto session = WorkerSession::Start(std::make_shared<transport::Context>(), Options("nonsense"), runner);
   ASSERT_FALSE(session.ok());
   EXPECT_THAT(session.error().message(), HasSubstr("nonsense"));
+}
+
+TEST(MeteredRunner, CountsTasksAndKeepsMemoryByTheirPhases) {
+  class Heard final : public TaskProgress {
+   public:
+    void Phase(const std::string& phase, std::uint64_t total, const std::string& unit) override { text += fmt::format("{} {} {};", phase, total, unit); }
+    void Done(std::uint64_t done) override { text += fmt::format("done {};", done); }
+    void Metric(const std::string& name, double value) override { text += fmt::format("{} {};", name, value); }
+    void Bytes(std::uint64_t up, std::uint64_t down) override { text += fmt::format("{} up {} down;", up, down); }
+    std::string text;
+  } heard;
+  ScriptedRunner inner([](const TaskContext& context) -> Result<TaskResult> {
+    EXPECT_EQ(memory::ReadPeaks().phases.count("validate"), 1u) << "until it tells of a phase, the task's kind is one";
+    context.progress.Phase("scripted", 7, "steps");
+    context.progress.Done(3);
+    context.progress.Metric("loss", 2);
+    context.progress.Bytes(4, 5);
+    return MakeError(Code::kIo, "no luck");
+  });
+  metrics::Registry registry;
+  MeteredRunner runner(inner, registry, {wire::TaskKind::kValidate});
+  const auto spec = Task("t", "job-1", wire::TaskKind::kValidate);
+  EXPECT_FALSE(runner.Run({spec, "", {}, heard, {}}).ok());
+  EXPECT_EQ(heard.text, "scripted 7 steps;done 3;loss 2;4 up 5 down;");
+  EXPECT_GT(memory::ReadPeaks().phases.at("scripted"), 0u);
+  EXPECT_THAT(registry.Text(), HasSubstr("tributary_tasks_total{kind=\"validate\",outcome=\"failed\"} 1\n"));
 }
 
 }  // namespace

@@ -33,7 +33,8 @@ struct CgroupMemory {
   int version = 0;  // 1 or 2
   std::uint64_t current = 0;
   std::optional<std::uint64_t> peak;   // page cache and socket buffers included
-  std::optional<std::uint64_t> limit;
+  std::optional<std::uint64_t> limit;  // absent: none
+  std::optional<std::uint64_t> oom_kills;  // processes of the group that were killed for want of memory
 };
 std::optional<CgroupMemory> ReadCgroupMemory();
 

@@ -1,7 +1,7 @@
 // A TaskRunner that counts and times what another one does.
 //
-// tributary_tasks_total{kind, outcome="done"|"failed"|"stopped"} and tributary_task_seconds{kind}. Both the inner runner
-// and the registry outlive it. Threads as TaskRunner.
+// tributary_tasks_total{kind, outcome="done"|"failed"|"stopped"} and tributary_task_seconds{kind}; and the phases that tasks tell of are those
+// of the process's memory (memory/phases.h), before the first of them the task's kind. Both the inner runner and the registry outlive it. Threads as TaskRunner.
 #pragma once
 
 
