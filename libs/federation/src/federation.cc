@@ -258,5 +258,6 @@ Result<wire::JobStatus> Federation::StatusOf(const std::string& job, Time now) c
 wire::JobList Federation::Jobs() const { return machine_->Jobs(); }
 const State& Federation::state() const { return machine_->state; }
 Federation::Census Federation::Count() const { return machine_->Count(); }
+Vitals Federation::Watch(Time now) const { return machine_->Watch(now); }
 
 }  // namespace tributary::federation

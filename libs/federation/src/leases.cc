@@ -158,6 +158,7 @@ void Federation::Machine::ExpireTasks() {
     }
     row.state = RowState::kDropped;
     row.message = why;
+    if (row.kind == wire::TaskKind::kTrain) ++refused[Refusal::kLate];
     Say(Note::Level::kWarning, fmt::format("job {} round {}: seat {} is left out of {}: {}", job, row.round,
                                            SeatOfRow(row), KindName(row.kind), why));
     Record(row);

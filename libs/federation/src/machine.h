@@ -129,6 +129,9 @@ class Federation::Machine {
   wire::JobList Jobs() const;
   Census Count() const;
 
+  // vitals.cc
+  Vitals Watch(Time now);
+
   const Limits limits;
   const JobParser parser;
   State state;
@@ -145,7 +148,11 @@ class Federation::Machine {
   std::uint64_t arrivals = 0;
   std::optional<Duration> waiting_since;
   std::string waiting_told;
+  std::map<Refusal, std::uint64_t> refused;  // updates that were left out since this process began
 };
+
+// Of an update that was given up after this error.
+Refusal RefusalOf(Code code);
 
 inline std::string TaskNameOf(const TaskRow& row) {
   return TaskName(row.job, row.round, row.kind, row.index, row.attempt);

@@ -9,12 +9,16 @@
 
 namespace tributary::federation {
 
-std::vector<std::uint32_t> SelectSeats(const job::Participants& participants, std::uint32_t count, std::uint32_t round,
-                                       const std::set<std::uint32_t>& taken) {
+std::uint32_t RoundSize(const job::Participants& participants, std::uint32_t count) {
   // The small subtraction keeps 0.1 * 30 = 3.0000000000000004 from becoming four.
   const double share = std::ceil(participants.fraction * count - 1e-9);
-  const auto wanted = std::min<std::uint64_t>(
-      count, std::max<std::uint64_t>({static_cast<std::uint64_t>(std::max(share, 1.0)), participants.quorum, 1}));
+  return static_cast<std::uint32_t>(std::min<std::uint64_t>(
+      count, std::max<std::uint64_t>({static_cast<std::uint64_t>(std::max(share, 1.0)), participants.quorum, 1})));
+}
+
+std::vector<std::uint32_t> SelectSeats(const job::Participants& participants, std::uint32_t count, std::uint32_t round,
+                                       const std::set<std::uint32_t>& taken) {
+  const std::uint32_t wanted = RoundSize(participants, count);
   std::vector<std::uint32_t> order(count);
   std::iota(order.begin(), order.end(), 0u);
   SplitMix64 random(MixSeed(participants.seed, round));

@@ -222,6 +222,7 @@ void Federation::Machine::TaskFailed(TaskRow row, Code code, const std::string& 
   if (row.kind == wire::TaskKind::kTrain || row.kind == wire::TaskKind::kValidate) {
     if (row.failures >= limits.seat_failures) {
       row.state = RowState::kDropped;
+      if (row.kind == wire::TaskKind::kTrain) ++refused[RefusalOf(code) == Refusal::kInvalid ? Refusal::kInvalid : Refusal::kFailed];
       Say(Note::Level::kWarning, fmt::format("job {} round {}: seat {} is left out of {}: it failed {} times", row.job,
                                              row.round, SeatOfRow(row), KindName(row.kind),
                                              row.failures));
@@ -268,6 +269,7 @@ bool Federation::Machine::DropUpdate(const TaskRow& row, Code code, const std::s
     if (!Averaged(*train) || train->objects.empty() || !Names(message, train->objects.front())) continue;
     TaskRow dropped = *train;
     dropped.state = RowState::kDropped;
+    ++refused[RefusalOf(code)];
     dropped.message = "its update cannot be used: " + message;
     Say(Note::Level::kWarning, fmt::format("job {} round {}: seat {} is left out: {}", row.job, row.round,
                                            SeatOfRow(dropped), dropped.message));

@@ -19,6 +19,7 @@
 #include "tributary/base/result.h"
 #include "tributary/base/units.h"
 #include "tributary/federation/decisions.h"
+#include "tributary/federation/vitals.h"
 #include "tributary/job/job.h"
 #include "tributary/wire/control.h"
 
@@ -88,6 +89,7 @@ class Federation {
     std::size_t spares = 0;
   };
   Census Count() const;
+  Vitals Watch(Time now) const;
 
  private:
   class Machine;

@@ -14,8 +14,11 @@
 
 namespace tributary::federation {
 
-// Seats that train in `round`: ceil(fraction * count) of them, at least the quorum, taken in the order of a permutation seeded by
-// the job's seed and the round; only seats in `taken`. Ascending.
+// Trainers that a round asks for: ceil(fraction * count), at least the quorum, at most `count`.
+std::uint32_t RoundSize(const job::Participants& participants, std::uint32_t count);
+
+// Seats that train in `round`: RoundSize of them, taken in the order of a permutation seeded by the job's seed and the round; only seats
+// in `taken`. Ascending.
 std::vector<std::uint32_t> SelectSeats(const job::Participants& participants, std::uint32_t count, std::uint32_t round,
                                        const std::set<std::uint32_t>& taken);
 
