@@ -7,6 +7,7 @@
 #include "tributary/config/serve.h"
 #include "tributary/config/service.h"
 #include "tributary/memory/malloc.h"
+#include "tributary/memory/phases.h"
 
 namespace tributary::aggregator {
 namespace {
@@ -24,12 +25,16 @@ int Main(int argc, char** argv) {
   config::AddStoreOptions(options, "");
   options.AddString("instance", HostName(), "this process's name, the same after a restart and unlike the other aggregators'",
                     config::CheckName);
+  options.AddBool("own-peaks", false,
+                  "start the kernel's peak of resident memory (VmHWM) anew with each phase, so that phases have peaks of their own; the metrics keep the overall one. "
+                  "Not where another process reads it from /proc");
   options.Group("Security");
   config::AddKeyOptions(options, false);
   config::AddServiceOptions(options, "127.0.0.1:9471");
   if (const auto code = options.ParseOrExitCode(argc, argv, environ)) return *code;
   const auto settings = config::GetServiceSettings(options);
   memory::TuneMalloc(settings.memory_budget);
+  if (options.Flag("own-peaks")) memory::OwnPeak();
   const std::string instance = options.String("instance");
   log::InitLog("aggregator " + instance, settings.log_level, settings.log_format);
 

@@ -7,6 +7,7 @@
 #include "services/blob-store/reactor.h"
 #include "tributary/base/log.h"
 #include "tributary/blob/local_store.h"
+#include "tributary/config/options.h"
 #include "tributary/metrics/metrics.h"
 #include "tributary/metrics/server.h"
 #include "tributary/metrics/standard.h"
@@ -34,6 +35,7 @@ struct BlobStoreService::State {
   std::shared_ptr<transport::Context> context;
   std::unique_ptr<transport::FrameServer> server;
   std::string endpoint;
+  std::filesystem::path directory;
   metrics::Registry registry;
   std::unique_ptr<metrics::MetricsServer> metrics_server;
 
@@ -49,6 +51,7 @@ struct BlobStoreService::State {
 void BlobStoreService::State::Register() {
   metrics::AddProcessMetrics(registry);
   metrics::AddMemoryMetrics(registry, pool.budget(), &pool);
+  metrics::AddBuildInfo(registry, "blob-store", config::Version());
   registry.AddCollector([this] {
     const StoreCounters& c = reactor->counters();
     const auto counter = [](std::string name, std::string help, double value, metrics::Labels labels = {}) {
@@ -60,8 +63,10 @@ void BlobStoreService::State::Register() {
     const std::string bytes = "Payload bytes of chunks taken in and given out.";
     const std::string damaged = "Slots whose bytes were not what their digest says; each time one is found.";
     const blob::StoreUse use = store->Use();
+    const transport::ServerCounters connections = server->counters();
+    const std::string stalled = "Sessions that ended because their peer took no reply, or did not use its credit, for too long.";
     const std::string chunks = "Chunks taken in and given out.";
-    return std::vector<metrics::Reading>{
+    std::vector<metrics::Reading> readings{
         counter("transfer_bytes_total", bytes, static_cast<double>(c.bytes_in), {{"direction", "in"}}),
         counter("transfer_bytes_total", bytes, static_cast<double>(c.bytes_out), {{"direction", "out"}}),
         counter("deduplicated_bytes_total", "Bytes of chunks that were copied from another object instead of being sent.", static_cast<double>(c.bytes_linked)),
@@ -76,7 +81,6 @@ void BlobStoreService::State::Register() {
         counter("abandoned_objects_total", "Open objects removed because nobody went on with them.",
                 static_cast<double>(maintenance->abandoned())),
         gauge("bytes", "Bytes that objects take on the disk, with what is reserved for open ones.", static_cast<double>(use.bytes)),
-        gauge("quota_bytes", "Bytes that objects may take on the disk; 0: no limit.", static_cast<double>(use.quota)),
         counter("fetched_bytes_total", "Payload bytes of chunks that a cache took from its upstream.",
                 cache ? static_cast<double>(cache->counters().bytes) : 0),
         counter("fetched_chunks_total", "Chunks that a cache took from its upstream.", cache ? static_cast<double>(cache->counters().chunks) : 0),
@@ -85,7 +89,19 @@ void BlobStoreService::State::Register() {
         counter("permission_refusals_total", "Requests for what the peer's role or name may not do.", static_cast<double>(c.forbidden)),
         gauge("peers", "Sessions.", static_cast<double>(c.peers)),
         gauge("parked_reads", "Reads that wait for a slot.", static_cast<double>(c.parked_reads)),
+        counter("stalled_sessions_total", stalled, static_cast<double>(c.stalled_reads), {{"side", "read"}}),
+        counter("stalled_sessions_total", stalled, static_cast<double>(c.stalled_writes), {{"side", "write"}}),
+        {"tributary_connections", "Connections now.", false, {}, static_cast<double>(connections.connections)},
+        {"tributary_connections_refused_total", "Connections that were refused or cut off, by reason.", true, {{"reason", "cut_off"}},
+         static_cast<double>(connections.cut_off)},
     };
+    if (use.quota > 0) readings.push_back(gauge("quota_bytes", "Bytes that objects may take on the disk; left out where there is no limit.", static_cast<double>(use.quota)));
+    std::error_code error;
+    if (const auto space = std::filesystem::space(directory, error); !error) {
+      readings.push_back(gauge("disk_bytes", "Size of the file system that the data directory is on.", static_cast<double>(space.capacity)));
+      readings.push_back(gauge("disk_free_bytes", "Room on that file system for what is not root's.", static_cast<double>(space.available)));
+    }
+    return readings;
   });
 }
 
@@ -166,6 +182,7 @@ Result<std::unique_ptr<BlobStoreService>> BlobStoreService::Start(Spec spec) {
   TRIBUTARY_ASSIGN(state.server, transport::FrameServer::Start(state.context, options, *state.reactor));
   state.reactor->Attach(*state.server);
   state.endpoint = state.server->endpoint();
+  state.directory = spec.directory;
   state.Register();
   if (state.bucket) state.RegisterBucket();
   metrics::ServerSpec metrics;
@@ -233,6 +250,8 @@ BlobStoreService::Stats BlobStoreService::stats() const {
   stats.parked_reads = c.parked_reads;
   stats.no_room = c.no_room;
   stats.damaged_reads = c.damaged_reads;
+  stats.stalled_reads = c.stalled_reads;
+  stats.stalled_writes = c.stalled_writes;
   stats.scrubs = state_->maintenance->passes();
   stats.evictions = state_->store->Use().evictions;
   stats.scrub_damages = state_->maintenance->damaged();

@@ -65,6 +65,8 @@ class BlobStoreService {
     std::uint64_t evicted = 0;         // objects
     bool upstream_away = false;
     std::uint64_t evictions = 0;
+    std::uint64_t stalled_reads = 0;   // sessions that ended because their peer took no reply
+    std::uint64_t stalled_writes = 0;  // or did not use its credit
     memory::PoolUse pool;
   };
 

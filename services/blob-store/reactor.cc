@@ -181,11 +181,13 @@ void Reactor::OnTick() {
   for (const PeerId& id : credit_.Idle(now, options_.credit_idle)) {
     // On a slow link a chunk is long under way before it is here.
     if (const auto last = server_->LastBytes(id); last && now - *last < options_.credit_idle) continue;
+    ++counters_.stalled_writes;
     EndSession(id, MakeError(Code::kUnavailable, "credit was not used for {} and is taken back", FormatDuration(options_.credit_idle)));
   }
   for (const PeerId& id : reads_.Stalled(now, options_.unread_limit)) {
     // A reply is one frame, of which a slow line takes a part at a time.
     if (const auto last = server_->LastTaken(id); last && now - *last < options_.unread_limit) continue;
+    ++counters_.stalled_reads;
     EndSession(id, MakeError(Code::kUnavailable, "no reply was taken for {}", FormatDuration(options_.unread_limit)));
     // What it did not take is memory of the read side until the connection has ended.
     server_->Disconnect(id);
@@ -195,6 +197,7 @@ void Reactor::OnTick() {
     for (const PeerId& id : reads_.Stalled(now, options_.stalled_limit)) {
       const auto last = server_->LastTaken(id);
       if (!last || now - *last < options_.stalled_limit) continue;
+      ++counters_.stalled_reads;
       EndSession(id, MakeError(Code::kUnavailable, "no byte was taken for {} while others waited for its memory", FormatDuration(options_.stalled_limit)));
       server_->Disconnect(id);
     }

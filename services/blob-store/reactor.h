@@ -54,6 +54,8 @@ struct StoreCounters {
   std::atomic<std::uint64_t> no_room{0};
   std::atomic<std::uint64_t> damaged_reads{0};
   std::atomic<std::uint64_t> forbidden{0};  // requests for what the peer's role may not do
+  std::atomic<std::uint64_t> stalled_reads{0};   // sessions that ended: the peer took no reply
+  std::atomic<std::uint64_t> stalled_writes{0};  // sessions that ended: the peer did not use its credit
 };
 
 wire::ObjectStatus ToStatus(const blob::ObjectInfo& info);

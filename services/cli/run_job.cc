@@ -38,6 +38,7 @@ constexpr Duration kPollAtTheEnd{20};
 constexpr Duration kSubmitTimeout{60'000};
 constexpr const char* kSourceObject = "models/source";
 constexpr Duration kRemovalLimit{30'000};
+constexpr const char* kPeaksAreOurs = "--own-peaks=false";  // memory_log.h reads and resets them
 
 std::atomic<int> g_signal{0};
 void OnSignal(int signal) { g_signal = signal; }
@@ -154,7 +155,7 @@ class JobRun {
     TRIBUTARY_TRY(StartService("coordinator", "coordinator", std::move(coordinating)));
     for (std::uint32_t i = 0; i < spec_.aggregators; ++i) {
       const std::string instance = fmt::format("aggregator-{}", i);
-      TRIBUTARY_TRY(StartService("aggregator", instance, {"--coordinator", coordinator, "--instance", instance}));
+      TRIBUTARY_TRY(StartService("aggregator", instance, {"--coordinator", coordinator, "--instance", instance, kPeaksAreOurs}));
     }
     for (std::uint32_t i = 0; i < spec_.trainers; ++i) TRIBUTARY_TRY(StartTrainer(i, coordinator));
     return spec_.metrics ? WriteJsonFile(dir_.File("metrics.json"), OrderedJson(metrics_)) : Ok();
@@ -173,7 +174,7 @@ class JobRun {
     if (ec) return ErrnoError(ec.value(), "making " + site_dir);
     std::vector<std::string> arguments{"--coordinator", coordinator, "--site", "local", "--instance", instance,
                                        "--ordinal", std::to_string(ordinal), "--work-dir", site_dir,
-                                       "--train-threads", std::to_string(spec_.job.train.threads)};
+                                       "--train-threads", std::to_string(spec_.job.train.threads), kPeaksAreOurs};
     for (const auto& [name, path] : spec_.data) {
       arguments.push_back("--data");
       arguments.push_back(name + "=" + path);

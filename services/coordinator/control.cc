@@ -127,6 +127,7 @@ void Control::OnTick() {
   if (!Commit()) return;
   Push();
   telemetry_.Count(federation_.Count(), sessions_.size());
+  telemetry_.Watch(federation_.Watch(now));
 }
 
 void Control::OnGone(const transport::PeerId& peer) {

@@ -79,6 +79,13 @@ Result<std::unique_ptr<CoordinatorService>> CoordinatorService::Start(Spec spec)
   state.control->Attach(*state.server);
   state.endpoint = state.server->endpoint();
 
+  state.registry.AddCollector([&state] {
+    const transport::ServerCounters c = state.server->counters();
+    const std::string refused = "Connections that were refused or cut off, by reason.";
+    return std::vector<metrics::Reading>{
+        {"tributary_connections", "Connections now.", false, {}, static_cast<double>(c.connections)},
+        {"tributary_connections_refused_total", refused, true, {{"reason", "cut_off"}}, static_cast<double>(c.cut_off)}};
+  });
   metrics::ServerSpec metrics;
   metrics.address = spec.metrics_address;
   metrics.registry = &state.registry;

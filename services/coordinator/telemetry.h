@@ -1,7 +1,8 @@
 // The coordinator's own metrics, and those of trainers that nobody can scrape.
 //
 // Written by the server's thread, read by scrapes: thread-safe. What a trainer sends is bounded; names that are not
-// shared by all services are put under tributary_trainer_, so that a trainer cannot pose as the coordinator.
+// shared by all services are put under tributary_trainer_, so that a trainer cannot pose as the coordinator. What is told of the running
+// job carries no label with its name, of which there is no end: one runs at a time, and tributary_job_info names it.
 #pragma once
 
 #include <cstdint>
@@ -21,6 +22,7 @@ class Telemetry {
   Telemetry(metrics::Registry& registry, std::uint64_t memory_budget);
 
   void Count(const federation::Federation::Census& census, std::size_t sessions);
+  void Watch(federation::Vitals vitals);
   void Decided(const std::vector<federation::Decision>& decisions);
   void Relay(const std::string& trainer, const std::map<std::string, double>& samples);
   void Forget(const std::string& trainer);
@@ -28,15 +30,19 @@ class Telemetry {
 
  private:
   std::vector<metrics::Reading> Readings();
+  void Finished(const federation::RoundRow& round);
 
   metrics::Registry& registry_;
-  metrics::Gauge trainers_, aggregators_, spares_, seats_taken_, seats_free_, sessions_;
-  metrics::Counter rounds_, bytes_up_, bytes_down_, forbidden_;
+  metrics::Gauge trainers_, aggregators_, spares_, seats_taken_, seats_free_, seats_wanted_, sessions_;
+  metrics::Counter rounds_, bytes_up_, bytes_down_, deduplicated_, samples_, tokens_, forbidden_;
   metrics::Histogram round_seconds_;
   std::map<std::string, metrics::Histogram> phases_;
 
   std::mutex mutex_;
-  std::map<std::string, std::map<std::string, double>> relayed_;  // protected by mutex_
+  // State below is protected by mutex_.
+  std::map<std::string, std::map<std::string, double>> relayed_;
+  federation::Vitals vitals_;
+  std::map<std::string, double> last_round_;  // gauges of the newest round that is done: of an earlier job until the next begins
 };
 
 }  // namespace tributary::service

@@ -12,6 +12,7 @@
 #include "tributary/config/serve.h"
 #include "tributary/config/service.h"
 #include "tributary/memory/malloc.h"
+#include "tributary/memory/phases.h"
 
 namespace tributary::trainer {
 namespace {
@@ -53,6 +54,9 @@ config::Options Declare() {
   options.AddStrings("offer", "NAME=PATH: a file or directory given to whoever asks this site for NAME; nothing else is. May be repeated", CheckOffer);
   options.AddString("work-dir", "", "where metrics.jsonl is kept; by default nowhere");
   options.AddUint("train-threads", 0, "threads of local training; 0: as the job says", 0, 1024);
+  options.AddBool("own-peaks", false,
+                  "start the kernel's peak of resident memory (VmHWM) anew with each phase, so that phases have peaks of their own; the metrics keep the overall one. "
+                  "Not where another process reads it from /proc");
   options.Group("Security");
   config::AddKeyOptions(options, false);
   config::AddServiceOptions(options, "127.0.0.1:9473");
@@ -64,6 +68,7 @@ int Main(int argc, char** argv) {
   if (const auto code = options.ParseOrExitCode(argc, argv, environ)) return *code;
   const auto settings = config::GetServiceSettings(options);
   memory::TuneMalloc(settings.memory_budget);
+  if (options.Flag("own-peaks")) memory::OwnPeak();
   TrainerSpec spec;
   spec.coordinator = options.String("coordinator");
   const auto store = config::GetStoreAddress(options);

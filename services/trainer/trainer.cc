@@ -1,6 +1,7 @@
 #include "services/trainer/trainer.h"
 
 #include <filesystem>
+#include <optional>
 #include <utility>
 
 #include "services/trainer/tasks.h"
@@ -8,6 +9,7 @@
 #include "tributary/base/names.h"
 #include "tributary/blob/through_file.h"
 #include "tributary/job/job.h"
+#include "tributary/memory/phases.h"
 #include "tributary/memory/pool.h"
 #include "tributary/memory/process_memory.h"
 #include "tributary/session/metered_runner.h"
@@ -19,7 +21,9 @@ namespace {
 // What rides on heartbeats where nobody can scrape: the metrics' own names, so that they mean the same wherever they are served.
 class RelayingRunner final : public session::TaskRunner {
  public:
-  RelayingRunner(session::TaskRunner& inner, const memory::Pool& pool, bool relay) : inner_(inner), pool_(pool), relay_(relay) {}
+  RelayingRunner(session::TaskRunner& inner, const memory::Pool& pool, bool relay) : inner_(inner), pool_(pool), relay_(relay) {
+    if (const auto memory = memory::ReadProcessMemory(); memory.ok()) base_ = memory->rss;
+  }
   Result<session::TaskResult> Run(const session::TaskContext& context) override { return inner_.Run(context); }
   void OnSeat(const std::string& seat) override {
     log::Info("{}", seat.empty() ? "no seat: waiting as a spare" : "seat: " + seat);
@@ -29,11 +33,20 @@ class RelayingRunner final : public session::TaskRunner {
     const auto use = pool_.Use();
     std::map<std::string, double> samples{{"tributary_memory_budget_bytes", static_cast<double>(use.budget)},
                                           {"tributary_memory_pool_peak_bytes", static_cast<double>(use.peak)}};
-    if (const auto memory = memory::ReadProcessMemory(); memory.ok()) {
-      samples["process_resident_memory_bytes"] = static_cast<double>(memory->rss);
-      samples["tributary_memory_rss_peak_bytes"] = static_cast<double>(memory->rss_peak);
-    }
+    const auto add = [&](const std::string& name, std::optional<std::uint64_t> value) {
+      if (value && *value > 0) samples[name] = static_cast<double>(*value);
+    };
+    if (const auto memory = memory::ReadProcessMemory(); memory.ok()) add("process_resident_memory_bytes", memory->rss);
     if (const auto cpu = memory::ReadCpuSeconds(); cpu.ok()) samples["process_cpu_seconds_total"] = *cpu;
+    const auto peaks = memory::ReadPeaks();
+    add("tributary_memory_rss_peak_bytes", peaks.overall);
+    add("tributary_memory_base_bytes", base_);
+    for (const auto& [phase, peak] : peaks.phases) add("tributary_memory_phase_peak_bytes." + phase, peak);
+    if (const auto cgroup = memory::ReadCgroupMemory()) {
+      add("tributary_memory_cgroup_bytes", cgroup->current);
+      add("tributary_memory_cgroup_peak_bytes", cgroup->peak);
+      add("tributary_memory_cgroup_limit_bytes", cgroup->limit);
+    }
     return samples;
   }
 
@@ -41,6 +54,7 @@ class RelayingRunner final : public session::TaskRunner {
   session::TaskRunner& inner_;
   const memory::Pool& pool_;
   const bool relay_;
+  std::uint64_t base_ = 0;
 };
 
 Result<std::shared_ptr<blob::BlobStore>> OpenStoreOf(const session::TaskContext& task, worker::WorkerHost& host, const Identity& identity) {

@@ -70,6 +70,12 @@ Result<std::shared_ptr<blob::BlobStore>> WorkerHost::OpenStore(const session::Ta
 Status WorkerHost::Begin(const wire::Hello& hello, session::TaskRunner& runner, std::vector<wire::TaskKind> beside) {
   Impl& impl = *impl_;
   impl.role = static_cast<wire::Role>(hello.role);
+  const bool trains = impl.role == wire::Role::kTrainer;
+  metrics::AddBuildInfo(impl.registry, trains ? "trainer" : "aggregator", hello.version);
+  if (trains) {
+    impl.registry.AddGauge("trainer_info", metrics::Unit::kNone, "1; names the trainer, and the site whose data it has, as the coordinator does.",
+                           {{"site", hello.site}, {"trainer", hello.site + "/" + hello.instance}}).Set(1);
+  }
   // First what may fail: a Hello takes the name from whoever has it.
   metrics::ServerSpec server{impl.spec.metrics_address, &impl.registry};
   server.ready = [&impl]() -> Status {

@@ -142,6 +142,7 @@ TEST(BlobStoreService, ThoseWhoTakeNothingAreCutOffWhenOthersWaitForTheMemory) {
   while (server->stats().pool.used[0] < 3_MiB && std::chrono::steady_clock::now() < end) std::this_thread::yield();
   EXPECT_EQ(ReadAll(*client, Object("a"), LayoutOf(spec)), 32u);
   EXPECT_LT(server->stats().peers, 7u);
+  EXPECT_GT(server->stats().stalled_reads, 0u);
 }
 
 TEST(BlobStoreService, AReaderAndAWriterOfOneClientPassAModelThrough) {

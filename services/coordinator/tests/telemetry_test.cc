@@ -33,13 +33,106 @@ TEST_F(TelemetryTest, BadNamesAndValuesAndMoreThanABoundAreLeftOut) {
   std::map<std::string, double> samples = {{"no spaces", 1}, {"", 1}, {"x{y=\"z\"}", 1}, {std::string(65, 'x'), 1},
                                            {"nan", std::numeric_limits<double>::quiet_NaN()}};
   telemetry_.Relay("a/b", samples);
-  EXPECT_THAT(registry_.Text(), Not(HasSubstr("trainer=\"a/b\"")));
+  EXPECT_THAT(registry_.Text(), Not(HasSubstr("{trainer=\"a/b\"")));
   for (int i = 0; i < 1000; ++i) samples.emplace("m" + std::to_string(i), i);
   telemetry_.Relay("a/b", samples);
   const std::string text = registry_.Text();
   int lines = 0;
-  for (std::size_t at = text.find("trainer=\"a/b\""); at != std::string::npos; at = text.find("trainer=\"a/b\"", at + 1)) ++lines;
+  for (std::size_t at = text.find("{trainer=\"a/b\""); at != std::string::npos; at = text.find("{trainer=\"a/b\"", at + 1)) ++lines;
   EXPECT_EQ(lines, 48);
+}
+
+TEST_F(TelemetryTest, ARelayedTrainerIsNamedWithItsSiteAndHasItsPhases) {
+  telemetry_.Relay("hospital/trainer-0", {{"tributary_memory_phase_peak_bytes.train", 5},
+                                          {"tributary_memory_phase_peak_bytes", 6},
+                                          {"tributary_memory_phase_peak_bytes.a b", 7},
+                                          {"tributary_jobs.train", 8}});
+  const std::string text = registry_.Text();
+  EXPECT_THAT(text, HasSubstr("tributary_trainer_info{site=\"hospital\",trainer=\"hospital/trainer-0\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("tributary_memory_phase_peak_bytes{phase=\"train\",trainer=\"hospital/trainer-0\"} 5\n"));
+  for (const char* refused : {"} 6\n", "} 7\n", "} 8\n"}) EXPECT_THAT(text, Not(HasSubstr(refused)));
+}
+
+TEST_F(TelemetryTest, OfARunningJobEverythingIsTold) {
+  federation::Vitals vitals;
+  vitals.jobs = {{federation::JobState::kRunning, 1}, {federation::JobState::kFailed, 2}};
+  vitals.refused = {{federation::Refusal::kLate, 3}};
+  vitals.job = "imdb";
+  vitals.phase = "train";
+  vitals.rounds = 5;
+  vitals.round = 2;
+  vitals.round_started_ms = 1'700'000'000'500;
+  vitals.round_deadline = Duration(60'000);
+  vitals.model_bytes = 1048576;
+  vitals.round_size = 4;
+  vitals.seats_wanted = 6;
+  vitals.training = 1;
+  vitals.parts_waiting = 2;
+  vitals.slots_left = 7;
+  vitals.seats = {{"a/0", "train", Duration(1'500)}};
+  telemetry_.Watch(vitals);
+  const std::string text = registry_.Text();
+  for (const char* line :
+       {"tributary_jobs{state=\"failed\"} 2", "tributary_jobs{state=\"queued\"} 0", "tributary_updates_refused_total{reason=\"late\"} 3",
+        "tributary_updates_refused_total{reason=\"damaged\"} 0", "tributary_job_info{name=\"imdb\"} 1", "tributary_job_rounds 5", "tributary_job_round 2",
+        "tributary_round_phase{phase=\"train\"} 1", "tributary_round_phase{phase=\"seal\"} 0", "tributary_round_start_timestamp_seconds 1700000000.5",
+        "tributary_round_deadline_seconds 60", "tributary_model_bytes 1048576", "tributary_round_size 4", "tributary_seats_wanted 6",
+        "tributary_round_updates{state=\"training\"} 1", "tributary_aggregation_parts{state=\"waiting\"} 2",
+        "tributary_aggregation_slots{state=\"left\"} 7", "tributary_seat_unchanged_seconds{seat=\"a/0\",phase=\"train\"} 1.5"}) {
+    EXPECT_THAT(text, HasSubstr(std::string(line) + "\n"));
+  }
+}
+
+TEST_F(TelemetryTest, WithoutAJobNothingIsToldOfOne) {
+  federation::Vitals vitals;
+  vitals.job = "imdb";
+  vitals.seats_wanted = 6;
+  telemetry_.Watch(vitals);
+  telemetry_.Watch({});
+  const std::string text = registry_.Text();
+  for (const char* name : {"tributary_job_info", "tributary_round_phase", "tributary_model_bytes", "tributary_round_deadline_seconds"}) {
+    EXPECT_THAT(text, Not(HasSubstr(name))) << "left out, not 0 in disguise";
+  }
+  EXPECT_THAT(text, HasSubstr("tributary_seats_wanted 0\n")) << "what scales trainers must see that none is wanted";
+  EXPECT_THAT(text, HasSubstr("tributary_jobs{state=\"running\"} 0\n"));
+}
+
+TEST_F(TelemetryTest, OfManySeatsThoseThatStandStillLongestAreTold) {
+  federation::Vitals vitals;
+  vitals.job = "imdb";
+  for (int i = 0; i < 1000; ++i) vitals.seats.push_back({"a/" + std::to_string(i), "train", Duration(i * 1000)});
+  telemetry_.Watch(vitals);
+  const std::string text = registry_.Text();
+  EXPECT_THAT(text, HasSubstr("seat=\"a/999\""));
+  EXPECT_THAT(text, HasSubstr("seat=\"a/744\""));
+  EXPECT_THAT(text, Not(HasSubstr("seat=\"a/743\"")));
+}
+
+TEST_F(TelemetryTest, LossesOfTheNewestRoundStayUntilTheNextJobBegins) {
+  federation::RoundRow round;
+  round.job = "imdb";
+  round.round = 1;
+  round.state = federation::RoundState::kDone;
+  round.seconds = 12;
+  round.bytes_up = 100;
+  round.metrics = {{"train_loss", 2.5}, {"val_loss", 3.5}, {"samples", 30}, {"tokens", 300}, {"seconds_train", 9}, {"bytes_deduplicated", 50}};
+  federation::JobRow done;
+  done.job = "imdb";
+  done.state = federation::JobState::kCompleted;
+  done.round = 1;
+  telemetry_.Decided({round, done});
+  std::string text = registry_.Text();
+  for (const char* line : {"tributary_train_loss 2.5", "tributary_validation_loss 3.5", "tributary_rounds_total 1", "tributary_trained_samples_total 30",
+                           "tributary_trained_tokens_total 300", "tributary_round_deduplicated_bytes_total 50",
+                           "tributary_phase_duration_seconds_sum{phase=\"train\"} 9", "tributary_round_transfer_bytes_total{direction=\"up\"} 100"}) {
+    EXPECT_THAT(text, HasSubstr(std::string(line) + "\n"));
+  }
+  EXPECT_THAT(text, Not(HasSubstr("tributary_validation_accuracy_ratio"))) << "the round has none";
+  federation::JobRow next;
+  next.job = "next";
+  next.state = federation::JobState::kRunning;
+  telemetry_.Decided({next});
+  EXPECT_THAT(registry_.Text(), Not(HasSubstr("tributary_train_loss")));
 }
 
 }  // namespace

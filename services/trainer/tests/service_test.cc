@@ -68,7 +68,10 @@ TEST(TrainerService, SaysWhoItIsAndRelaysItsMemory) {
   EXPECT_EQ(coordinator.hello.ordinal, 1);
   EXPECT_EQ(coordinator.hello.role, static_cast<std::uint32_t>(wire::Role::kTrainer));
   EXPECT_EQ(coordinator.hello.data, std::vector<std::string>{"imdb"});  // the name, never the path
-  EXPECT_THAT(coordinator.report.samples, Contains(Key("process_resident_memory_bytes")));
+  for (const char* name : {"process_resident_memory_bytes", "process_cpu_seconds_total", "tributary_memory_rss_peak_bytes", "tributary_memory_base_bytes",
+                           "tributary_memory_budget_bytes", "tributary_memory_pool_peak_bytes"}) {
+    EXPECT_THAT(coordinator.report.samples, Contains(Key(name)));
+  }
 }
 
 TEST(TrainerService, IsScrapedOrRelayedNeverBoth) {
