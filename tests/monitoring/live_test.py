@@ -1,0 +1,175 @@
+#!/usr/bin/env python3
+"""Every query of both dashboards against a real Prometheus that scrapes real services during a real job.
+
+    live_test.py BINARIES [REPORT.json]       exit 77: no Prometheus here (Debian: prometheus)
+"""
+
+import json
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+sys.dont_write_bytecode = True
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+
+import federation  # noqa: E402
+import lint_rules  # noqa: E402
+
+MONITORING = HERE.parent.parent / "monitoring"
+
+TEXT_JOB = """
+name: words
+rounds: 6
+tasks: [train, validate]
+participants: {min: 3, quorum: 3, round_deadline: 5m, seed: 1}
+model: {family: gpt2, layers: 2, heads: 2, hidden: 64, positions: 32, tokenizer: bytes, seed: 1}
+data: {name: words, format: text, validation_fraction: 0.1, partition: {scheme: by-file, count: 3, seed: 1}}
+train: {mode: step, steps: 60, batch_size: 8, max_length: 32, learning_rate: 3e-3}
+strategy: {name: fedavg, weights: samples}
+transfer: {mode: stream, chunk_bytes: 64KiB, encoding: bf16}
+"""
+# Where there is no libtorch: the same but for what only training tells.
+SYNTHETIC_JOB = """
+name: bytes
+rounds: 40
+tasks: [train]
+participants: {min: 3, quorum: 3, round_deadline: 5m, seed: 1}
+model: {family: synthetic, bytes: 96MiB, tensors: 8, dtype: f32, fill: random, seed: 1}
+data: {name: words, format: synthetic, partition: {count: 3}}
+strategy: {name: fedavg, weights: equal}
+transfer: {mode: stream, chunk_bytes: 1MiB, encoding: bf16}
+"""
+ONLY_TRAINING_TELLS = ("tributary_train_loss", "tributary_validation_loss", "tributary_validation_accuracy_ratio")
+ONLY_LIMITS_TELL = ("tributary_memory_cgroup_limit_bytes",)
+
+# What stands still while a job goes well, and why. All else must change.
+BY_NATURE = {
+    "tributary_job_info": "one job runs", "tributary_job_rounds": "of the job file", "tributary_seats_wanted": "of the job file",
+    "tributary_round_size": "of the job file", "tributary_round_deadline_seconds": "of the job file", "tributary_model_bytes": "of the model",
+    "tributary_memory_budget_bytes": "of the command line", "tributary_memory_cgroup_limit_bytes": "of the container",
+    "tributary_blob_store_quota_bytes": "of the command line", "tributary_trainer_info": "nobody joins or leaves", "tributary_workers": "nobody joins or leaves",
+    "tributary_connections": "nobody joins or leaves", "tributary_memory_base_bytes": "of the start",
+    "tributary_round_deduplicated_bytes_total": "every slot of this job changes in every round",
+    "tributary_blob_store_parked_reads": "on one machine nobody waits as long as a scrape takes",
+}
+WHEN_ALL_IS_WELL = ("tributary_memory_cgroup_oom_kills_total", "tributary_updates_refused_total", "tributary_blob_store_stalled_sessions_total",
+                    "tributary_blob_store_damaged_slots_total", "tributary_blob_store_protocol_errors_total", "tributary_blob_store_credit_violations_total",
+                    "tributary_blob_store_no_room_total", "tributary_connections_refused_total")
+ZERO_WHEN_ALL_IS_WELL = ('state="left_out"', 'state="failed"', 'outcome="failed"')
+
+
+def resolve(expression):
+    """As Grafana does, with All chosen and a scrape a second."""
+    return expression.replace("$__rate_interval", "4s").replace("$job", ".+").replace("$instance", ".+")
+
+
+def must_change(expression):
+    names = {selector.name for selector in lint_rules.promql.selectors(expression)}
+    if names <= set(BY_NATURE) or any(zero in expression for zero in ZERO_WHEN_ALL_IS_WELL):
+        return False
+    return not names & set(WHEN_ALL_IS_WELL)
+
+
+class Live(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.directory = tempfile.TemporaryDirectory(prefix="tributary-monitoring-")
+        cls.world = federation.Federation(BINARIES, MONITORING, cls.directory.name)
+        cls.addClassCleanup(cls.directory.cleanup)
+        cls.addClassCleanup(cls.world.end)
+        cls.trains = (BINARIES.parent / "lib" / "libtributary-train.so").exists()
+        cls.world.begin()
+        cls.world.begin_prometheus()
+        cls.begun = time.time()
+        cls.world.run(TEXT_JOB if cls.trains else SYNTHETIC_JOB)
+        time.sleep(4)  # the last scrapes, and the rates over them
+        cls.ended = time.time()
+
+    def targets(self):
+        for path in sorted((MONITORING / "grafana" / "dashboards").glob("*.json")):
+            for panel in lint_rules.panels(json.loads(path.read_text())):
+                for target in panel["targets"]:
+                    yield path.stem, panel["title"], target["refId"], target["expr"]
+
+    def untold(self, expression):
+        """Why this machine cannot show it, or nothing."""
+        if not self.trains and any(name in expression for name in ONLY_TRAINING_TELLS):
+            return "no libtorch here"
+        if not self.world.limited and any(name in expression for name in ONLY_LIMITS_TELL):
+            return "no control groups with limits here"
+        return ""
+
+    def test_every_query_has_data_and_what_can_change_changes(self):
+        report, skipped = [], 0
+        for dashboard, panel, letter, expression in self.targets():
+            with self.subTest(f"{dashboard}: {panel} {letter}"):
+                if why := self.untold(expression):
+                    skipped += 1
+                    print(f"skipped: {dashboard}, {panel} {letter}: {why}")
+                    continue
+                series = self.world.query_range(resolve(expression), self.begun, self.ended)
+                values = [[float(value) for _, value in one["values"]] for one in series]
+                points = sum(len(v) for v in values)
+                numbers = [v for one in values for v in one if v == v]
+                # What is compared with 1 comes and goes: one series for each phase that there was.
+                changes = any(len(set(one)) > 1 for one in values) or ("== 1" in expression and len(values) > 1)
+                report.append({"dashboard": dashboard, "panel": panel, "query": letter, "series": len(series), "points": points, "changes": changes,
+                               "must_change": must_change(expression)})
+                self.assertTrue(numbers, f"no data: {expression}")
+                if must_change(expression):
+                    self.assertTrue(changes, f"it never changes: {expression}")
+        print(f"{len(report)} queries, {sum(r['series'] for r in report)} series, {sum(r['points'] for r in report)} points over "
+              f"{self.ended - self.begun:.0f} s; {sum(r['changes'] for r in report)} change, {sum(r['must_change'] for r in report)} of them must; {skipped} skipped")
+        if REPORT:
+            REPORT.write_text(json.dumps(report, indent=1))
+
+    def test_variables_are_chained(self):
+        jobs = self.world.ask("label/job/values", **{"match[]": "tributary_memory_budget_bytes"})
+        self.assertEqual(jobs, ["aggregator", "blob-store", "coordinator", "trainer"])
+        for job in jobs:
+            instances = self.world.ask("label/instance/values", **{"match[]": f'tributary_memory_budget_bytes{{job=~"{job}"}}'})
+            self.assertEqual(len(instances), 3 if job == "trainer" else 1)
+
+    def test_a_trainer_is_scraped_or_relayed_never_both(self):
+        found = self.world.query("count by (site, trainer) (tributary_trainer_info)")
+        self.assertEqual(sorted((s["metric"]["site"], s["value"][1]) for s in found), [("north", "1"), ("south", "1"), ("west", "1")])
+        relayed = self.world.query('tributary_memory_rss_peak_bytes{trainer!=""}')
+        self.assertEqual([(s["metric"]["job"], s["metric"]["instance"]) for s in relayed], [("trainer", "west/trainer-0")])
+        self.assertEqual(len(self.world.query('process_resident_memory_bytes{job="coordinator"}')), 1, "the coordinator's own, and nobody's else")
+        phases = self.world.query('tributary_memory_phase_peak_bytes{instance="west/trainer-0"}')
+        self.assertIn("train", {s["metric"]["phase"] for s in phases})
+
+    def test_no_alert_fires_while_all_is_well(self):
+        fired = self.world.query_range('ALERTS{alertstate="firing"}', self.begun, self.ended)
+        self.assertEqual([s["metric"]["alertname"] for s in fired], [])
+        rules = self.world.ask("rules")
+        for group in rules["groups"]:
+            for rule in group["rules"]:
+                self.assertEqual(rule["health"], "ok", rule)
+
+    def test_servers_keep_to_their_budgets(self):
+        over = self.world.query("instance:tributary_memory_peak_over_budget:bytes")
+        self.assertEqual(len(over), 3)
+        for server in over:
+            self.assertLess(float(server["value"][1]), 64 * 1024 * 1024, server)
+
+    def test_what_services_serve_passes_promtools_lint(self):
+        for name, address in self.world.metrics.items():
+            with self.subTest(name):
+                text = federation.get(f"http://{address}/metrics")
+                done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True)
+                self.assertEqual((done.returncode, done.stdout + done.stderr), (0, ""))
+
+
+if __name__ == "__main__":
+    BINARIES = pathlib.Path(sys.argv[1]).resolve()
+    REPORT = pathlib.Path(sys.argv[2]) if len(sys.argv) > 2 else None
+    if not shutil.which("prometheus") or not shutil.which("promtool"):
+        print("skipped: there is no Prometheus here (Debian: apt-get install prometheus)")
+        sys.exit(77)
+    unittest.main(argv=sys.argv[:1], verbosity=2)
