@@ -6,6 +6,7 @@
 
 import json
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -36,7 +37,7 @@ transfer: {mode: stream, chunk_bytes: 64KiB, encoding: bf16}
 # Where there is no libtorch: the same but for what only training tells.
 SYNTHETIC_JOB = """
 name: bytes
-rounds: 40
+rounds: 15
 tasks: [train]
 participants: {min: 3, quorum: 3, round_deadline: 5m, seed: 1}
 model: {family: synthetic, bytes: 96MiB, tensors: 8, dtype: f32, fill: random, seed: 1}
@@ -44,8 +45,10 @@ data: {name: words, format: synthetic, partition: {count: 3}}
 strategy: {name: fedavg, weights: equal}
 transfer: {mode: stream, chunk_bytes: 1MiB, encoding: bf16}
 """
-ONLY_TRAINING_TELLS = ("tributary_train_loss", "tributary_validation_loss", "tributary_validation_accuracy_ratio")
+ONLY_TRAINING_TELLS = ("tributary_train_loss", "tributary_validation_loss", "tributary_validation_accuracy_ratio",
+                        "tributary_trained_tokens_total")
 ONLY_LIMITS_TELL = ("tributary_memory_cgroup_limit_bytes",)
+RECORDED_FROM_LIMITS = {"instance:tributary_memory_limit_used:ratio": "tributary_memory_cgroup_limit_bytes"}
 
 # What stands still while a job goes well, and why. All else must change.
 BY_NATURE = {
@@ -158,6 +161,22 @@ class Live(unittest.TestCase):
         for server in over:
             self.assertLess(float(server["value"][1]), 64 * 1024 * 1024, server)
 
+    def test_what_rules_ask_for_is_there(self):
+        for group in self.world.ask("rules")["groups"]:
+            for rule in group["rules"]:
+                for selector in lint_rules.promql.selectors(rule["query"]):
+                    if self.untold(rule["query"]) or (selector.name.startswith("instance:") and self.untold(RECORDED_FROM_LIMITS.get(selector.name, ""))):
+                        continue
+                    with self.subTest(f"{rule['name']}: {selector.name}"):
+                        self.assertTrue(self.world.query_range(selector.name, self.begun, self.ended))
+
+    def test_what_is_served_is_documented(self):
+        text = (MONITORING.parent / "docs" / "monitoring.md").read_text()
+        for name, address in self.world.metrics.items():
+            for family in re.findall(r"^# TYPE (\S+) ", federation.get(f"http://{address}/metrics"), re.MULTILINE):
+                with self.subTest(f"{name}: {family}"):
+                    self.assertRegex(text, rf"`{family}[`{{]")
+
     def test_what_services_serve_passes_promtools_lint(self):
         for name, address in self.world.metrics.items():
             with self.subTest(name):
@@ -167,7 +186,7 @@ class Live(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    BINARIES = pathlib.Path(sys.argv[1]).resolve()
+    BINARIES = pathlib.Path(sys.argv[1]).absolute()
     REPORT = pathlib.Path(sys.argv[2]) if len(sys.argv) > 2 else None
     if not shutil.which("prometheus") or not shutil.which("promtool"):
         print("skipped: there is no Prometheus here (Debian: apt-get install prometheus)")

@@ -102,6 +102,27 @@ class Alerts(unittest.TestCase):
                     self.assertIn(panel, titles)
 
 
+class Documentation(unittest.TestCase):
+    def setUp(self):
+        self.text = (MONITORING.parent / "docs" / "monitoring.md").read_text()
+
+    def test_every_alert_stands_there_with_its_severity(self):
+        for name, rule in alerts():
+            self.assertIn(f"| {name} | {re.search('severity: (.*)', rule).group(1)} |", self.text)
+        self.assertEqual(len(re.findall(r"^\| Tributary", self.text, re.MULTILINE)), len(alerts()))
+
+    def test_every_metric_that_is_asked_for_stands_there(self):
+        asked = set()
+        for path in (MONITORING / "grafana" / "dashboards").glob("*.json"):
+            for panel in lint_rules.panels(json.loads(path.read_text())):
+                asked |= {selector.name for target in panel["targets"] for selector in lint_rules.promql.selectors(target["expr"])}
+        for path in (MONITORING / "rules").glob("*.yml"):
+            asked |= set(re.findall(r"\b(?<!:)(?:tributary|process)_[a-z_]+\b(?!:)", re.sub(r"record: .*", "", path.read_text())))
+        for name in sorted(asked):
+            with self.subTest(name):
+                self.assertRegex(self.text, rf"`{re.sub('_(bucket|sum|count)$', '', name)}[`{{]")
+
+
 class Provisioning(unittest.TestCase):
     """Grafana is not at hand here; what its files must say is."""
 
