@@ -28,8 +28,8 @@ SERVER_ROW = row(
     "Servers: peak and resident, against budget, S and N·S",
     timeseries("Peak resident memory of each server", "The kernel's own mark (VmHWM), so that no spike between two scrapes is lost. It stays below base + budget + 100 KiB a connection "
                "while S and N·S lie where they will. Logarithmic.", "bytes", steps("green", (192 * MIB, "orange")),
-               query(f"max by (job, instance) (tributary_memory_rss_peak_bytes{{M}}{SERVERS})", "{{job}} {{instance}}"), MODEL, UPDATES,
-               width=24, height=10, log=True, dashed=LIMITS),
+               query(f"max by (job, instance) (tributary_memory_rss_peak_bytes{{M}}{SERVERS})", "{{job}} {{instance}}"), query(f"max(tributary_memory_budget_bytes{{M}}{SERVERS})", "budget, the largest"), MODEL, UPDATES,
+               width=24, height=10, log=True, dashed=(*LIMITS, ("budget", "orange"))),
     timeseries("Peak above base and budget", "Peak less what the server had when it started and less its budget. Below 0: the budget was never used up. Above 64 MiB an alert fires.",
                "bytes", steps("green", (32 * MIB, "orange"), (64 * MIB, "red")),
                query(f"tributary_memory_rss_peak_bytes{{M}} - tributary_memory_base_bytes{{M}} - tributary_memory_budget_bytes{{M}}{SERVERS}", "{{job}} {{instance}}"),
@@ -59,10 +59,14 @@ CONTAINERS = row(
                "files up to its limit, and goes when room is needed: look at the panel beside for what does not go.", "bytes", steps("blue"),
                query("max by (job, instance) (tributary_memory_cgroup_peak_bytes{M})", "{{job}} {{instance}} peak"),
                query("max by (job, instance) (tributary_memory_cgroup_bytes{M})", "{{job}} {{instance}} now"),
-               query("max by (job) (tributary_memory_cgroup_limit_bytes{M})", "limit {{job}}"), dashed=(("limit", "red"),)),
+               query("max by (job) (tributary_memory_cgroup_limit_bytes{M})", "limit {{job}}"),
+               query("max by (job) (tributary_memory_budget_bytes{M})", "budget {{job}}"), MODEL, UPDATES,
+               log=True, dashed=(("limit", "red"), ("budget", "orange"), *LIMITS)),
     timeseries("Resident memory as a part of the limit", "What cannot be taken back, against the container's limit. At 100 % the kernel kills the process.", "percentunit",
                steps("green", (0.8, "orange"), (0.9, "red")),
                query("process_resident_memory_bytes{M} / tributary_memory_cgroup_limit_bytes{M}", "{{job}} {{instance}}"), line=True),
+    timeseries("Restarts", "Times that a process was replaced by another. One that is killed for want of memory shows here: the count of such kills ends with its container.", "none",
+               steps("green", (1, "orange"), (2, "red")), query("changes(process_start_time_seconds{M}[R])", "{{job}} {{instance}}"), width=24, height=5, bars=True),
 )
 
 PHASES = row(

@@ -20,6 +20,7 @@ constexpr std::size_t kMaxLife = 64;
 // A process that was not heard for this long is gone, or out of reach: its name is free.
 constexpr Duration kRivalSilence{10'000};
 constexpr Duration kSessionEnd{300'000};  // silence after which a session is forgotten
+constexpr Duration kWatch{500};  // between looks at all seats for the metrics
 
 federation::Time Now() {
   federation::Time time;
@@ -127,6 +128,8 @@ void Control::OnTick() {
   if (!Commit()) return;
   Push();
   telemetry_.Count(federation_.Count(), sessions_.size());
+  if (now.steady - watched_ < kWatch) return;
+  watched_ = now.steady;
   telemetry_.Watch(federation_.Watch(now));
 }
 

@@ -85,6 +85,7 @@ class Control : public transport::Handler {
   std::latch attached_{1};
   transport::FrameServer* server_ = nullptr;
   bool failed_ = false;
+  Duration watched_{0};
   federation::Federation federation_;
   const std::string life_;  // of this process, in session names
   Retrievals retrievals_;

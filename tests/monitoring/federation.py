@@ -19,6 +19,7 @@ import urllib.request
 SERVERS = ("coordinator", "blob-store", "aggregator")
 LIMIT = 128 * 1024 * 1024
 BUDGET = "16MiB"
+SCRAPE_SECONDS = 0.5  # much goes by in a second
 WORDS = ("the river runs to the sea and all the water of the hills comes down with it but no part of it ever holds all the water").split()
 
 
@@ -102,7 +103,7 @@ class Federation:
         self.control = control
         commands = {
             "coordinator": ["--listen", control, "--state-dir", self.work / "coordinator", "--blob-store", data],
-            "blob-store": ["--listen", data, "--data-dir", self.work / "blob-store", "--quota", "1GiB"],
+            "blob-store": ["--listen", data, "--data-dir", self.work / "blob-store", "--quota", "2GiB"],
             "aggregator": ["--coordinator", control, "--instance", "aggregator-0", "--own-peaks"],
         }
         common = ["--memory-budget", BUDGET]
@@ -130,7 +131,8 @@ class Federation:
     def begin_prometheus(self):
         """With the product's own configuration, but for where targets are and how often they are scraped."""
         text = (self.monitoring / "prometheus.yml").read_text()
-        text = text.replace("interval: 5s", "interval: 1s").replace("scrape_timeout: 4s", "scrape_timeout: 1s")
+        text = text.replace("scrape_interval: 5s", f"scrape_interval: {int(SCRAPE_SECONDS * 1000)}ms").replace("scrape_timeout: 4s", f"scrape_timeout: {int(SCRAPE_SECONDS * 1000)}ms")
+        text = text.replace("evaluation_interval: 5s", "evaluation_interval: 1s")
         targets = {name: [a for n, a in self.metrics.items() if n.split()[0] == name] for name in (*SERVERS, "trainer")}
         for name, addresses in targets.items():
             text, found = re.subn(rf"    dns_sd_configs:\n      - names: \[{name}\]\n(        .*\n)+", f"    static_configs:\n      - targets: {json.dumps(addresses)}\n", text)
@@ -153,24 +155,27 @@ class Federation:
         return self.ask("query", query=expression)["result"]
 
     def query_range(self, expression, start, end):
-        return self.ask("query_range", query=expression, start=start, end=end, step=1)["result"]
+        return self.ask("query_range", query=expression, start=start, end=end, step=SCRAPE_SECONDS)["result"]
 
-    def run(self, job):
-        """Submits the job, to whose two trainers the third comes when it has been missed, and waits until it is completed."""
+    def submit(self, job):
         path = self.work / "job.yaml"
         path.write_text(job)
         subprocess.run([self.binaries / "tributary", "submit", path, "--coordinator", self.control], check=True, timeout=60, stdout=subprocess.DEVNULL)
+
+    def add_missing_trainer(self):
+        """The third, which is relayed, once it has been missed."""
         wait_for("the third trainer is missed", lambda: self.query('tributary_seats{state="free"} == 1'), 60)
         self.start_trainer("west", 2, "off")
 
-        def ended():
+    def wait_for_jobs(self, completed):
+        def done():
             for name, process in self.processes:
                 assert process.poll() is None, f"{name} ended: {(self.work / (name.replace(' ', '-') + '.log')).read_text()[-2000:]}"
             text = get(f"http://{self.metrics['coordinator']}/metrics")
             assert 'tributary_jobs{state="failed"} 0\n' in text, (self.work / "coordinator.log").read_text()[-2000:]
-            return 'tributary_jobs{state="completed"} 1\n' in text
+            return f'tributary_jobs{{state="completed"}} {completed}\n' in text
 
-        wait_for("the job is completed", ended, 400)
+        wait_for(f"{completed} jobs are completed", done, 400)
 
     def end(self):
         for _, process in reversed(self.processes):
