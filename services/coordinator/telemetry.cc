@@ -148,11 +148,11 @@ void Telemetry::Count(const federation::Federation::Census& census, std::size_t 
   spares_.Set(static_cast<double>(census.spares));
   seats_taken_.Set(static_cast<double>(census.seats_taken));
   seats_free_.Set(static_cast<double>(census.seats_free));
+  seats_wanted_.Set(static_cast<double>(census.seats_taken + census.seats_free));
   sessions_.Set(static_cast<double>(sessions));
 }
 
 void Telemetry::Watch(federation::Vitals vitals) {
-  seats_wanted_.Set(vitals.seats_wanted);
   std::sort(vitals.seats.begin(), vitals.seats.end(), [](const auto& a, const auto& b) { return a.unchanged > b.unchanged; });
   if (vitals.seats.size() > kMaxSeats) vitals.seats.resize(kMaxSeats);
   const std::lock_guard lock(mutex_);

@@ -164,7 +164,7 @@ class Federation:
 
     def add_missing_trainer(self):
         """The third, which is relayed, once it has been missed."""
-        wait_for("the third trainer is missed", lambda: self.query('tributary_seats{state="free"} == 1'), 60)
+        wait_for("the third trainer is missed", lambda: self.query('min_over_time(tributary_seats{state="free"}[2s]) == 1'), 60)
         self.start_trainer("west", 2, "off")
 
     def wait_for_jobs(self, completed):

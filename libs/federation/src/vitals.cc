@@ -51,7 +51,6 @@ Vitals Federation::Machine::Watch(Time t) {
   vitals.job = running->job;
   vitals.rounds = running->rounds;
   vitals.round_deadline = spec->participants.round_deadline;
-  vitals.seats_wanted = spec->data.count;
   vitals.round_size = RoundSize(spec->participants, spec->data.count);
 
   const RoundRow* const round = Current(running->job);

@@ -39,7 +39,7 @@ class Watching : public ::testing::Test {
 TEST_F(Watching, WithoutAJobThereIsNothing) {
   const Vitals vitals = Watch();
   EXPECT_EQ(vitals.job, "");
-  EXPECT_EQ(vitals.seats_wanted, 0u);
+  EXPECT_EQ(vitals.round_size, 0u);
   EXPECT_TRUE(vitals.jobs.empty());
 }
 
@@ -51,7 +51,6 @@ TEST_F(Watching, ATrainingRound) {
   EXPECT_EQ(vitals.round, 1u);
   EXPECT_EQ(vitals.rounds, 1u);
   EXPECT_EQ(vitals.round_size, 2u);
-  EXPECT_EQ(vitals.seats_wanted, 2u);
   EXPECT_EQ(vitals.round_deadline, Duration(60'000));
   EXPECT_EQ(vitals.model_bytes, World::kSlots * 1_MiB);
   EXPECT_EQ(vitals.training, 2u);

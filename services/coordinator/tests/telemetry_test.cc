@@ -65,7 +65,6 @@ TEST_F(TelemetryTest, OfARunningJobEverythingIsTold) {
   vitals.round_deadline = Duration(60'000);
   vitals.model_bytes = 1048576;
   vitals.round_size = 4;
-  vitals.seats_wanted = 6;
   vitals.training = 1;
   vitals.parts_waiting = 2;
   vitals.slots_left = 7;
@@ -76,7 +75,7 @@ TEST_F(TelemetryTest, OfARunningJobEverythingIsTold) {
        {"tributary_jobs{state=\"failed\"} 2", "tributary_jobs{state=\"queued\"} 0", "tributary_updates_refused_total{reason=\"late\"} 3",
         "tributary_updates_refused_total{reason=\"damaged\"} 0", "tributary_job_info{name=\"imdb\"} 1", "tributary_job_rounds 5", "tributary_job_round 2",
         "tributary_round_phase{phase=\"train\"} 1", "tributary_round_phase{phase=\"seal\"} 0", "tributary_round_start_timestamp_seconds 1700000000.5",
-        "tributary_round_deadline_seconds 60", "tributary_model_bytes 1048576", "tributary_round_size 4", "tributary_seats_wanted 6",
+        "tributary_round_deadline_seconds 60", "tributary_model_bytes 1048576", "tributary_round_size 4",
         "tributary_round_updates{state=\"training\"} 1", "tributary_aggregation_parts{state=\"waiting\"} 2",
         "tributary_aggregation_slots{state=\"left\"} 7", "tributary_seat_unchanged_seconds{seat=\"a/0\",phase=\"train\"} 1.5"}) {
     EXPECT_THAT(text, HasSubstr(std::string(line) + "\n"));
@@ -86,15 +85,25 @@ TEST_F(TelemetryTest, OfARunningJobEverythingIsTold) {
 TEST_F(TelemetryTest, WithoutAJobNothingIsToldOfOne) {
   federation::Vitals vitals;
   vitals.job = "imdb";
-  vitals.seats_wanted = 6;
   telemetry_.Watch(vitals);
   telemetry_.Watch({});
   const std::string text = registry_.Text();
   for (const char* name : {"tributary_job_info", "tributary_round_phase", "tributary_model_bytes", "tributary_round_deadline_seconds"}) {
     EXPECT_THAT(text, Not(HasSubstr(name))) << "left out, not 0 in disguise";
   }
-  EXPECT_THAT(text, HasSubstr("tributary_seats_wanted 0\n")) << "what scales trainers must see that none is wanted";
   EXPECT_THAT(text, HasSubstr("tributary_jobs{state=\"running\"} 0\n"));
+}
+
+TEST_F(TelemetryTest, SeatsThatAreWantedAreThoseOfTheRunningJob) {
+  EXPECT_THAT(registry_.Text(), HasSubstr("tributary_seats_wanted 0\n")) << "what scales trainers must see that none is wanted";
+  federation::Federation::Census census;
+  census.seats_taken = 4;
+  census.seats_free = 2;
+  census.spares = 3;
+  telemetry_.Count(census, 9);
+  const std::string text = registry_.Text();
+  EXPECT_THAT(text, HasSubstr("tributary_seats_wanted 6\n"));
+  EXPECT_THAT(text, HasSubstr("tributary_seats{state=\"spare\"} 3\n"));
 }
 
 TEST_F(TelemetryTest, OfManySeatsThoseThatStandStillLongestAreTold) {

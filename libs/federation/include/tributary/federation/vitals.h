@@ -43,7 +43,6 @@ struct Vitals {
   Duration round_deadline{0};        // 0: none
   std::uint64_t model_bytes = 0;     // in whole chunks; 0 before the first model is there
   std::uint32_t round_size = 0;      // trainers that a round asks for
-  std::uint32_t seats_wanted = 0;    // partitions of the data
 
   // Of the round that is under way.
   std::uint64_t training = 0, sending = 0, done = 0, left_out = 0;        // updates
