@@ -7,6 +7,7 @@
 #include "tributary/config/serve.h"
 #include "tributary/config/service.h"
 #include "tributary/memory/malloc.h"
+#include "tributary/memory/process_memory.h"
 #include "tributary/memory/phases.h"
 
 namespace tributary::aggregator {
@@ -33,6 +34,10 @@ int Main(int argc, char** argv) {
   config::AddServiceOptions(options, "127.0.0.1:9471");
   if (const auto code = options.ParseOrExitCode(argc, argv, environ)) return *code;
   const auto settings = config::GetServiceSettings(options);
+  if (const Status fits = memory::CheckFits(settings.memory_budget, memory::ReadCgroupMemory()); !fits.ok()) {
+    fmt::print(stderr, "tributary-aggregator: {}\n", fits.error().message());
+    return config::kExitUsage;
+  }
   memory::TuneMalloc(settings.memory_budget);
   if (options.Flag("own-peaks")) memory::OwnPeak();
   const std::string instance = options.String("instance");

@@ -86,15 +86,17 @@ void BlobStoreService::State::Register() {
         counter("fetched_chunks_total", "Chunks that a cache took from its upstream.", cache ? static_cast<double>(cache->counters().chunks) : 0),
         counter("evicted_objects_total", "Objects that a cache removed to make room.", cache ? static_cast<double>(cache->counters().evicted) : 0),
         gauge("upstream_away", "1: the blob-store of which this is a cache does not answer.", cache && cache->counters().away ? 1 : 0),
-        counter("permission_refusals_total", "Requests for what the peer's role or name may not do.", static_cast<double>(c.forbidden)),
+        {"tributary_permission_refusals_total", "Requests for what the peer's role or name may not do.", true, {}, static_cast<double>(c.forbidden)},
         gauge("peers", "Sessions.", static_cast<double>(c.peers)),
         gauge("parked_reads", "Reads that wait for a slot.", static_cast<double>(c.parked_reads)),
         counter("stalled_sessions_total", stalled, static_cast<double>(c.stalled_reads), {{"side", "read"}}),
         counter("stalled_sessions_total", stalled, static_cast<double>(c.stalled_writes), {{"side", "write"}}),
         {"tributary_connections", "Connections now.", false, {}, static_cast<double>(connections.connections)},
-        {"tributary_connections_refused_total", "Connections that were refused or cut off, by reason.", true, {{"reason", "cut_off"}},
-         static_cast<double>(connections.cut_off)},
     };
+    for (const auto& [reason, count] : connections.Refused()) {
+      readings.push_back({"tributary_connections_refused_total", "Connections that were refused or cut off, by reason.", true, {{"reason", std::string(reason)}},
+                          static_cast<double>(count)});
+    }
     if (use.quota > 0) readings.push_back(gauge("quota_bytes", "Bytes that objects may take on the disk; left out where there is no limit.", static_cast<double>(use.quota)));
     std::error_code error;
     if (const auto space = std::filesystem::space(directory, error); !error) {

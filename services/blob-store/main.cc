@@ -7,6 +7,7 @@
 #include "tributary/config/serve.h"
 #include "tributary/config/service.h"
 #include "tributary/memory/malloc.h"
+#include "tributary/memory/process_memory.h"
 #include "tributary/s3/client.h"
 #include "tributary/tensor/layout.h"
 #include "tributary/wire/frame.h"
@@ -97,6 +98,10 @@ int Main(int argc, char** argv) {
     return config::kExitUsage;
   }
   const auto settings = config::GetServiceSettings(options);
+  if (const Status fits = memory::CheckFits(settings.memory_budget, memory::ReadCgroupMemory()); !fits.ok()) {
+    fmt::print(stderr, "tributary-blob-store: {}\n", fits.error().message());
+    return config::kExitUsage;
+  }
   memory::TuneMalloc(settings.memory_budget);
   log::InitLog("blob-store", settings.log_level, settings.log_format);
 

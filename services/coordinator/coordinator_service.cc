@@ -82,9 +82,11 @@ Result<std::unique_ptr<CoordinatorService>> CoordinatorService::Start(Spec spec)
   state.registry.AddCollector([&state] {
     const transport::ServerCounters c = state.server->counters();
     const std::string refused = "Connections that were refused or cut off, by reason.";
-    return std::vector<metrics::Reading>{
-        {"tributary_connections", "Connections now.", false, {}, static_cast<double>(c.connections)},
-        {"tributary_connections_refused_total", refused, true, {{"reason", "cut_off"}}, static_cast<double>(c.cut_off)}};
+    std::vector<metrics::Reading> readings = {{"tributary_connections", "Connections now.", false, {}, static_cast<double>(c.connections)}};
+    for (const auto& [reason, count] : c.Refused()) {
+      readings.push_back({"tributary_connections_refused_total", refused, true, {{"reason", std::string(reason)}}, static_cast<double>(count)});
+    }
+    return readings;
   });
   metrics::ServerSpec metrics;
   metrics.address = spec.metrics_address;

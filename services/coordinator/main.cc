@@ -6,6 +6,7 @@
 #include "tributary/config/serve.h"
 #include "tributary/config/service.h"
 #include "tributary/memory/malloc.h"
+#include "tributary/memory/process_memory.h"
 
 namespace tributary {
 namespace {
@@ -32,6 +33,10 @@ int Main(int argc, char** argv) {
   config::AddServiceOptions(options, "127.0.0.1:9470");
   if (const auto code = options.ParseOrExitCode(argc, argv, environ)) return *code;
   const auto settings = config::GetServiceSettings(options);
+  if (const Status fits = memory::CheckFits(settings.memory_budget, memory::ReadCgroupMemory()); !fits.ok()) {
+    fmt::print(stderr, "tributary-coordinator: {}\n", fits.error().message());
+    return config::kExitUsage;
+  }
   // No large frames here: what is freed may go back soon.
   memory::TuneMalloc(8_MiB);
   log::InitLog("coordinator", settings.log_level, settings.log_format);

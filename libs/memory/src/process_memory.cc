@@ -7,6 +7,8 @@
 #include <sstream>
 #include <string>
 
+#include "tributary/base/units.h"
+
 namespace tributary::memory {
 namespace {
 
@@ -131,6 +133,12 @@ std::optional<CgroupMemory> ReadCgroupMemory() {
     }
   }
   return std::nullopt;
+}
+
+Status CheckFits(std::uint64_t budget, const std::optional<CgroupMemory>& container) {
+  if (!container || !container->limit || budget + kServiceBase <= *container->limit) return Ok();
+  return MakeError(Code::kInvalidArgument, "--memory-budget {} and {} for the service itself do not fit into the {} that this container may use: give it {}, or a smaller budget",
+                   FormatBytes(budget), FormatBytes(kServiceBase), FormatBytes(*container->limit), FormatBytes(budget + kServiceBase));
 }
 
 }  // namespace tributary::memory

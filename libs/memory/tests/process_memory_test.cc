@@ -65,5 +65,19 @@ TEST(CgroupMemory, IsPlausibleWhereThereIsOne) {
   }
 }
 
+TEST(CheckFits, RefusesABudgetThatTheContainerWouldKill) {
+  EXPECT_TRUE(CheckFits(std::uint64_t{1} << 40, std::nullopt).ok());
+  CgroupMemory container{2, 0, {}, {}, {}};
+  EXPECT_TRUE(CheckFits(std::uint64_t{1} << 40, container).ok());
+  container.limit = 128u << 20;
+  EXPECT_TRUE(CheckFits(64u << 20, container).ok());
+  EXPECT_TRUE(CheckFits((128u << 20) - kServiceBase, container).ok());
+  const Status refused = CheckFits(128u << 20, container);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code(), Code::kInvalidArgument);
+  EXPECT_EQ(refused.error().message(),
+            "--memory-budget 128.0 MiB and 24.0 MiB for the service itself do not fit into the 128.0 MiB that this container may use: give it 152.0 MiB, or a smaller budget");
+}
+
 }  // namespace
 }  // namespace tributary::memory

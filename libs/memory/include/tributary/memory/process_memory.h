@@ -38,4 +38,10 @@ struct CgroupMemory {
 };
 std::optional<CgroupMemory> ReadCgroupMemory();
 
+// What a service takes beside its budget, before any connection: libraries, stacks, the heap's own.
+constexpr std::uint64_t kServiceBase = 24ull << 20;
+// kInvalidArgument, with both numbers, for a budget that the container around this process has no room for: it would be killed in the middle of a round, and not at its
+// start. Ok without a limit.
+Status CheckFits(std::uint64_t budget, const std::optional<CgroupMemory>& container);
+
 }  // namespace tributary::memory
