@@ -193,7 +193,9 @@ class Network(ChartCase):
             named = {each["name"]: each["containerPort"] for each in pod["spec"]["containers"][0]["ports"]}
             self.assertEqual(self.ports(selecting[0]["spec"]["ingress"]), {("TCP", port) for port in named.values()}, service)
             flags = chart.ini(self.find(manifests, "ConfigMap", service)["data"]["service.ini"])
-            self.assertEqual(flags["metrics-address"], f"0.0.0.0:{named['metrics']}")
+            env = {each["name"]: each.get("value") for each in pod["spec"]["containers"][0]["env"]}
+            self.assertEqual(env["TRIBUTARY_METRICS_ADDRESS"], f"0.0.0.0:{named['metrics']}", "the images' own would win over the file")
+            self.assertNotIn("metrics-address", flags)
             main = {port for name, port in named.items() if name != "metrics"}
             self.assertEqual({int(flags["listen"].rsplit(":", 1)[1])} if "listen" in flags else set(), main)
             listening[service] = (pod["metadata"]["labels"], main)
@@ -298,7 +300,7 @@ class Scaling(ChartCase):
     def test_trainers_follow_seats(self):
         spec = self.find(rendered(self.helm, *self.KEDA), "ScaledObject", "trainer")["spec"]
         trigger = spec["triggers"][0]
-        self.assertEqual(trigger["metadata"]["query"], 'sum(tributary_seats{state=~"taken|free",namespace="fed",service="fl-tributary-coordinator-pods"})')
+        self.assertEqual(trigger["metadata"]["query"], 'max(tributary_seats_wanted{namespace="fed",service="fl-tributary-coordinator-pods"})')
         self.assertEqual(trigger["metadata"]["threshold"], "1")
         self.assertEqual((spec["minReplicaCount"], spec["maxReplicaCount"]), (0, 32))
 
@@ -313,9 +315,9 @@ class Scaling(ChartCase):
 
     def test_aggregators_follow_parts(self):
         keda = self.find(rendered(self.helm, *self.KEDA), "ScaledObject", "aggregator")["spec"]
-        self.assertIn("sum(tributary_parts{", keda["triggers"][0]["metadata"]["query"])
+        self.assertIn("sum(tributary_aggregation_parts{", keda["triggers"][0]["metadata"]["query"])
         hpa = self.find(rendered(self.helm, *self.HPA), "HorizontalPodAutoscaler", "aggregator")["spec"]
-        self.assertEqual(hpa["metrics"][0]["external"]["metric"]["name"], "tributary_parts")
+        self.assertEqual(hpa["metrics"][0]["external"]["metric"]["name"], "tributary_aggregation_parts")
         self.assertEqual(hpa["metrics"][1]["resource"]["name"], "cpu")
         self.assertEqual(hpa["behavior"]["scaleDown"]["stabilizationWindowSeconds"], 1800)
 

@@ -58,9 +58,9 @@ class Renders(ChartCase):
         self.assertEqual(store["spec"]["replicas"], 3)
         self.assertEqual(chart.ini(self.find(three, "ConfigMap", "blob-store")["data"]["service.ini"])["shards"], "3")
         env = store["spec"]["template"]["spec"]["containers"][0]["env"]
-        self.assertEqual(env[0]["name"], "TRIBUTARY_SHARD")
-        self.assertIn("apps.kubernetes.io/pod-index", env[0]["valueFrom"]["fieldRef"]["fieldPath"])
-        self.assertEqual(env[1], {"name": "TRIBUTARY_S3_PREFIX", "value": "tributary/$(TRIBUTARY_SHARD)"})
+        self.assertEqual(env[1]["name"], "TRIBUTARY_SHARD")
+        self.assertIn("apps.kubernetes.io/pod-index", env[1]["valueFrom"]["fieldRef"]["fieldPath"])
+        self.assertEqual(env[2], {"name": "TRIBUTARY_S3_PREFIX", "value": "tributary/$(TRIBUTARY_SHARD)"})
 
     def test_scalars_stay_text(self):
         # With the parser that takes y, on and 0123 for what they are not: labels, annotations, environment and data are text.

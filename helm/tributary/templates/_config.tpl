@@ -4,7 +4,6 @@
 {{- $service := get $root.Values .key -}}
 {{- $flags := dict
     "memory-budget" $service.memoryBudget
-    "metrics-address" (printf "0.0.0.0:%d" (int $service.metricsPort))
     "log-level" $root.Values.logLevel
     "log-format" $root.Values.logFormat -}}
 {{- if $root.Values.keys.insecure -}}

@@ -66,10 +66,12 @@ spec:
         {{- range $service.extraArgs }}
         - {{ . | quote }}
         {{- end }}
-      {{- with concat (.env | default list) $service.extraEnv }}
       env:
+        # In the environment, since images set it there and that wins over the configuration file.
+        - {name: "TRIBUTARY_METRICS_ADDRESS", value: {{ printf "0.0.0.0:%d" (int $service.metricsPort) | quote }}}
+        {{- with concat (.env | default list) $service.extraEnv }}
         {{- toYaml . | nindent 8 }}
-      {{- end }}
+        {{- end }}
       ports:
         {{- range .ports }}
         - {name: {{ .name | quote }}, containerPort: {{ int .port }}, protocol: "TCP"}
