@@ -38,6 +38,21 @@ class PhasedProgress final : public TaskProgress {
   memory::Phase phase_;
 };
 
+// One more while it lives.
+class Running {
+ public:
+  explicit Running(metrics::Gauge* gauge) : gauge_(gauge) { Add(1); }
+  ~Running() { Add(-1); }
+  Running(const Running&) = delete;
+  Running& operator=(const Running&) = delete;
+
+ private:
+  void Add(double amount) {
+    if (gauge_ != nullptr) gauge_->Add(amount);
+  }
+  metrics::Gauge* const gauge_;
+};
+
 }  // namespace
 
 MeteredRunner::MeteredRunner(TaskRunner& inner, metrics::Registry& registry, const std::vector<wire::TaskKind>& kinds)
@@ -50,12 +65,15 @@ MeteredRunner::MeteredRunner(TaskRunner& inner, metrics::Registry& registry, con
     const std::string kind = TaskKindName(static_cast<std::uint32_t>(number));
     series_[static_cast<std::uint32_t>(number)] = {
         count(kind, "done"), count(kind, "failed"), count(kind, "stopped"),
+        registry.AddGauge("tasks_running", metrics::Unit::kNone, "Tasks of the coordinator that run here now.", {{"kind", kind}}),
         registry.AddHistogram("task", metrics::Unit::kSeconds, "How long a task took here.", metrics::DurationBounds(),
                               {{"kind", kind}})};
   }
 }
 
 Result<TaskResult> MeteredRunner::Run(const TaskContext& context) {
+  const auto counted = series_.find(context.spec.kind);
+  const Running running(counted == series_.end() ? nullptr : &counted->second.running);
   const auto begin = std::chrono::steady_clock::now();
   PhasedProgress progress(context.progress, TaskKindName(context.spec.kind));
   auto result = inner_.Run({context.spec, context.job_text, context.blob_stores, progress, context.stop});

@@ -1,7 +1,8 @@
 // A TaskRunner that counts and times what another one does.
 //
-// tributary_tasks_total{kind, outcome="done"|"failed"|"stopped"} and tributary_task_seconds{kind}; and the phases that tasks tell of are those
-// of the process's memory (memory/phases.h), before the first of them the task's kind. Both the inner runner and the registry outlive it. Threads as TaskRunner.
+// tributary_tasks_total{kind, outcome="done"|"failed"|"stopped"}, tributary_task_seconds{kind}, and tributary_tasks_running{kind}, which is what a pod waits for before it
+// is stopped (helm/tributary/files/scripts/drain.sh); and the phases that tasks tell of are those of the process's memory (memory/phases.h), before the first of them
+// the task's kind. Both the inner runner and the registry outlive it. Threads as TaskRunner.
 #pragma once
 
 
@@ -26,6 +27,7 @@ class MeteredRunner final : public TaskRunner {
     metrics::Counter done;
     metrics::Counter failed;
     metrics::Counter stopped;
+    metrics::Gauge running;
     metrics::Histogram seconds;
   };
   TaskRunner& inner_;
