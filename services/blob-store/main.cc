@@ -37,7 +37,7 @@ void AddBucketOptions(config::Options& options) {
   options.AddString("s3-prefix", "", "of all keys; each store needs one of its own", optional(s3::CheckPrefix));
   options.AddString("s3-region", "us-east-1", "the region that requests are signed for", config::CheckName);
   options.AddBool("s3-path-style", false, "the bucket in the path of URLs and not in the host's name");
-  options.AddString("s3-credentials-file", "", "as the AWS tools write it; must be readable by its owner alone");
+  options.AddString("s3-credentials-file", "", "as the AWS tools write it; must be readable by its owner alone, or by a group where it is not the store's own");
   options.AddBytes("s3-cache-bytes", 0, "of objects in the bucket that the disk keeps, too; 0: as many as --quota and the disk have room for");
 }
 

@@ -94,7 +94,9 @@ Result<Credentials> CredentialsFromFile(const std::string& path) {
   struct stat status {};
   if (fstat(file.fd, &status) != 0) return ErrnoError(errno, "looking at " + path);
   if (!S_ISREG(status.st_mode)) return MakeError(Code::kInvalidArgument, "{} is no file", path);
-  if ((status.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
+  // A secret that a cluster mounts is root's and readable by a group that is the process's alone.
+  const mode_t others = status.st_uid == geteuid() ? 077 : 037;
+  if ((status.st_mode & others) != 0) {
     return MakeError(Code::kPermission, "{} holds credentials and others than its owner may use it: chmod 600 {} (its mode is {:o})", path, path,
                      status.st_mode & 07777);
   }

@@ -53,6 +53,20 @@ TEST(S3Options, ACredentialsFileThatOthersMayReadIsRefused) {
   EXPECT_TRUE(CredentialsFromFile(path).ok());
 }
 
+TEST(S3Options, ACredentialsFileOfAnotherOwnerMayBeReadByTheGroup) {
+  const TempDirectory temp;
+  const std::string path = temp.Write("credentials", "aws_access_key_id = a\naws_secret_access_key = b\n");
+  if (chown(path.c_str(), 10001, static_cast<gid_t>(-1)) != 0) GTEST_SKIP() << "only root gives files away";
+  chmod(path.c_str(), 0440);
+  EXPECT_TRUE(CredentialsFromFile(path).ok()) << "as a cluster mounts a secret";
+  for (const mode_t mode : {0460, 0444, 0442, 0450}) {
+    chmod(path.c_str(), mode);
+    const auto read = CredentialsFromFile(path);
+    ASSERT_FALSE(read.ok()) << mode;
+    EXPECT_EQ(read.error().code(), Code::kPermission);
+  }
+}
+
 TEST(S3Options, CredentialsThatAreMissingOrNoneAreToldWithoutThem) {
   const TempDirectory temp;
   const auto of = [&](const std::string& text) {
