@@ -19,10 +19,14 @@ def rendered(binary, *words):
 
 class ChartCase(unittest.TestCase):
     maxDiff = None
+    where = ""  # what a test that goes through many objects looks at; told with its failures
 
     @property
     def helm(self):
         return HELMS["helm 4"]
+
+    def _formatMessage(self, msg, standardMsg):
+        return self.where + super()._formatMessage(msg, standardMsg)
 
     def every_rendering(self):
         """(what, manifests) of the default and of every values file."""

@@ -16,8 +16,9 @@ class Pods(ChartCase):
     def each_pod(self):
         for what, manifests in self.every_rendering():
             for manifest, pod in chart.pods(manifests):
-                with self.subTest(values=what, object=chart.name_of(manifest)):
-                    yield manifest, pod, [each for each in chart.containers(pod) if each["name"] in OWN]
+                self.where = f"{what}, {chart.name_of(manifest)}: "
+                yield manifest, pod, [each for each in chart.containers(pod) if each["name"] in OWN]
+        self.where = ""
 
     def test_the_restricted_pod_security_standard(self):
         for _, pod, containers in self.each_pod():

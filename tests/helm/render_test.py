@@ -2,7 +2,6 @@
 """The chart renders, with every values file and both helms, and what it refuses it refuses by the place of the mistake."""
 import json
 import re
-import subprocess
 import unittest
 
 import yaml
