@@ -147,6 +147,7 @@ Status Evaluate(const EvaluateSpec& spec, const LoadModule& load, const std::fun
   TRIBUTARY_TRY(samples.Open(spec.samples));
   train::ModelSpec wishes;
   wishes.quantization = spec.quantization;
+  wishes.device = train::Device::kAuto;
   TRIBUTARY_ASSIGN(const OpenedModel opened, OpenModel(spec.directory, spec.base, wishes, load));
   std::uint64_t total = 0;
   std::string unknown;

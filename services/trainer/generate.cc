@@ -51,7 +51,9 @@ Result<double> ParseTemperature(const std::string& value) {
 }  // namespace
 
 Status Generate(const GenerateSpec& spec, const LoadModule& load, std::FILE* out) {
-  TRIBUTARY_ASSIGN(const OpenedModel opened, OpenModel(spec.directory, spec.base, {}, load));
+  train::ModelSpec wishes;
+  wishes.device = train::Device::kAuto;
+  TRIBUTARY_ASSIGN(const OpenedModel opened, OpenModel(spec.directory, spec.base, wishes, load));
   const auto& [model, tokenizer] = opened;
   // The prompt is the user's own: what stands around texts is put around it, and <|im_start|> means itself.
   TRIBUTARY_ASSIGN(auto prompt, tokenizer->Encode(spec.prompt, {.add_special_tokens = true, .parse_special_tokens = true}));

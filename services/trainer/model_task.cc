@@ -79,11 +79,13 @@ Status ModelTasks::Prepare(const std::string& config_json, const job::Job& job) 
   const std::string made_of = KeyOf(spec);
   if (model_ != nullptr && made_of_ == made_of) return Ok();
   TRIBUTARY_ASSIGN(train::Module* const module, load_());
+  module_.store(module, std::memory_order_release);
   model_.reset();  // never two models at once
   digest_.clear();
   base_.clear();
   TRIBUTARY_ASSIGN(model_, module->CreateModel(spec));
   made_of_ = made_of;
+  log::Info("the model computes on {} ({})", model_->DeviceName(), module->Description());
   return Ok();
 }
 
@@ -262,6 +264,7 @@ Result<TaskResult> ModelTasks::Train(blob::BlobStore& store, const TaskContext& 
                     {"tokens", static_cast<double>(trained->tokens)},
                     {"seconds", trained->seconds},
                     {"tokens_per_second", trained->seconds > 0 ? static_cast<double>(trained->tokens) / trained->seconds : 0.0}};
+  if (const std::uint64_t peak = DevicePeakBytes(); peak > 0) result.metrics["cuda_peak_bytes"] = static_cast<double>(peak);
   encoder->Sealed();
   if (optimizer != nullptr && task.round >= job.rounds) optimizer->Remove();
   encoder->AddMetrics(result.metrics);

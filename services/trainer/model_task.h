@@ -4,9 +4,10 @@
 // base below them is downloaded once, by whichever task first needs it.
 // Keeps one model and one partition in memory between tasks, so that a model that was downloaded to be validated is not
 // downloaded again to be trained. `digest_` says which sealed model the weights are; it is empty while they are none. libtorch is
-// loaded (through `load`) by the first of these tasks. Used by the task thread.
+// loaded (through `load`) by the first of these tasks. Used by the task thread, but for DevicePeakBytes.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <string>
 
@@ -25,6 +26,12 @@ class ModelTasks {
   Result<session::TaskResult> Validate(blob::BlobStore& store, const session::TaskContext& context, const job::Job& job,
                                        ByteCount& bytes);
 
+  // Of libtorch, once it is loaded; 0: no GPU was used. Thread-safe.
+  std::uint64_t DevicePeakBytes() const {
+    const train::Module* const module = module_.load(std::memory_order_acquire);
+    return module != nullptr ? module->DevicePeakBytes() : 0;
+  }
+
  private:
   // Makes `model_` be of this config and of what the job wishes, keeping it if it is already.
   Status Prepare(const std::string& config_json, const job::Job& job);
@@ -39,6 +46,7 @@ class ModelTasks {
 
   const Identity& identity_;
   LoadModule load_;
+  std::atomic<train::Module*> module_{nullptr};
   LocalData data_;
   std::unique_ptr<train::Model> model_;
   std::string made_of_;      // config and wishes that model_ was made from

@@ -19,6 +19,8 @@ class TrainerTasks final : public session::TaskRunner {
   TrainerTasks(const Identity& identity, OpenStore open_store, LoadModule load)
       : identity_(identity), open_store_(std::move(open_store)), models_(identity, std::move(load)), tokenizer_(identity) {}
   Result<session::TaskResult> Run(const session::TaskContext& context) override;
+  // The most that training held of a GPU's memory since the process began; 0: none was used. Thread-safe.
+  std::uint64_t DevicePeakBytes() const { return models_.DevicePeakBytes(); }
 
  private:
   Result<session::TaskResult> Dispatch(blob::BlobStore& store, const session::TaskContext& context, const job::Job& job,

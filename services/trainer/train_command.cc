@@ -174,7 +174,9 @@ Status TrainRounds(const TrainCommandSpec& spec, const LoadModule& load, StopOnS
   }
   TRIBUTARY_TRY(Save(*model, job, spec.work_dir + "/model"));
   summary["seconds"] = SecondsSince(begun);
+  summary["device"] = model->DeviceName();
   if (const auto memory = memory::ReadProcessMemory(); memory.ok()) summary["peak_rss_bytes"] = memory->rss_peak;
+  if (const std::uint64_t peak = module->DevicePeakBytes(); peak > 0) summary["cuda_peak_bytes"] = peak;
   summary["model"] = job.adapted() ? "model/adapter_model.safetensors" : "model/model.safetensors";
   return WriteJsonFile(spec.work_dir + "/summary.json", summary);
 }

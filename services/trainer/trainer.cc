@@ -12,16 +12,20 @@
 #include "tributary/memory/phases.h"
 #include "tributary/memory/pool.h"
 #include "tributary/memory/process_memory.h"
+#include "tributary/metrics/metrics.h"
 #include "tributary/session/metered_runner.h"
 #include "tributary/worker/host.h"
 
 namespace tributary::trainer {
 namespace {
 
+constexpr const char* kCudaPeak = "tributary_memory_cuda_peak_bytes";
+
 // What rides on heartbeats where nobody can scrape: the metrics' own names, so that they mean the same wherever they are served.
 class RelayingRunner final : public session::TaskRunner {
  public:
-  RelayingRunner(session::TaskRunner& inner, const memory::Pool& pool, bool relay) : inner_(inner), pool_(pool), relay_(relay) {
+  RelayingRunner(session::TaskRunner& inner, const TrainerTasks& tasks, const memory::Pool& pool, bool relay)
+      : inner_(inner), tasks_(tasks), pool_(pool), relay_(relay) {
     if (const auto memory = memory::ReadProcessMemory(); memory.ok()) base_ = memory->rss;
   }
   Result<session::TaskResult> Run(const session::TaskContext& context) override { return inner_.Run(context); }
@@ -37,6 +41,7 @@ class RelayingRunner final : public session::TaskRunner {
       if (value && *value > 0) samples[name] = static_cast<double>(*value);
     };
     if (const auto memory = memory::ReadProcessMemory(); memory.ok()) add("process_resident_memory_bytes", memory->rss);
+    add(kCudaPeak, tasks_.DevicePeakBytes());
     if (const auto cpu = memory::ReadCpuSeconds(); cpu.ok()) samples["process_cpu_seconds_total"] = *cpu;
     const auto peaks = memory::ReadPeaks();
     add("tributary_memory_rss_peak_bytes", peaks.overall);
@@ -52,6 +57,7 @@ class RelayingRunner final : public session::TaskRunner {
 
  private:
   session::TaskRunner& inner_;
+  const TrainerTasks& tasks_;
   const memory::Pool& pool_;
   const bool relay_;
   std::uint64_t base_ = 0;
@@ -84,7 +90,13 @@ struct TrainerService::Impl {
               spec.load_module ? spec.load_module : LoadModule([] { return train::LoadTrainModule(); })),
         metered(tasks, host.registry(), {wire::TaskKind::kInit, wire::TaskKind::kTrain, wire::TaskKind::kValidate,
                                           wire::TaskKind::kOffer, wire::TaskKind::kRemove}),
-        relaying(metered, host.pool(), spec.metrics_address == "off") {}
+        relaying(metered, tasks, host.pool(), spec.metrics_address == "off") {
+    host.registry().AddCollector([this]() -> std::vector<metrics::Reading> {
+      const std::uint64_t peak = tasks.DevicePeakBytes();
+      if (peak == 0) return {};
+      return {{kCudaPeak, "Most bytes of a GPU's memory that libtorch held at once, in use or ready to be", false, {}, static_cast<double>(peak)}};
+    });
+  }
 
   worker::WorkerHost host;
   const Identity identity;  // the caller's spec need not outlive Start

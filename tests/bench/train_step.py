@@ -7,6 +7,12 @@ PYTHON has torch, transformers, safetensors and, for --case with lora, peft: for
 process of its own; the systems alternate. A run trains two rounds of --steps optimizer steps (AdamW, clipping at 1, a fresh optimizer each) and the second
 one counts: tokens and CPU seconds. The peak of transformers counts from when the model is loaded; ours is that of the whole process. The best of the repeats counts, of
 times the least and of peaks the least. Dropout is 0. Not part of the test suite: it takes minutes and asserts nothing.
+
+On a GPU, with tributary built against a libtorch that has CUDA (docs/devices.md):
+
+    train_step.py --tributary build/bin/tributary --python PYTHON --device cuda --precision bf16 --models gpt2-124m --modes full --batch 16 --length 512 --steps 50
+
+There the peak is what libtorch's allocator held of the GPU (torch.cuda.max_memory_reserved on the other side), and bf16 in transformers is autocast, as its Trainer's is.
 """
 import argparse
 import json
@@ -30,7 +36,6 @@ MODELS = {
     "smollm-6l": ({**SMOLLM, "num_hidden_layers": 6}, 4),
     "smollm-135m": ({**SMOLLM, "num_hidden_layers": 30}, 4),
 }
-LENGTH = 128
 
 
 def cpu_seconds():
@@ -70,10 +75,12 @@ def child(spec):
         model = get_peft_model(model, LoraConfig(r=8, lora_alpha=16, fan_in_fan_out=gpt2, target_modules=["c_attn"] if gpt2 else ["q_proj", "v_proj"],
                                                  task_type="CAUSAL_LM"))
     model.train()
+    cuda = spec["device"] == "cuda"
+    model.to(spec["device"])
     with open(spec["text"], "rb") as file:
         text = file.read()
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    tokens = spec["batch"] * LENGTH
+    tokens = spec["batch"] * spec["length"]
     position = 0
     first = time.perf_counter() - begun
     with open("/proc/self/clear_refs", "w", encoding="ascii") as clear:
@@ -84,18 +91,22 @@ def child(spec):
         losses = []
         started, cpu = time.perf_counter(), cpu_seconds()
         for _ in range(spec["steps"]):
-            ids = torch.tensor(list(text[position:position + tokens])).view(spec["batch"], LENGTH)
+            ids = torch.tensor(list(text[position:position + tokens])).view(spec["batch"], spec["length"]).to(spec["device"])
             position += tokens
             optimizer.zero_grad(set_to_none=True)
-            loss = model(input_ids=ids, labels=ids).loss
+            with torch.autocast(spec["device"], dtype=torch.bfloat16, enabled=spec["precision"] == "bf16"):
+                loss = model(input_ids=ids, labels=ids).loss
             losses.append(loss.detach())
             loss.backward()
             torch.nn.utils.clip_grad_norm_(trained, 1.0)
             optimizer.step()
+        if cuda:
+            torch.cuda.synchronize()
         seconds, cpu = time.perf_counter() - started, cpu_seconds() - cpu
         del optimizer
         model.zero_grad(set_to_none=True)
-    print(json.dumps({"tokens_per_second": spec["steps"] * tokens / seconds, "cpu_seconds_per_step": cpu / spec["steps"], "peak_bytes": peak_of_this_process(),
+    print(json.dumps({"tokens_per_second": spec["steps"] * tokens / seconds, "cpu_seconds_per_step": cpu / spec["steps"],
+                      "peak_bytes": torch.cuda.max_memory_reserved() if cuda else peak_of_this_process(),
                       "loaded_bytes": loaded, "seconds_to_first_step": first, "loss": torch.stack(losses).mean().item(), "torch": torch.__version__}))
 
 
@@ -111,8 +122,8 @@ def run_tributary(binary, spec, scratch):
     shutil.rmtree(work, ignore_errors=True)
     job = {"name": "step", "rounds": 2, "model": {"source": spec["model"], "tokenizer": "bytes"},
            "data": {"name": "text", "format": "text", "path": spec["text"], "validation_fraction": 0, "partition": {"count": 1}},
-           "train": {"mode": "step", "steps": spec["steps"], "batch_size": spec["batch"], "max_length": LENGTH, "learning_rate": 2e-4, "schedule": "constant",
-                     "weight_decay": 0, "clip_norm": 1.0, "optimizer": "adamw", "threads": spec["threads"], "device": "cpu",
+           "train": {"mode": "step", "steps": spec["steps"], "batch_size": spec["batch"], "max_length": spec["length"], "learning_rate": 2e-4, "schedule": "constant",
+                     "weight_decay": 0, "clip_norm": 1.0, "optimizer": "adamw", "threads": spec["threads"], "device": spec["device"], "precision": spec["precision"],
                      "gradient_checkpointing": spec["checkpointing"]}}
     if spec["lora"]:
         job["adapter"] = {"lora": {"r": 8, "alpha": 16}}
@@ -124,7 +135,7 @@ def run_tributary(binary, spec, scratch):
         summary = json.load(file)
     second = summary["rounds"][1]
     return {"tokens_per_second": second["metrics"]["tokens_per_second"], "cpu_seconds_per_step": second["cpu_seconds"] / spec["steps"],
-            "peak_bytes": summary["peak_rss_bytes"], "seconds_to_first_step": summary["seconds_to_first_step"], "loss": second["metrics"]["train_loss"]}
+            "peak_bytes": summary["cuda_peak_bytes" if spec["device"] == "cuda" else "peak_rss_bytes"], "seconds_to_first_step": summary["seconds_to_first_step"], "loss": second["metrics"]["train_loss"]}
 
 
 def best(runs):
@@ -147,6 +158,10 @@ def main():
     parser.add_argument("--modes", default="full,full+ckpt,lora,lora+ckpt")
     parser.add_argument("--threads", default="1")
     parser.add_argument("--steps", type=int, default=3)
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    parser.add_argument("--precision", default="fp32", choices=("fp32", "bf16"))
+    parser.add_argument("--batch", type=int, help="rows (default: the model's in this file)")
+    parser.add_argument("--length", type=int, default=128, help="tokens a row")
     parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--scratch", help="for models and work directories (default: a new one under /tmp)")
     parser.add_argument("--json")
@@ -162,7 +177,7 @@ def main():
     words = random.Random(1)
     text = os.path.join(scratch, "text.txt")
     with open(text, "w", encoding="ascii") as file:
-        for _ in range(4000):
+        for _ in range(max(4000, 2 * arguments.steps * arguments.length * (arguments.batch or 4) // 60)):
             file.write(" ".join("".join(words.choices("etaoinshrdlu", k=words.randint(1, 9))) for _ in range(12)) + "\n\n")
     results = []
     print("| case | threads | system | tokens/s | CPU s/step | peak MiB | to first step, s | loss |\n|---|---|---|---|---|---|---|---|", flush=True)
@@ -172,7 +187,8 @@ def main():
             subprocess.run([arguments.python, os.path.abspath(__file__), "--make", directory, name], check=True)
         for mode in arguments.modes.split(","):
             for threads in (int(part) for part in arguments.threads.split(",")):
-                spec = {"model": directory, "text": text, "batch": MODELS[name][1], "steps": arguments.steps, "threads": threads, "lora": "lora" in mode,
+                spec = {"model": directory, "text": text, "batch": arguments.batch or MODELS[name][1], "length": arguments.length, "device": arguments.device,
+                        "precision": arguments.precision, "steps": arguments.steps, "threads": threads, "lora": "lora" in mode,
                         "checkpointing": "ckpt" in mode}
                 systems = {"tributary": lambda spec=spec: run_tributary(arguments.tributary, spec, scratch)}
                 if arguments.python:

@@ -18,7 +18,6 @@ Status CheckScript(const Job& job, const Given& given) {
   if (job.adapted()) return Impossible(given, "adapter.lora.r", "it left out: a TorchScript module (model.script) takes no adapters");
   if (job.train.precision != "fp32") return Impossible(given, "train.precision", "fp32: a TorchScript module (model.script) computes as it was written");
   if (job.train.gradient_checkpointing) return Impossible(given, "train.gradient_checkpointing", "false: a TorchScript module (model.script) computes as it was written");
-  if (job.train.device == "cuda") return Impossible(given, "train.device", "auto or cpu: a TorchScript module (model.script) is trained on the processor");
   return Ok();
 }
 

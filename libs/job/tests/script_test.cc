@@ -36,8 +36,9 @@ TEST(ScriptJob, WhatAScriptCannotFollowIsRefused) {
   EXPECT_THAT(With("adapter.lora.r", "8"), HasSubstr("a TorchScript module (model.script) takes no adapters"));
   EXPECT_THAT(With("train.precision", "bf16"), HasSubstr("expected fp32: a TorchScript module"));
   EXPECT_THAT(With("train.gradient_checkpointing", "true"), HasSubstr("expected false: a TorchScript module"));
-  EXPECT_THAT(With("train.device", "cuda"), HasSubstr("expected auto or cpu: a TorchScript module"));
 }
+
+TEST(ScriptJob, MayAskForAnyDevice) { EXPECT_EQ(ParseJob(kScript, "job.yaml", {{"train.device", "cuda"}})->train.device, "cuda"); }
 
 TEST(OptimizerState, IsFreshUnlessTheJobKeepsIt) {
   EXPECT_EQ(ParseJob(kScript, "job.yaml")->train.optimizer_state, "fresh");

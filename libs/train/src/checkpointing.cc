@@ -46,7 +46,7 @@ struct CheckpointFunction : public torch::autograd::Function<CheckpointFunction>
 
 at::Tensor Checkpointed(const Runtime& runtime, const at::Tensor& x, std::function<at::Tensor(const at::Tensor&)> block) {
   if (!runtime.checkpointing || !at::GradMode::is_enabled()) return block(x);
-  const at::Tensor root = at::zeros({1}, at::kFloat).requires_grad_(true);
+  const at::Tensor root = at::zeros({1}, x.options().dtype(at::kFloat)).requires_grad_(true);
   return CheckpointFunction::apply(x, root, c10::make_intrusive<Block>(std::move(block)));
 }
 

@@ -21,6 +21,11 @@ struct EmbeddingFunction : public torch::autograd::Function<EmbeddingFunction> {
     const at::Tensor slope = gradients[0].contiguous();
     const std::int64_t padding = context->saved_data["padding"].toInt();
     if (!weight.grad().defined()) weight.mutable_grad() = at::zeros(weight.sizes(), weight.options().requires_grad(false));
+    if (!weight.device().is_cpu()) {
+      const at::Tensor counted = padding < 0 ? slope : slope.masked_fill(ids.eq(padding).unsqueeze(-1), 0);
+      weight.mutable_grad().index_put_({ids}, counted.to(weight.scalar_type()), /*accumulate=*/true);
+      return {at::Tensor(), at::Tensor(), at::Tensor()};
+    }
     const std::int64_t width = weight.size(1);
     float* const sums = weight.grad().data_ptr<float>();
     const float* from = slope.data_ptr<float>();
@@ -37,7 +42,7 @@ struct EmbeddingFunction : public torch::autograd::Function<EmbeddingFunction> {
 }  // namespace
 
 at::Tensor Embedded(const at::Tensor& weight, const at::Tensor& ids, std::int64_t padding) {
-  const bool by_rows = weight.requires_grad() && weight.device().is_cpu() && weight.scalar_type() == at::kFloat;
+  const bool by_rows = weight.requires_grad() && weight.scalar_type() == at::kFloat;
   return by_rows ? EmbeddingFunction::apply(weight, ids, padding) : at::embedding(weight, ids, padding);
 }
 

@@ -1,7 +1,6 @@
 // Rows of an embedding, whose gradient is added row by row.
 //
-// What libtorch's own gradient of an embedding is, a matrix of the vocabulary's size of which a batch touches few rows, is never made where the
-// weights lie in this process's memory. May throw libtorch's exceptions.
+// What libtorch's own gradient of an embedding is, a matrix of the vocabulary's size of which a batch touches few rows, is never made. May throw libtorch's exceptions.
 #pragma once
 
 #include <ATen/core/Tensor.h>

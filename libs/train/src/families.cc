@@ -19,9 +19,7 @@ constexpr std::array kFamilies = {Family{"gpt2", MakeGpt2}, Family{"gpt_neo", Ma
                                   Family{"torchscript", MakeTorchScript}};
 
 Status CheckSpec(const ModelSpec& spec) {
-  if (spec.device == Device::kCuda) {
-    return MakeError(Code::kUnavailable, "train.device is cuda, and this trainer computes on the processor alone; set train.device: cpu or auto");
-  }
+  TRIBUTARY_TRY(ChoosePlace(spec.device).status());
   if (spec.lora.rank == 0) {
     if (spec.quantization == Quantization::kNone) return Ok();
     return MakeError(Code::kInvalidArgument, "a base in nf4 is not trained: it needs adapter.lora");

@@ -20,6 +20,27 @@ struct Refusal : std::exception {
   Error error;
 };
 
+inline bool Has(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
+
+// libtorch's allocators have no type of their own for this in every version; of a device libtorch's text begins with its kind.
+inline bool IsOutOfDeviceMemory(std::string_view what) { return Has(what, "CUDA out of memory") || Has(what, "CUDA error: out of memory"); }
+inline bool IsOutOfMemory(std::string_view what) {
+  return IsOutOfDeviceMemory(what) || Has(what, "not enough memory") || Has(what, "allocate memory");
+}
+
+// One line of libtorch's several.
+inline Error OutOfDeviceMemory(std::string_view what) {
+  const auto begin = what.find("CUDA");
+  std::string_view told = what.substr(begin == std::string_view::npos ? 0 : begin);
+  told = told.substr(0, told.find('\n'));
+  if (const auto end = told.find(". See documentation"); end != std::string_view::npos) told = told.substr(0, end);
+  if (const auto end = told.find(" If reserved"); end != std::string_view::npos) told = told.substr(0, end);
+  return MakeError(Code::kResourceExhausted,
+                   "the GPU's memory does not suffice; lower train.batch_size (and raise train.gradient_accumulation to keep the step's size), or set "
+                   "train.gradient_checkpointing: true (libtorch: {})",
+                   told);
+}
+
 // Runs `body`, which returns a Status or a Result; `doing` begins the error ("training").
 template <class Body>
 auto Guarded(std::string_view doing, Body body) -> decltype(body()) {
@@ -29,11 +50,8 @@ auto Guarded(std::string_view doing, Body body) -> decltype(body()) {
     return e.error.Wrap(doing);
   } catch (const c10::Error& e) {
     const std::string what = e.what_without_backtrace();
-    // libtorch's allocator has no type of its own for this.
-    const bool memory = what.find("not enough memory") != std::string::npos ||
-                        what.find("can't allocate memory") != std::string::npos;
-    return MakeError(memory ? Code::kResourceExhausted : Code::kInternal, "{}: libtorch: {}", doing,
-                     what);
+    if (IsOutOfDeviceMemory(what)) return OutOfDeviceMemory(what).Wrap(doing);
+    return MakeError(IsOutOfMemory(what) ? Code::kResourceExhausted : Code::kInternal, "{}: libtorch: {}", doing, what);
   } catch (const std::bad_alloc&) {
     return MakeError(Code::kResourceExhausted, "{}: no memory left", doing);
   } catch (const std::exception& e) {

@@ -2,7 +2,10 @@
 
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
+#include <ATen/Context.h>
 #include <torch/csrc/autograd/custom_function.h>
+
+#include <mutex>
 
 #include "tributary/base/random.h"
 
@@ -44,8 +47,17 @@ struct WidenedLinear : public torch::autograd::Function<WidenedLinear> {
   }
 };
 
-// Multiplies by 0 or 1 / (1 - p), drawn from the seed: a block that is computed again drops the same elements.
+// Multiplies by 0 or 1 / (1 - p), drawn from the seed: a block that is computed again drops the same elements. A GPU draws by itself, other
+// elements than the processor.
 at::Tensor Dropped(const at::Tensor& x, double p, std::uint64_t seed) {
+  if (x.is_cuda()) {
+    at::Generator generator = at::globalContext().defaultGenerator(x.device());
+    {
+      const std::lock_guard<std::mutex> lock(generator.mutex());
+      generator.set_current_seed(seed);
+    }
+    return x * at::empty(x.sizes(), x.options()).bernoulli_(1 - p, generator).div_(1 - p);
+  }
   const at::Generator generator = at::detail::createCPUGenerator(seed);
   const at::Tensor keep = at::empty(x.sizes(), x.options().device(at::kCPU)).bernoulli_(1 - p, generator);
   return x * keep.div_(1 - p).to(x.device());
@@ -62,7 +74,7 @@ at::Tensor Linear::operator()(const at::Tensor& input) const {
     const at::Tensor matrix = order_ == MatrixOrder::kInOut ? weight_->value : weight_->value.t();
     out = bias.defined() ? at::addmm(bias.to(type), x, matrix) : at::mm(x, matrix);
   } else {
-    const at::Tensor none = at::empty({0}, at::kFloat);
+    const at::Tensor none = at::empty({0}, x.options().dtype(at::kFloat));
     out = WidenedLinear::apply(x, weight_->packed != nullptr ? none : weight_->value, bias.defined() ? bias : none, weight_, order_);
   }
   if (lora_ == nullptr) return out;

@@ -40,7 +40,7 @@ LossParts Compute(const at::Tensor& full_hidden, const at::Tensor& full_weight, 
   const std::int64_t most_rows = std::min(rows_at_once, count);
   const at::Tensor all_logits = at::empty({most_rows, weight.size(0)}, weight.options().requires_grad(false));
   const at::Tensor all_probabilities = at::empty({most_rows, weight.size(0)}, weight.options().dtype(at::kFloat).requires_grad(false));
-  at::Tensor sum = at::zeros({}, at::kDouble);
+  at::Tensor sum = at::zeros({}, hidden.options().dtype(at::kDouble).requires_grad(false));
   for (std::int64_t begin = 0; begin < count; begin += rows_at_once) {
     const std::int64_t rows = std::min(rows_at_once, count - begin);
     const at::Tensor part = hidden.narrow(0, begin, rows);
@@ -117,7 +117,7 @@ at::Tensor LogProbabilities(const at::Tensor& full_hidden, const at::Tensor& ful
   const std::int64_t rows_at_once = std::max<std::int64_t>(1, kLogitsAtOnce / full_weight.size(0));
   const at::Tensor counts = targets.ne(kIgnore).to(at::kFloat);
   const at::Tensor chosen = targets.clamp_min(0).unsqueeze(1);
-  at::Tensor out = at::empty({hidden.size(0)}, at::kFloat);
+  at::Tensor out = at::empty({hidden.size(0)}, hidden.options().dtype(at::kFloat));
   for (std::int64_t begin = 0; begin < hidden.size(0); begin += rows_at_once) {
     const std::int64_t rows = std::min(rows_at_once, hidden.size(0) - begin);
     const at::Tensor log_probability = at::log_softmax(hidden.narrow(0, begin, rows).mm(transposed), 1, at::kFloat);

@@ -23,8 +23,8 @@ void Pack(Weight& weight, const at::Tensor& values) {
 }
 
 void InitWeight(Weight& weight, std::uint64_t seed) {
-  const bool direct = weight.value.defined() && weight.value.scalar_type() == at::kFloat;
-  const at::Tensor target = direct ? weight.value : at::empty(weight.shape, at::kFloat);
+  const bool direct = weight.host.defined() && weight.host.scalar_type() == at::kFloat;
+  const at::Tensor target = direct ? weight.host : at::empty(weight.shape, at::kFloat);
   const std::span<float> out(target.data_ptr<float>(), static_cast<std::size_t>(target.numel()));
   if (weight.init.stddev > 0) {
     FillNormal(out, weight.init.stddev, seed);
@@ -81,12 +81,16 @@ class NetworkModel final : public Model {
   std::uint32_t MaxPositions() const override { return network_->positions(); }
   std::uint32_t VocabularySize() const override { return network_->vocabulary(); }
 
-  std::span<std::byte> ParameterBytes(std::uint32_t index) override { return BytesOf(network_->weights().travelling()[index].value); }
+  std::span<std::byte> ParameterBytes(std::uint32_t index) override {
+    bytes_ahead_ = true;  // they may be written
+    return BytesOf(network_->weights().travelling()[index].host);
+  }
 
   Result<std::span<std::byte>> WeightRoom(std::uint32_t index, tensor::DType stored) override {
     const Weight& weight = network_->weights().base()[index];
     TRIBUTARY_ASSIGN(const at::ScalarType type, StoredType(stored, weight.name));
-    if (weight.value.defined() && weight.value.scalar_type() == type) return BytesOf(weight.value);
+    bytes_ahead_ = true;
+    if (weight.host.defined() && weight.host.scalar_type() == type) return BytesOf(weight.host);
     return Guarded("reading weights", [&]() -> Result<std::span<std::byte>> {
       if (!rooms_[index].defined()) rooms_[index] = at::empty(weight.shape, type);
       return BytesOf(rooms_[index]);
@@ -103,7 +107,7 @@ class NetworkModel final : public Model {
       if (weight.packed != nullptr) {
         Pack(weight, room.to(at::kFloat));
       } else {
-        weight.value.copy_(room);
+        (weight.host.defined() ? weight.host : weight.value).copy_(room);
       }
       return Ok();
     });
@@ -112,6 +116,7 @@ class NetworkModel final : public Model {
   Status InitFromSeed(std::uint64_t seed) override {
     return Guarded("making the first weights", [&]() -> Status {
       const at::NoGradGuard no_gradients;
+      bytes_ahead_ = true;
       TRIBUTARY_ASSIGN(const bool restored, network_->RestoreFirst());
       if (restored) return Ok();
       WeightSet& set = network_->weights();
@@ -124,6 +129,7 @@ class NetworkModel final : public Model {
   Status InitAdapter(std::uint64_t seed) override {
     return Guarded("making the first adapter", [&]() -> Status {
       const at::NoGradGuard no_gradients;
+      bytes_ahead_ = true;
       WeightSet& set = network_->weights();
       for (std::size_t i = 0; i < set.adapters().size(); ++i) InitWeight(set.adapters()[i], MixSeed(seed, kAdapterSeeds + i));
       return Ok();
@@ -132,15 +138,19 @@ class NetworkModel final : public Model {
 
   Result<TrainResult> Train(BatchSource& batches, const TrainOptions& options,
                             const ProgressFn& progress, std::stop_token stop) override {
-    return Guarded("training", [&] {
+    return OnDevice("training", [&]() -> Result<TrainResult> {
       SetComputeThreads(options.threads);
-      return TrainNetwork(*network_, batches, options, progress, stop);
+      bytes_ahead_ = true;  // a training that does not come to its end leaves the bytes as they were
+      TRIBUTARY_ASSIGN(const TrainResult result, TrainNetwork(*network_, batches, options, progress, stop));
+      network_->weights().CopyDown();
+      bytes_ahead_ = false;
+      return result;
     });
   }
 
   Result<EvalResult> Evaluate(BatchSource& batches, std::uint32_t threads,
                               const ProgressFn& progress, std::stop_token stop) override {
-    return Guarded("evaluating", [&] {
+    return OnDevice("evaluating", [&] {
       SetComputeThreads(threads);
       return EvaluateNetwork(*network_, batches, progress, stop);
     });
@@ -149,7 +159,7 @@ class NetworkModel final : public Model {
   Result<std::vector<RowScore>> Score(const Batch& batch, std::uint32_t threads) override {
     TRIBUTARY_TRY(RequireLanguage("scoring text"));
     TRIBUTARY_TRY(network_->Check(batch).status());
-    return Guarded("scoring", [&]() -> Result<std::vector<RowScore>> {
+    return OnDevice("scoring", [&]() -> Result<std::vector<RowScore>> {
       const at::NoGradGuard no_gradients;
       SetComputeThreads(threads);
       // Rows of the same tokens one after another, as the answers to one question are, are computed once; and of all positions only
@@ -176,9 +186,11 @@ class NetworkModel final : public Model {
       std::vector<RowScore> scores(batch.rows);
       if (targets.empty()) return scores;
       const auto count = static_cast<std::int64_t>(targets.size());
-      const at::Tensor hidden = language_->Hidden(Ids(tokens, {distinct, batch.columns}));
-      const at::Tensor values = LogProbabilities(hidden.index_select(0, Ids(positions, {count})), language_->OutputWeight(),
-                                                 Ids(targets, {count}), network_->weights().runtime().compute);
+      const Place& place = network_->weights().place();
+      const at::Tensor hidden = language_->Hidden(Ids(tokens, {distinct, batch.columns}, place));
+      const at::Tensor values = LogProbabilities(hidden.index_select(0, Ids(positions, {count}, place)), language_->OutputWeight(),
+                                                 Ids(targets, {count}, place), network_->weights().runtime().compute)
+                                    .to(at::kCPU);
       for (std::size_t i = 0; i < rows.size(); ++i) {
         scores[rows[i]].log_probability += static_cast<double>(values.data_ptr<float>()[i]);
         ++scores[rows[i]].targets;
@@ -189,9 +201,9 @@ class NetworkModel final : public Model {
 
   Result<std::vector<float>> Logits(const Batch& batch) override {
     TRIBUTARY_TRY(network_->Check(batch).status());
-    return Guarded("computing logits", [&]() -> Result<std::vector<float>> {
+    return OnDevice("computing logits", [&]() -> Result<std::vector<float>> {
       const at::NoGradGuard no_gradients;
-      const at::Tensor logits = network_->Logits(batch).contiguous();
+      const at::Tensor logits = network_->Logits(batch).to(at::kCPU).contiguous();
       const auto* values = logits.data_ptr<float>();
       return std::vector<float>(values, values + logits.numel());
     });
@@ -211,22 +223,35 @@ class NetworkModel final : public Model {
                          network_->vocabulary());
       }
     }
-    return Guarded("generating", [&] { return Continue(prompt, options, emit); });
+    return OnDevice("generating", [&] { return Continue(prompt, options, emit); });
   }
 
+  std::string DeviceName() const override { return network_->weights().place().device.str(); }
+
  private:
+  // Runs `body` where the model computes, on the weights that its bytes say.
+  template <class Body>
+  auto OnDevice(std::string_view doing, Body body) -> decltype(body()) {
+    return Guarded(doing, [&]() -> decltype(body()) {
+      WeightSet& set = network_->weights();
+      const DeviceMemoryWatch watch(set.place());
+      if (bytes_ahead_) set.CopyUp();
+      bytes_ahead_ = false;
+      return body();
+    });
+  }
+
   Status Continue(std::vector<std::int32_t> ids, const GenerateOptions& options,
                   const std::function<bool(std::int32_t)>& emit) {
     const at::NoGradGuard no_gradients;
     SplitMix64 random(options.seed);
     for (std::uint32_t i = 0; i < options.max_tokens; ++i) {
       const std::size_t window = std::min<std::size_t>(ids.size(), network_->positions());
-      at::Tensor tokens = at::empty({1, static_cast<std::int64_t>(window)}, at::kLong);
-      std::copy(ids.end() - static_cast<std::ptrdiff_t>(window), ids.end(),
-                tokens.data_ptr<std::int64_t>());
+      const std::vector<std::int32_t> seen(ids.end() - static_cast<std::ptrdiff_t>(window), ids.end());
+      const at::Tensor tokens = Ids(seen, {1, static_cast<std::int64_t>(window)}, network_->weights().place());
       const at::Tensor hidden = language_->Hidden(tokens);
       const at::Tensor logits =
-          at::mv(language_->OutputWeight().to(at::kFloat), hidden[hidden.size(0) - 1].to(at::kFloat)).contiguous();
+          at::mv(language_->OutputWeight().to(at::kFloat), hidden[hidden.size(0) - 1].to(at::kFloat)).to(at::kCPU).contiguous();
       const std::int32_t next = SampleToken(
           {logits.data_ptr<float>(), static_cast<std::size_t>(logits.numel())}, options, random);
       if (next == options.stop_token) return Ok();
@@ -245,6 +270,7 @@ class NetworkModel final : public Model {
   LanguageNetwork* language_ = dynamic_cast<LanguageNetwork*>(network_.get());
   std::vector<tensor::TensorSpec> parameters_;
   std::vector<tensor::TensorSpec> weights_;
+  bool bytes_ahead_ = true;        // of what the device has: written, or given out to be, since they were the same
   std::vector<at::Tensor> rooms_;  // of weights whose stored bytes are to be converted
 };
 

@@ -66,9 +66,15 @@ class LanguageNetwork : public Network {
   at::Tensor Loss(const Batch& batch) override;
   BatchScore Evaluate(const Batch& batch) override;
   at::Tensor Logits(const Batch& batch) override;
+
+  // Of a batch that Check let pass: [rows, columns] and [rows * columns].
+  at::Tensor Tokens(const Batch& batch) const;
+  at::Tensor Targets(const Batch& batch) const;
 };
 
-// A tensor of these ids, int64.
-at::Tensor Ids(const std::vector<std::int32_t>& ids, at::IntArrayRef shape);
+// A tensor of these ids, int64, where the model computes.
+at::Tensor Ids(const std::vector<std::int32_t>& ids, at::IntArrayRef shape, const Place& place);
+// The pixels of a batch, there too.
+at::Tensor Pixels(const Batch& batch, const Place& place);
 
 }  // namespace tributary::train

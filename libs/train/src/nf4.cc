@@ -50,7 +50,8 @@ const std::array<float, 256>& DynamicCodeBook() {
   return book;
 }
 
-Nf4::Nf4(std::vector<std::int64_t> shape, bool double_quantized) : shape_(std::move(shape)), count_(1), double_(double_quantized) {
+Nf4::Nf4(std::vector<std::int64_t> shape, bool double_quantized, const Place& place)
+    : shape_(std::move(shape)), count_(1), double_(double_quantized), place_(place) {
   for (const std::int64_t size : shape_) count_ *= size;
   const std::size_t blocks = Blocks(static_cast<std::size_t>(count_), kBlock);
   // 7 is the level 0: a matrix that nothing was stored in is zero.
@@ -61,12 +62,13 @@ Nf4::Nf4(std::vector<std::int64_t> shape, bool double_quantized) : shape_(std::m
   } else {
     scales_.assign(blocks, 0.0f);
   }
+  MoveUp();
 }
 
 void Nf4::Quantize(std::span<const float> values) {
   const std::size_t blocks = Blocks(values.size(), kBlock);
   std::vector<float> scales(blocks);
-  std::fill(codes_.begin(), codes_.end(), std::uint8_t{0});
+  codes_.assign((values.size() + 1) / 2, 0);
   for (std::size_t block = 0; block < blocks; ++block) {
     const std::size_t begin = block * kBlock;
     const std::size_t end = std::min<std::size_t>(begin + kBlock, values.size());
@@ -81,12 +83,15 @@ void Nf4::Quantize(std::span<const float> values) {
   }
   if (!double_) {
     scales_ = std::move(scales);
+    MoveUp();
     return;
   }
   double sum = 0;
   for (const float scale : scales) sum += scale;
   scale_mean_ = blocks > 0 ? static_cast<float>(sum / static_cast<double>(blocks)) : 0.0f;
   const auto& book = DynamicCodeBook();
+  scale_codes_.resize(blocks);
+  scale_scales_.resize(Blocks(blocks, kScaleBlock));
   for (std::size_t begin = 0; begin < blocks; begin += kScaleBlock) {
     const std::size_t end = std::min<std::size_t>(begin + kScaleBlock, blocks);
     float largest = 0;
@@ -95,6 +100,7 @@ void Nf4::Quantize(std::span<const float> values) {
     const float inverse = largest > 0 ? 1.0f / largest : 0.0f;
     for (std::size_t i = begin; i < end; ++i) scale_codes_[i] = Nearest(book, (scales[i] - scale_mean_) * inverse);
   }
+  MoveUp();
 }
 
 float Nf4::Scale(std::size_t block) const {
@@ -103,6 +109,7 @@ float Nf4::Scale(std::size_t block) const {
 }
 
 at::Tensor Nf4::Dequantize(at::ScalarType type) const {
+  if (place_.apart) return DequantizeThere(type);
   at::Tensor out = at::empty(shape_, type);
   const auto count = static_cast<std::size_t>(count_);
   const auto fill = [&](auto* to) {
@@ -129,7 +136,60 @@ at::Tensor Nf4::Dequantize(at::ScalarType type) const {
   return out;
 }
 
+namespace {
+
+// A copy on the device, of `count` elements: what is left of them is `rest`.
+template <class Value>
+at::Tensor Copied(const Value* values, std::size_t size, std::size_t count, Value rest, at::ScalarType type, const Place& place) {
+  const at::Tensor room = at::empty({static_cast<std::int64_t>(count)}, type);
+  Value* const to = room.data_ptr<Value>();
+  std::copy_n(values, size, to);
+  std::fill(to + size, to + count, rest);
+  return room.to(place.device);
+}
+
+}  // namespace
+
+void Nf4::MoveUp() {
+  if (!place_.apart) return;
+  const std::size_t blocks = Blocks(static_cast<std::size_t>(count_), kBlock);
+  there_.codes = Copied<std::uint8_t>(codes_.data(), codes_.size(), blocks * kBlock / 2, 0x77, at::kByte, place_);
+  std::array<float, 512> pairs{};
+  for (std::size_t pair = 0; pair < 256; ++pair) {
+    pairs[2 * pair] = kNf4Levels[pair >> 4];
+    pairs[2 * pair + 1] = kNf4Levels[pair & 15];
+  }
+  there_.pairs = Copied<float>(pairs.data(), pairs.size(), pairs.size(), 0, at::kFloat, place_).view({256, 2});
+  if (double_) {
+    const std::size_t parts = scale_scales_.size();
+    there_.scale_codes = Copied<std::uint8_t>(scale_codes_.data(), blocks, parts * kScaleBlock, 0, at::kByte, place_);
+    there_.scale_scales = Copied<float>(scale_scales_.data(), parts, parts, 0, at::kFloat, place_).unsqueeze(1);
+    const auto& book = DynamicCodeBook();
+    there_.book = Copied<float>(book.data(), book.size(), book.size(), 0, at::kFloat, place_);
+  } else {
+    there_.scales = Copied<float>(scales_.data(), blocks, blocks, 0, at::kFloat, place_).unsqueeze(1);
+  }
+  for (auto* bytes : {&codes_, &scale_codes_}) std::vector<std::uint8_t>().swap(*bytes);
+  for (auto* floats : {&scales_, &scale_scales_}) std::vector<float>().swap(*floats);
+}
+
+at::Tensor Nf4::DequantizeThere(at::ScalarType type) const {
+  at::Tensor scales = there_.scales;
+  if (double_) {
+    scales = there_.book.index_select(0, there_.scale_codes.to(at::kInt)).view({-1, kScaleBlock}).mul_(there_.scale_scales).add_(scale_mean_);
+    scales = scales.view({-1}).narrow(0, 0, there_.codes.numel() / (kBlock / 2)).unsqueeze(1);
+  }
+  // Two values a byte with one look at the table; the index is as large as a bf16 matrix for as long as it takes.
+  const at::Tensor values = there_.pairs.index_select(0, there_.codes.to(at::kInt)).view({-1, kBlock}).mul_(scales);
+  return values.view({-1}).narrow(0, 0, count_).view(shape_).to(type);
+}
+
 std::uint64_t Nf4::bytes() const {
+  if (place_.apart) {
+    std::uint64_t bytes = there_.codes.nbytes();
+    for (const at::Tensor* scales : {&there_.scales, &there_.scale_codes, &there_.scale_scales}) bytes += scales->defined() ? scales->nbytes() : 0;
+    return bytes;
+  }
   return codes_.size() + scales_.size() * sizeof(float) + scale_codes_.size() + scale_scales_.size() * sizeof(float);
 }
 

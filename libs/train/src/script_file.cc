@@ -103,7 +103,7 @@ std::string ScriptFault(const std::string& report) {
   return place.empty() || place == last ? last : fmt::format("{} ({})", last, place);
 }
 
-Result<ScriptFile> ReadScriptFile(const std::string& path, const std::string& sha256) {
+Result<ScriptFile> ReadScriptFile(const std::string& path, const std::string& sha256, at::Device device) {
   TRIBUTARY_ASSIGN(std::string bytes, ReadBytes(path));
   const std::string digest = digest::Hex(digest::ComputeSha256(std::as_bytes(std::span(bytes))));
   if (digest != sha256) {
@@ -115,7 +115,7 @@ Result<ScriptFile> ReadScriptFile(const std::string& path, const std::string& sh
   ScriptFile file;
   try {
     std::istringstream in(std::move(bytes));
-    file.module = torch::jit::load(in, at::kCPU);
+    file.module = torch::jit::load(in, device);
   } catch (const c10::Error& e) {
     const std::string what = e.what_without_backtrace();
     return MakeError(Code::kInvalidArgument, "model.script: {} is no TorchScript file; write it with torch.jit.script(module).save(PATH) ({})", path,

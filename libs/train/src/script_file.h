@@ -28,8 +28,8 @@ struct ScriptFile {
   std::vector<ScriptTensor> buffers;     // copies: `value` stays what the file says
 };
 
-// `sha256`: what the file's digest must be, hexadecimal.
-Result<ScriptFile> ReadScriptFile(const std::string& path, const std::string& sha256);
+// `sha256`: what the file's digest must be, hexadecimal. All tensors of the module, those that it makes no parameters of too, lie on `device`.
+Result<ScriptFile> ReadScriptFile(const std::string& path, const std::string& sha256, at::Device device);
 
 // What went wrong in the user's code: the last line of libtorch's report, and the line of Python that it names.
 std::string ScriptFault(const std::string& report);

@@ -7,10 +7,10 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <span>
+#include <memory>
 
-#include "optimizer.h"
 #include "schedule.h"
+#include "stepping.h"
 #include "tributary/base/random.h"
 
 namespace tributary::train {
@@ -40,10 +40,6 @@ class TrainingMode {
   Runtime& runtime_;
 };
 
-std::span<float> Values(const at::Tensor& tensor) {
-  return {tensor.data_ptr<float>(), static_cast<std::size_t>(tensor.numel())};
-}
-
 Status CheckOptions(const TrainOptions& o) {
   if (o.steps == 0)
     return MakeError(Code::kInvalidArgument,
@@ -65,22 +61,20 @@ Status CheckOptions(const TrainOptions& o) {
 class Training {
  public:
   Training(Network& network, const TrainOptions& options)
-      : network_(network), options_(options), trained_(TrainedWeights(network)), stepper_(MakeStepper()) {}
+      : network_(network),
+        options_(options),
+        trained_(TrainedWeights(network)),
+        stepping_(MakeStepping(network.weights().place(), options.optimizer, options.weight_decay, trained_)) {}
+  ~Training() { DropGradients(); }
+  Training(const Training&) = delete;
+  Training& operator=(const Training&) = delete;
 
-  Status Resume() {
-    if (options_.optimizer_store == nullptr) return Ok();
-    TRIBUTARY_ASSIGN(const std::uint64_t steps, options_.optimizer_store->Load(stepper_.Moments()));
-    stepper_.Resume(steps);
-    return Ok();
-  }
-  Status Keep() {
-    if (options_.optimizer_store == nullptr) return Ok();
-    return options_.optimizer_store->Save(stepper_.steps(), stepper_.Moments());
-  }
+  Status Resume() { return options_.optimizer_store == nullptr ? Ok() : stepping_->Load(*options_.optimizer_store); }
+  Status Keep() { return options_.optimizer_store == nullptr ? Ok() : stepping_->Save(*options_.optimizer_store); }
 
   // False when the source has no more batches.
   Result<bool> Step(BatchSource& batches, const std::stop_token& stop) {
-    for (Weight* weight : trained_) weight->value.mutable_grad() = at::Tensor();
+    DropGradients();
     std::uint32_t microbatches = 0;
     double loss = 0;
     for (; microbatches < options_.gradient_accumulation; ++microbatches) {
@@ -92,10 +86,8 @@ class Training {
     }
     if (microbatches == 0) return false;
     loss_ = loss / microbatches;
-    std::vector<at::Tensor> kept;
-    const auto gradients = Gradients(kept);
     double scale = 1.0 / microbatches;
-    const double norm = GlobalNorm(gradients) * scale;
+    const double norm = stepping_->Norm() * scale;
     if (!std::isfinite(loss_) || !std::isfinite(norm)) {
       return MakeError(
           Code::kInvalidArgument,
@@ -103,7 +95,7 @@ class Training {
           result_.steps + 1, loss_, norm);
     }
     if (options_.clip_norm > 0) scale *= std::min(1.0, options_.clip_norm / (norm + 1e-6));
-    stepper_.Step(gradients, LearningRate(options_, result_.steps), scale);
+    stepping_->Step(LearningRate(options_, result_.steps), scale);
     ++result_.steps;
     return true;
   }
@@ -113,16 +105,13 @@ class Training {
   std::uint64_t tokens() const { return result_.tokens; }
 
   TrainResult Finish() {
-    for (Weight* weight : trained_) weight->value.mutable_grad() = at::Tensor();
     if (result_.tokens > 0) result_.mean_loss = loss_sum_ / static_cast<double>(result_.tokens);
     return result_;
   }
 
  private:
-  Stepper MakeStepper() {
-    std::vector<OptimizedArray> arrays;
-    for (const Weight* weight : trained_) arrays.push_back({Values(weight->value), weight->value.dim() > 1});
-    return Stepper(options_.optimizer, options_.weight_decay, std::move(arrays));
+  void DropGradients() {
+    for (Weight* weight : trained_) weight->value.mutable_grad() = at::Tensor();
   }
 
   Result<double> Accumulate(const Batch& batch) {
@@ -130,33 +119,19 @@ class Training {
     if (targets == 0) return 0.0;
     network_.weights().runtime().seed = MixSeed(options_.seed, passes_++);
     const at::Tensor loss = network_.Loss(batch);
-    const double value = loss.item<float>();
+    // A device has all of the pass to do before it is asked for a number.
     loss.backward();
+    const double value = loss.item<float>();
     loss_sum_ += value * static_cast<double>(targets);
     result_.tokens += targets;
     return value;
-  }
-
-  // `kept` holds what the spans point into.
-  std::vector<std::span<const float>> Gradients(std::vector<at::Tensor>& kept) {
-    std::vector<std::span<const float>> gradients;
-    for (const Weight* weight : trained_) {
-      const at::Tensor& gradient = weight->value.grad();
-      if (!gradient.defined()) {
-        gradients.emplace_back();
-        continue;
-      }
-      kept.push_back(gradient.contiguous());
-      gradients.push_back(Values(kept.back()));
-    }
-    return gradients;
   }
 
   Network& network_;
   const TrainOptions& options_;
   std::vector<Weight*> trained_;
   std::uint64_t passes_ = 0;
-  Stepper stepper_;
+  std::unique_ptr<Stepping> stepping_;
   TrainResult result_;
   double loss_ = 0;
   double loss_sum_ = 0;

@@ -1,6 +1,7 @@
 #include "weights.h"
 
 #include <ATen/ATen.h>
+#include <torch/csrc/autograd/grad_mode.h>
 
 #include <algorithm>
 #include <cmath>
@@ -35,7 +36,7 @@ std::int64_t Weight::count() const {
   return count;
 }
 
-WeightSet::WeightSet(const ModelSpec& spec) : spec_(spec), targets_(spec.lora.targets) {
+WeightSet::WeightSet(const ModelSpec& spec) : spec_(spec), place_(ChoosePlace(spec.device).value()), targets_(spec.lora.targets) {
   runtime_.compute = spec.precision == Precision::kBf16 ? at::kBFloat16 : at::kFloat;
   runtime_.checkpointing = spec.gradient_checkpointing;
   if (spec_.lora.pattern && !targets_.empty()) pattern_.emplace(targets_[0], std::regex::ECMAScript | std::regex::optimize);
@@ -48,6 +49,27 @@ void WeightSet::set_default_targets(std::vector<std::string> targets) {
   matched_.assign(targets_.size(), false);
 }
 
+void WeightSet::Allocate(Weight& weight, at::ScalarType type, bool travels) {
+  weight.value = at::zeros(weight.shape, at::TensorOptions(type).device(place_.device));
+  if (!place_.apart) {
+    weight.host = weight.value;
+  } else if (travels) {
+    weight.host = at::zeros(weight.shape, type);
+  }
+}
+
+void WeightSet::CopyUp() {
+  if (!place_.apart) return;
+  const at::NoGradGuard no_gradients;
+  for (Weight& weight : travelling()) weight.value.copy_(weight.host);
+}
+
+void WeightSet::CopyDown() {
+  if (!place_.apart) return;
+  const at::NoGradGuard no_gradients;
+  for (Weight& weight : travelling()) weight.host.copy_(weight.value);
+}
+
 Weight& WeightSet::Add(const std::string& name, std::vector<std::int64_t> shape, Init init) {
   const bool frozen = spec_.lora.rank > 0;
   Weight& weight = base_.emplace_back();
@@ -57,7 +79,7 @@ Weight& WeightSet::Add(const std::string& name, std::vector<std::int64_t> shape,
   weight.trained = !frozen;
   // Norms stay fp32: they are small, and what they scale is summed in fp32.
   const bool narrow = frozen && runtime_.compute == at::kBFloat16 && weight.shape.size() > 1;
-  weight.value = at::zeros(weight.shape, narrow ? at::kBFloat16 : at::kFloat);
+  Allocate(weight, narrow ? at::kBFloat16 : at::kFloat, /*travels=*/!frozen);
   weight.value.set_requires_grad(weight.trained);
   return weight;
 }
@@ -75,6 +97,7 @@ Weight& WeightSet::Adopt(const std::string& name, const at::Tensor& value) {
   weight.shape = value.sizes().vec();
   weight.trained = value.requires_grad();
   weight.value = value;
+  weight.host = place_.apart ? value.detach().to(at::kCPU, /*non_blocking=*/false, /*copy=*/true) : value;
   return weight;
 }
 
@@ -103,7 +126,7 @@ Linear WeightSet::AddLinear(const std::string& name, std::int64_t in, std::int64
     weight->shape = shape;
     weight->init = init;
     weight->trained = false;
-    weight->packed = std::make_unique<Nf4>(shape, spec_.quantization == Quantization::kNf4Double);
+    weight->packed = std::make_unique<Nf4>(shape, spec_.quantization == Quantization::kNf4Double, place_);
   } else {
     weight = &Add(name + ".weight", shape, init);
   }
@@ -117,7 +140,7 @@ Linear WeightSet::AddLinear(const std::string& name, std::int64_t in, std::int64
       added.name = "base_model.model." + name + part;
       added.shape = std::move(sizes);
       added.init = first;
-      added.value = at::zeros(added.shape, at::kFloat);
+      Allocate(added, at::kFloat, /*travels=*/true);
       added.value.set_requires_grad(true);
       return &added;
     };

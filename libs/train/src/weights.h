@@ -2,7 +2,8 @@
 //
 // A family asks for its weights here, in manifest order, and keeps the references: they stay where they are as long as the set
 // lives. What the job asked for (LoRA, a 4-bit base, bf16) is applied as weights are made, so that a frozen base is never held in
-// fp32 first. One thread; may throw libtorch's exceptions.
+// fp32 first. Where the model computes on a device (place.h), the values lie there, and what travels has its bytes in `host` besides:
+// CopyUp and CopyDown move them, tensor by tensor. One thread; may throw libtorch's exceptions.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -16,6 +17,7 @@
 #include <vector>
 
 #include "nf4.h"
+#include "place.h"
 #include "tributary/base/result.h"
 #include "tributary/train/module.h"
 
@@ -39,6 +41,8 @@ struct Weight {
   bool trained = true;    // has gradients
   at::Tensor value;       // contiguous; fp32, or bf16 of a frozen base in bf16; undefined where `packed` holds it
   std::unique_ptr<Nf4> packed;
+  // The bytes that downloads write and uploads read: `value` itself on the processor, else its copy; undefined where none travel.
+  at::Tensor host;
 
   std::int64_t count() const;
 };
@@ -66,12 +70,13 @@ class Linear;
 
 class WeightSet {
  public:
+  // The device that the spec names is there: ChoosePlace was asked.
   explicit WeightSet(const ModelSpec& spec);
 
   Weight& Add(const std::string& name, std::vector<std::int64_t> shape, Init init);
   // Travels with the weights and has no gradient: a batch norm's running mean.
   Weight& AddStatistic(const std::string& name, std::vector<std::int64_t> shape, Init init);
-  // A tensor that is there already, contiguous fp32; trained if it asks for gradients.
+  // A tensor that is there already, on the place's device, contiguous fp32; trained if it asks for gradients.
   Weight& Adopt(const std::string& name, const at::Tensor& value);
   // NAME.weight and, with a bias, NAME.bias; an adapter where the job's targets name it.
   Linear AddLinear(const std::string& name, std::int64_t in, std::int64_t out, MatrixOrder order, bool bias, Init init);
@@ -84,6 +89,10 @@ class WeightSet {
   std::deque<Weight>& adapters() { return adapters_; }
   // The adapters where there are any, else the base.
   std::deque<Weight>& travelling() { return spec_.lora.rank > 0 ? adapters_ : base_; }
+  // What travels, from its host bytes to the device and back; nothing where they are the same.
+  void CopyUp();
+  void CopyDown();
+  const Place& place() const { return place_; }
   const Runtime& runtime() const { return runtime_; }
   Runtime& runtime() { return runtime_; }
   const ModelSpec& spec() const { return spec_; }
@@ -92,9 +101,12 @@ class WeightSet {
   bool fan_in_fan_out() const { return fan_in_fan_out_; }
 
  private:
+  // Values of zero where they are computed with, and the host's bytes of those that travel.
+  void Allocate(Weight& weight, at::ScalarType type, bool travels);
   bool IsTarget(const std::string& layer);
 
   ModelSpec spec_;
+  Place place_;
   Runtime runtime_;
   std::deque<Weight> base_;
   std::deque<Weight> adapters_;

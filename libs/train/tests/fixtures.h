@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "places.h"
 #include "tributary/base/random.h"
 #include "tributary/json/json.h"
 #include "tributary/train/module.h"
@@ -20,12 +21,16 @@ inline Json TinyConfig() {
 }
 
 inline Module& LoadedModule() {
-  auto module = LoadTrainModule();
-  if (!module.ok()) {
-    ADD_FAILURE() << module.error().message();
-    std::abort();
-  }
-  return **module;
+  static Module* const loaded = [] {
+    auto module = LoadTrainModule();
+    if (!module.ok()) {
+      ADD_FAILURE() << module.error().message();
+      std::abort();
+    }
+    MakeModelsOn(PlaceOfThisRun());
+    return *module;
+  }();
+  return *loaded;
 }
 
 inline std::unique_ptr<Model> MakeTiny(const Json& config = TinyConfig(), std::uint64_t seed = 1) {

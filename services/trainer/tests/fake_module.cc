@@ -21,6 +21,7 @@ class FakeModel final : public train::Model {
   Status WeightStored(std::uint32_t) override { return Ok(); }
   std::string ConfigJson() const override { return config_; }
   std::string AdapterConfigJson() const override { return ""; }
+  std::string DeviceName() const override { return "cpu"; }
   std::uint32_t MaxPositions() const override { return 128; }
   std::uint32_t VocabularySize() const override { return vocabulary_; }
   Status InitFromSeed(std::uint64_t seed) override {

@@ -25,7 +25,9 @@ class FakeModule final : public train::Module {
  public:
   std::string Description() const override { return "fake"; }
   Result<std::unique_ptr<train::Model>> CreateModel(const train::ModelSpec& spec) override;
+  std::uint64_t DevicePeakBytes() const override { return device_peak_bytes; }
   FakeCalls calls;
+  std::uint64_t device_peak_bytes = 0;
 };
 
 // Tensors of every fake model: "transformer.a" [3000], "transformer.b" [2, 3], both F32.

@@ -114,6 +114,17 @@ TEST_F(ModelTask, TrainUploadsDifferencesInTheJobsEncoding) {
   for (std::size_t i = 0; i < base.size(); ++i) ASSERT_NEAR(difference[i], update[i] - base[i], 0x1p-11 * std::abs(update[i] - base[i])) << i;
 }
 
+TEST_F(ModelTask, TellsWhatItHeldOfAGpu) {
+  WriteText();
+  EXPECT_EQ(tasks_.DevicePeakBytes(), 0u);  // nor does asking load libtorch
+  EXPECT_EQ(module_.calls.loads, 0);
+  const auto digest = Init();
+  EXPECT_EQ(Run(Train(digest), kJob)->metrics.count("cuda_peak_bytes"), 0u);
+  module_.device_peak_bytes = 5 << 20;
+  EXPECT_EQ(Run(Train(digest, 2), kJob)->metrics.at("cuda_peak_bytes"), 5 << 20);
+  EXPECT_EQ(tasks_.DevicePeakBytes(), 5u << 20);
+}
+
 TEST_F(ModelTask, TrainUploadsAnUpdateWithSamplesAndBase) {
   WriteText();
   const auto digest = Init();

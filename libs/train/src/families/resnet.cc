@@ -80,12 +80,12 @@ class ResNet final : public Network {
 
   at::Tensor Loss(const Batch& batch) override {
     const at::Tensor logits = Classify(batch);
-    return at::cross_entropy_loss(logits, Ids(batch.targets, {batch.rows}).to(logits.device()), {}, at::Reduction::Mean, kIgnore);
+    return at::cross_entropy_loss(logits, Ids(batch.targets, {batch.rows}, weights().place()), {}, at::Reduction::Mean, kIgnore);
   }
 
   BatchScore Evaluate(const Batch& batch) override {
     const at::Tensor logits = Classify(batch);
-    const at::Tensor labels = Ids(batch.targets, {batch.rows}).to(logits.device());
+    const at::Tensor labels = Ids(batch.targets, {batch.rows}, weights().place());
     const double loss = at::cross_entropy_loss(logits, labels, {}, at::Reduction::Mean, kIgnore).item<float>();
     return {loss, static_cast<std::uint64_t>(logits.argmax(1).eq(labels).sum().item<std::int64_t>())};
   }
@@ -172,9 +172,7 @@ class ResNet final : public Network {
 
   // [rows, classes], fp32.
   at::Tensor Classify(const Batch& batch) {
-    at::Tensor x = at::empty({batch.rows, batch.channels, batch.height, batch.width}, at::kFloat);
-    std::copy(batch.pixels.begin(), batch.pixels.end(), x.data_ptr<float>());
-    x = x.to(stem_.weight->value.device());
+    at::Tensor x = Pixels(batch, weights().place());
     const Runtime& runtime = weights().runtime();
     x = Checkpointed(runtime, x, [this](const at::Tensor& in) {
       const at::Tensor y = Normalize(Convolve(in, stem_), stem_norm_).relu_();

@@ -22,7 +22,6 @@ Status CheckWishes(const ModelSpec& spec) {
   if (spec.lora.rank > 0) return refused("adapter.lora");
   if (spec.precision != Precision::kFp32) return refused("train.precision bf16");
   if (spec.gradient_checkpointing) return refused("train.gradient_checkpointing");
-  if (spec.device == Device::kCuda) return refused("train.device cuda");
   return Ok();
 }
 
@@ -75,23 +74,20 @@ class ScriptNetwork final : public Network {
 
   // The file's own weights.
   Result<bool> RestoreFirst() override {
-    TRIBUTARY_ASSIGN(const ScriptFile first, ReadScriptFile(path_, sha256_));
+    TRIBUTARY_ASSIGN(const ScriptFile first, ReadScriptFile(path_, sha256_, at::kCPU));
     const at::NoGradGuard no_gradients;
     std::size_t i = 0;
-    for (Weight& weight : weights().base()) weight.value.copy_(first.parameters[i++].value);
+    for (Weight& weight : weights().base()) weight.host.copy_(first.parameters[i++].value);
     return true;
   }
 
  private:
   std::vector<c10::IValue> InputOf(const Batch& batch) const {
     const std::int64_t rows = batch.rows;
-    if (batch.channels > 0) {
-      at::Tensor pixels = at::empty({rows, batch.channels, batch.height, batch.width}, at::kFloat);
-      std::copy(batch.pixels.begin(), batch.pixels.end(), pixels.data_ptr<float>());
-      return {c10::ivalue::Tuple::create({pixels, Ids(batch.targets, {rows})})};
-    }
+    const Place& place = weights().place();
+    if (batch.channels > 0) return {c10::ivalue::Tuple::create({Pixels(batch, place), Ids(batch.targets, {rows}, place)})};
     const std::int64_t columns = batch.columns;
-    return {c10::ivalue::Tuple::create({Ids(batch.tokens, {rows, columns}), Ids(batch.targets, {rows, columns})})};
+    return {c10::ivalue::Tuple::create({Ids(batch.tokens, {rows, columns}, place), Ids(batch.targets, {rows, columns}, place)})};
   }
 
   at::Tensor Pass(const Batch& batch) {
@@ -125,9 +121,11 @@ class ScriptNetwork final : public Network {
   }
 
   Refusal Fault(const std::string& report) const {
-    const bool memory = report.find("allocate memory") != std::string::npos || report.find("not enough memory") != std::string::npos;
-    return Refusal(
-        MakeError(memory ? Code::kResourceExhausted : Code::kInvalidArgument, "model.script: {}: forward failed: {}", path_, ScriptFault(report)));
+    if (IsOutOfDeviceMemory(report)) return Refusal(OutOfDeviceMemory(report).Wrap(fmt::format("model.script: {}", path_)));
+    const char* const remedy =
+        report.find("on the same device") != std::string::npos ? "; make its tensors on the device of the batch, or set train.device: cpu" : "";
+    return Refusal(MakeError(IsOutOfMemory(report) ? Code::kResourceExhausted : Code::kInvalidArgument, "model.script: {}: forward failed: {}{}", path_,
+                             ScriptFault(report), remedy));
   }
 
   std::string path_;
@@ -141,7 +139,8 @@ Result<std::unique_ptr<Network>> MakeTorchScript(const Json& config, const Model
   TRIBUTARY_TRY(CheckWishes(spec));
   TRIBUTARY_ASSIGN(std::string path, GetString(config, "script", "config.json"));
   TRIBUTARY_ASSIGN(std::string sha256, GetString(config, "sha256", "config.json"));
-  TRIBUTARY_ASSIGN(ScriptFile file, ReadScriptFile(path, sha256));
+  TRIBUTARY_ASSIGN(const Place place, ChoosePlace(spec.device));
+  TRIBUTARY_ASSIGN(ScriptFile file, ReadScriptFile(path, sha256, place.device));
   auto network = std::make_unique<ScriptNetwork>(spec, std::move(path), std::move(sha256), std::move(file));
   TRIBUTARY_TRY(network->weights().Finish());
   return std::unique_ptr<Network>(std::move(network));

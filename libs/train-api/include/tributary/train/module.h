@@ -34,7 +34,7 @@ struct LoraOptions {
 
 enum class Precision : std::uint8_t { kFp32, kBf16 };  // of matrix products; trained weights and sums stay fp32
 enum class Quantization : std::uint8_t { kNone, kNf4, kNf4Double };  // of the linear layers of a base that is not trained
-enum class Device : std::uint8_t { kAuto, kCpu, kCuda };
+enum class Device : std::uint8_t { kAuto, kCpu, kCuda };  // kAuto: the first GPU where libtorch sees one; kCuda: kUnavailable without
 
 // What defines a model before it has weights. `config_json` is the text of a Hugging Face config.json
 // ("model_type": "gpt2" ...); families are looked up by model_type. "torchscript" runs code of a file on this machine: a config.json
@@ -140,7 +140,8 @@ class Model {
   // Parameters that travel, in manifest order, by their Hugging Face names; with LoRA the adapters alone, by PEFT's names.
   // Tied ones stand once.
   virtual const std::vector<tensor::TensorSpec>& Parameters() const = 0;
-  // The bytes of parameter `index`, contiguous, native dtype; written by downloads, read by uploads.
+  // The bytes of parameter `index`, contiguous, native dtype; written by downloads, read by uploads. This process's memory, wherever the model
+  // computes: what is done next takes what is written here, so bytes are asked for anew after each training, evaluation and generation.
   virtual std::span<std::byte> ParameterBytes(std::uint32_t index) = 0;
   // All weights that a model directory or a first model holds, adapters not among them; without LoRA they are Parameters().
   // Shapes and names; the dtype is what the model computes with, others are converted.
@@ -153,6 +154,7 @@ class Model {
   virtual std::string ConfigJson() const = 0;
   // Text of PEFT's adapter_config.json; empty without LoRA.
   virtual std::string AdapterConfigJson() const = 0;
+  virtual std::string DeviceName() const = 0;        // where it computes: "cpu" or "cuda:0"
   virtual std::uint32_t MaxPositions() const = 0;    // 0: not a language model
   virtual std::uint32_t VocabularySize() const = 0;  // 0: not a language model
 
@@ -160,7 +162,8 @@ class Model {
   virtual Status InitFromSeed(std::uint64_t seed) = 0;
   // First values of the adapters alone, with which the model computes what its base does.
   virtual Status InitAdapter(std::uint64_t seed) = 0;
-  // The same weights, batches and options give the same bytes. kCancelled when `stop` is requested.
+  // On the processor the same weights, batches and options give the same bytes. kResourceExhausted names the batch size where a GPU's memory
+  // does not suffice; kCancelled when `stop` is requested.
   virtual Result<TrainResult> Train(BatchSource& batches, const TrainOptions& options,
                                     const ProgressFn& progress, std::stop_token stop) = 0;
   virtual Result<EvalResult> Evaluate(BatchSource& batches, std::uint32_t threads, const ProgressFn& progress,
@@ -183,10 +186,12 @@ class Module {
   virtual ~Module() = default;
   virtual std::string Description() const = 0;  // "libtorch 1.13.1, OpenBLAS"
   virtual Result<std::unique_ptr<Model>> CreateModel(const ModelSpec& spec) = 0;
+  // The most that libtorch has held of a GPU's memory, in use or ready to be, since the process began; 0: none. Thread-safe.
+  virtual std::uint64_t DevicePeakBytes() const = 0;
 };
 
 // The one symbol of the shared object; `abi` must equal kModuleAbi or it returns null.
-constexpr int kModuleAbi = 3;
+constexpr int kModuleAbi = 4;
 constexpr const char* kModuleEntry = "TributaryTrainModule";
 using ModuleEntryFn = Module* (*)(int abi);
 
