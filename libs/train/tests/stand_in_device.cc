@@ -10,8 +10,10 @@
 #include <c10/core/impl/DeviceGuardImplInterface.h>
 #include <torch/library.h>
 
+#include <array>
 #include <atomic>
 #include <cstdint>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -142,6 +144,27 @@ at::Tensor CopyFrom(const at::Tensor& from, const at::Tensor& to, bool) {
   return to;
 }
 
+// Convolutions ask each device by operations of their own.
+using Sizes = at::IntArrayRef;
+
+at::Tensor Convolve(const at::Tensor& input, const at::Tensor& weight, const c10::optional<at::Tensor>& bias, Sizes stride, Sizes padding, Sizes dilation,
+                    bool transposed, Sizes output_padding, std::int64_t groups) {
+  const at::AutoDispatchBelowADInplaceOrView below;
+  Pairs pairs;
+  const c10::optional<at::Tensor> offset = bias ? c10::optional<at::Tensor>(pairs.Down(*bias)) : c10::nullopt;
+  return pairs.Up(at::convolution(pairs.Down(input), pairs.Down(weight), offset, stride, padding, dilation, transposed, output_padding, groups));
+}
+
+std::tuple<at::Tensor, at::Tensor, at::Tensor> ConvolveBack(const at::Tensor& slope, const at::Tensor& input, const at::Tensor& weight, Sizes stride, Sizes padding,
+                                                            Sizes dilation, bool transposed, Sizes output_padding, std::int64_t groups,
+                                                            std::array<bool, 3> wanted) {
+  const at::AutoDispatchBelowADInplaceOrView below;
+  Pairs pairs;
+  const auto [to_input, to_weight, to_bias] = at::convolution_backward(pairs.Down(slope), pairs.Down(input), pairs.Down(weight), c10::nullopt, stride, padding,
+                                                                       dilation, transposed, output_padding, groups, wanted);
+  return {pairs.Up(to_input), pairs.Up(to_weight), pairs.Up(to_bias)};
+}
+
 class Guard final : public c10::impl::DeviceGuardImplInterface {
  public:
   c10::DeviceType type() const override { return kStandIn; }
@@ -157,7 +180,11 @@ class Guard final : public c10::impl::DeviceGuardImplInterface {
 C10_REGISTER_GUARD_IMPL(PrivateUse1, Guard);
 
 TORCH_LIBRARY_IMPL(_, PrivateUse1, m) { m.fallback(torch::CppFunction::makeFromBoxedFunction<&Compute>()); }
-TORCH_LIBRARY_IMPL(aten, PrivateUse1, m) { m.impl("_copy_from", TORCH_FN(CopyFrom)); }
+TORCH_LIBRARY_IMPL(aten, PrivateUse1, m) {
+  m.impl("_copy_from", TORCH_FN(CopyFrom));
+  m.impl("convolution_overrideable", TORCH_FN(Convolve));
+  m.impl("convolution_backward_overrideable", TORCH_FN(ConvolveBack));
+}
 
 }  // namespace
 
