@@ -35,6 +35,8 @@
 {{- else -}}
 {{- $_ := set $flags "coordinator" (include "tributary.coordinatorEndpoint" $root) -}}
 {{- $_ := set $flags "connections" $service.connections -}}
+{{- /* Nobody else reads the kernel's mark in a pod: phases get peaks of their own. */ -}}
+{{- $_ := set $flags "own-peaks" "true" -}}
 {{- if eq $root.Values.mode "trainer-site" -}}
 {{- $_ := set $flags "blob-store" $root.Values.federation.blobStores -}}
 {{- with $root.Values.federation.modelCache -}}{{- $_ := set $flags "model-cache" . -}}{{- end -}}

@@ -29,6 +29,7 @@ class FixedModel final : public train::Model {
   Status WeightStored(std::uint32_t) override { return Ok(); }
   std::string ConfigJson() const override { return ""; }
   std::string AdapterConfigJson() const override { return ""; }
+  std::string DeviceName() const override { return "cpu"; }
   std::uint32_t MaxPositions() const override { return positions; }
   std::uint32_t VocabularySize() const override { return 257; }
   Status InitFromSeed(std::uint64_t) override { return Ok(); }

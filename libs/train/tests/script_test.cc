@@ -162,7 +162,7 @@ TEST_F(Script, AnotherFileThanTheJobsNamesBothDigests) {
 TEST_F(Script, WhatIsNoScriptIsRefusedInOneLine) {
   EXPECT_THAT(Refused("nowhere"), HasSubstr("script_nowhere.pt cannot be read"));
   const TempDirectory temp;
-  for (const std::string text : {std::string(), std::string("not a zip archive"), std::string(3000, 'x')}) {
+  for (const std::string& text : {std::string(), std::string("not a zip archive"), std::string(3000, 'x')}) {
     std::ofstream(temp.File("bad.pt")) << text;
     const auto model = LoadedModule().CreateModel(SpecOf(temp.File("bad.pt")));
     ASSERT_FALSE(model.ok());
