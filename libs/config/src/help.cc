@@ -37,7 +37,7 @@ std::string Entry(const Knob& knob) {
   std::string text = knob.name == "help" ? "  -h, --help" : "  --" + knob.name;
   if (!placeholder.empty()) text += " " + placeholder;
   text += '\n' + Wrap(knob.help);
-  if (knob.name == "help" || knob.name == "version") return text;
+  if (knob.IsQuestion()) return text;
   const std::string fallback = knob.FallbackText();
   std::string facts;
   if (knob.required) facts = "required; ";

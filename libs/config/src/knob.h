@@ -25,13 +25,14 @@ struct Knob {
   bool positional = false;
   bool required = false;
   bool given = false;
-  bool builtin = false;  // --help, --version, --config: not for the ini file
+  bool builtin = false;  // --help, --version, --config and questions: not for the ini file
 
   // The value, by kind; the fallback until a source gives another.
   std::string text;
   std::uint64_t number = 0;  // bytes, milliseconds, count, bool
   std::vector<std::string> list;
 
+  bool IsQuestion() const { return builtin && kind == Kind::kBool; }  // answered in place of running: command line alone
   std::string Environment() const;  // "TRIBUTARY_MEMORY_BUDGET"
   std::string Placeholder() const;  // "SIZE"
   std::string Expected() const;     // "a size of 8MiB to 1TiB, as in 64MiB"

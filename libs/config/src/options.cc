@@ -16,6 +16,17 @@ struct Options::State {
   std::string one_line;
   std::string group = "Flags";
   std::vector<Knob> knobs;
+  std::vector<std::pair<std::string, Answer>> questions;  // by the name of their knob
+
+  // The first question that was asked.
+  const Answer* Asked() const {
+    for (const auto& [name, answer] : questions) {
+      for (const Knob& knob : knobs) {
+        if (knob.name == name && knob.number != 0) return &answer;
+      }
+    }
+    return nullptr;
+  }
 
   // A declaration that contradicts itself, or a getter that asks for what was not declared, is a bug: say so and end.
   [[noreturn]] void Bug(const std::string& name, const char* what) const {
@@ -118,6 +129,12 @@ void Options::AddStrings(std::string name, std::string help, Check check, std::v
   knob.list = std::move(fallback);
 }
 
+void Options::AddQuestion(std::string name, std::string help, Answer answer) {
+  Knob& knob = state_->Add(std::move(name), Kind::kBool, std::move(help));
+  knob.builtin = true;
+  state_->questions.emplace_back(knob.name, std::move(answer));
+}
+
 void Options::AddPositional(std::string name, std::string help, bool optional, Check check) {
   Knob& knob = state_->Add(std::move(name), Kind::kString, std::move(help));
   knob.positional = true;
@@ -150,6 +167,7 @@ Result<ParseOutcome> Options::Parse(int argc, const char* const* argv, const cha
   }
   TRIBUTARY_TRY(state_->Apply(from_environment));
   TRIBUTARY_TRY(state_->Apply(command_line));
+  if (state_->Asked() != nullptr) return ParseOutcome::kQuestion;
 
   for (const Knob& knob : knobs) {
     if (!knob.required || knob.given) continue;
@@ -175,6 +193,7 @@ std::optional<int> Options::ParseOrExitCode(int argc, const char* const* argv,
     case ParseOutcome::kVersion:
       std::printf("%s %s\n", state_->program.c_str(), std::string(Version()).c_str());
       return kExitDone;
+    case ParseOutcome::kQuestion: return (*state_->Asked())(*this);
     case ParseOutcome::kRun: break;
   }
   return std::nullopt;

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "tributary/base/names.h"
+#include "tributary/config/health.h"
 
 namespace tributary::config {
 namespace {
@@ -94,6 +95,8 @@ void AddServiceOptions(Options& options, std::string metrics_address) {
   options.AddChoice("log-level", "info", {"trace", "debug", "info", "warning", "error", "off"},
                     "the least severe lines that are written to stderr");
   options.AddChoice("log-format", "text", {"text", "json"}, "how a log line is written");
+  options.AddQuestion("health", "asks the service that runs here with this --metrics-address whether it is alive; exit code 1: it is not",
+                      [](const Options& asked) { return AnswerHealth(asked.String("metrics-address")); });
 }
 
 ServiceSettings GetServiceSettings(const Options& options) {

@@ -131,7 +131,7 @@ std::vector<Setting> ReadEnvironment(std::vector<Knob>& knobs, const char* const
     const std::string value = entry.substr(equals + 1);
     if (value.empty()) continue;
     for (Knob& knob : knobs) {
-      if (knob.positional || knob.name == "help" || knob.name == "version") continue;
+      if (knob.positional || knob.IsQuestion()) continue;
       const std::string name = knob.Environment();
       if (entry.compare(0, equals, name) != 0) continue;
       std::vector<std::string> values;

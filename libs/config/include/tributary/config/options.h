@@ -42,10 +42,15 @@ enum class ParseOutcome {
   kRun,      // all knobs have checked values
   kHelp,     // --help was given: print HelpText(), exit 0
   kVersion,  // --version was given: print the version, exit 0
+  kQuestion,  // a flag of AddQuestion was given: answer it, exit with what the answer gives
 };
+
+class Options;
 
 // Ok, or an error whose message says what was expected ("a directory").
 using Check = std::function<Status(const std::string& value)>;
+// Answers a question about the process with these knobs; gives the exit code.
+using Answer = std::function<int(const Options& options)>;
 
 class Options {
  public:
@@ -73,6 +78,8 @@ class Options {
   void AddBool(std::string name, bool fallback, std::string help);
   // May be given several times; comma-separated in the environment. A stronger source replaces the whole list.
   void AddStrings(std::string name, std::string help, Check check = nullptr, std::vector<std::string> fallback = {});
+  // A flag of the command line alone that is answered in place of running; knobs that are required may be left out then.
+  void AddQuestion(std::string name, std::string help, Answer answer);
   // The next word of the command line without a flag ("JOB.yaml"); required unless `optional`. Shown in upper case.
   void AddPositional(std::string name, std::string help, bool optional = false, Check check = nullptr);
   // The knob must be given by one of the sources. REQUIRES: declared before.
@@ -80,7 +87,7 @@ class Options {
 
   // argv[0] is skipped. `environment` is null-terminated, as `environ`, or null.
   Result<ParseOutcome> Parse(int argc, const char* const* argv, const char* const* environment);
-  // Parse for main: prints help, version or the error, and gives the exit code; nothing when the process should run.
+  // Parse for main: prints help, version or the error, or answers a question, and gives the exit code; nothing when the process should run.
   std::optional<int> ParseOrExitCode(int argc, const char* const* argv, const char* const* environment);
   std::string HelpText() const;
 

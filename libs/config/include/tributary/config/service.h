@@ -25,7 +25,7 @@ struct ServiceSettings {
   log::Format log_format = log::Format::kText;
 };
 
-// Declares --metrics-address, --memory-budget, --log-level and --log-format.
+// Declares --metrics-address, --memory-budget, --log-level, --log-format and the question --health (health.h).
 void AddServiceOptions(Options& options, std::string metrics_address);
 // REQUIRES: options was parsed with kRun.
 ServiceSettings GetServiceSettings(const Options& options);
