@@ -1,5 +1,6 @@
-// Object specs, manifest roots and pages; the first byte says which.
+// Object specs, manifest roots, pages and grants; the first byte says which.
 #include "tests/fuzz/target.h"
+#include "tributary/wire/grant.h"
 #include "tributary/wire/object.h"
 
 namespace {
@@ -37,16 +38,18 @@ std::vector<std::string> tributary::fuzz::Seeds() {
   root.pages.resize(1);
   const std::vector<wire::SlotDigest> digests(18);
   return {std::string(1, '\0') + wire::EncodeObjectSpec(Sample()), std::string(1, '\1') + wire::EncodeManifestRoot(root),
-          std::string(1, '\2') + wire::EncodePage(digests)};
+          std::string(1, '\2') + wire::EncodePage(digests),
+          std::string(1, '\3') + wire::EncodeGrant({"trainer", "a", "j", 2, {"jobs/j/models/1"}, {"jobs/j/rounds/2/updates/a/0"}, 1'800'000'000})};
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;
   const auto bytes = fuzz::Bytes(data + 1, size - 1);
-  switch (data[0] % 3) {
+  switch (data[0] % 4) {
     case 0: RoundTrip(bytes, wire::DecodeObjectSpec, wire::EncodeObjectSpec); break;
     case 1: RoundTrip(bytes, wire::DecodeManifestRoot, wire::EncodeManifestRoot); break;
     case 2: RoundTrip(bytes, wire::DecodePage, [](const auto& digests) { return wire::EncodePage(digests); }); break;
+    case 3: RoundTrip(bytes, wire::DecodeGrant, wire::EncodeGrant); break;
   }
   return 0;
 }

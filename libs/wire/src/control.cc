@@ -6,6 +6,7 @@
 
 #include "fields.h"
 #include "tributary/digest/digest.h"
+#include "tributary/wire/grant.h"
 
 namespace tributary::wire {
 
@@ -121,6 +122,8 @@ void Fields(V& v, TaskSpec& m) {
   v("objects", m.objects);
   v("broadcast", m.broadcast);
   v("trained_from", m.trained_from);
+  // Left out where there is none: aggregations fill their frame.
+  if (std::is_same_v<V, Unpack> || !m.grant.empty()) v("grant", m.grant, kMaxGrantBytes);
 }
 template <class V>
 void Fields(V& v, TaskReport& m) {

@@ -1,6 +1,9 @@
 #include "tributary/wire/data.h"
 
+#include <type_traits>
+
 #include "fields.h"
+#include "tributary/wire/grant.h"
 
 namespace tributary::wire {
 
@@ -8,6 +11,7 @@ template <class V>
 void Fields(V& v, StoreHello& m) {
   v("instance", m.instance);
   v("role", m.role);
+  if (std::is_same_v<V, Unpack> || !m.grant.empty()) v("grant", m.grant, kMaxGrantBytes);
 }
 template <class V>
 void Fields(V& v, StoreWelcome& m) {

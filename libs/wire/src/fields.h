@@ -132,6 +132,10 @@ class Pack {
       Value(value);
     }
   }
+  void Value(std::vector<std::byte>& bytes) {
+    packer_.pack_bin(static_cast<std::uint32_t>(bytes.size()));
+    packer_.pack_bin_body(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  }
   template <std::size_t N>
   void Value(std::array<std::byte, N>& bytes) {
     packer_.pack_bin(N);
@@ -146,7 +150,7 @@ class Unpack {
   explicit Unpack(const msgpack::object& map) : map_(map) {
     if (map.type != msgpack::type::MAP) throw msgpack::type_error();
   }
-  // A list of more than `at_most` elements is refused before room is made for it.
+  // A list of more than `at_most` elements, or bytes, is refused before room is made for it.
   template <class T>
   void operator()(const char* key, T& value, std::size_t at_most = SIZE_MAX) {
     field_ = key;
@@ -156,6 +160,7 @@ class Unpack {
       if (pair.key.type == msgpack::type::STR &&
           std::string_view(pair.key.via.str.ptr, pair.key.via.str.size) == wanted) {
         if (pair.val.type == msgpack::type::ARRAY && pair.val.via.array.size > at_most) throw msgpack::type_error();
+        if (pair.val.type == msgpack::type::BIN && pair.val.via.bin.size > at_most) throw msgpack::type_error();
         Value(pair.val, value);
         return;
       }
@@ -179,6 +184,11 @@ class Unpack {
     values.clear();
     values.reserve(object.via.array.size);  // the parser has already seen each element
     for (std::uint32_t i = 0; i < object.via.array.size; ++i) Value(object.via.array.ptr[i], values.emplace_back());
+  }
+  static void Value(const msgpack::object& object, std::vector<std::byte>& bytes) {
+    if (object.type != msgpack::type::BIN) throw msgpack::type_error();
+    const auto* begin = reinterpret_cast<const std::byte*>(object.via.bin.ptr);
+    bytes.assign(begin, begin + object.via.bin.size);
   }
   template <std::size_t N>
   static void Value(const msgpack::object& object, std::array<std::byte, N>& bytes) {

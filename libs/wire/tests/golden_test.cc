@@ -33,7 +33,7 @@ std::string HexLines(const std::string& bytes) {
 }
 
 TEST(Golden, FramesOfEveryMessage) {
-  std::set<std::string> names{"object-spec.hex", "manifest-root.hex", "digest-page.hex", "put-chunk-payload.hex"};
+  std::set<std::string> names{"object-spec.hex", "manifest-root.hex", "digest-page.hex", "grant.hex", "put-chunk-payload.hex"};
   ForEachSample([&](const auto& sample) {
     using M = std::decay_t<decltype(sample)>;
     const std::string name(TypeName(M::kType));
@@ -49,6 +49,14 @@ TEST(Golden, FramesOfEveryMessage) {
 TEST(Golden, AFrameWithItsPayload) {
   const std::string frame = MakeHeader(Type::kPutChunk, kSampleId, EncodeBody(PutChunk{"o", 5, 3, 2, SampleXxh128()}), true) + "payload";
   EXPECT_EQ(ReadGolden("put-chunk-payload", HexLines(frame)), HexLines(frame));
+}
+
+TEST(Golden, AGrantWithoutItsSignature) {
+  const std::string grant = EncodeGrant(SampleGrant());
+  EXPECT_EQ(ReadGolden("grant", HexLines(grant)), HexLines(grant));
+  const auto decoded = DecodeGrant(AsBytes(grant));
+  ASSERT_TRUE(decoded.ok()) << decoded.error().message();
+  EXPECT_EQ(*decoded, SampleGrant());
 }
 
 TEST(Golden, ObjectsAsTheyLieOnDisk) {

@@ -12,6 +12,21 @@ void EveryDecoder(F&& f) {
   ForEachSample([&](const auto& sample) { f([](const std::string& body) { return DecodeBody<std::decay_t<decltype(sample)>>(AsBytes(body)).ok(); }); });
   f([](const std::string& body) { return DecodeObjectSpec(AsBytes(body)).ok(); });
   f([](const std::string& body) { return DecodeManifestRoot(AsBytes(body)).ok(); });
+  f([](const std::string& body) { return DecodeGrant(AsBytes(body)).ok(); });
+}
+
+TEST(Hostile, AGrantIsBounded) {
+  StoreHello hello;
+  hello.grant.resize(kMaxGrantBytes);
+  EXPECT_EQ(DecodeBody<StoreHello>(AsBytes(EncodeBody(hello))).value().grant.size(), kMaxGrantBytes);
+  hello.grant.resize(kMaxGrantBytes + 1);
+  EXPECT_FALSE(DecodeBody<StoreHello>(AsBytes(EncodeBody(hello))).ok());
+  EXPECT_FALSE(DecodeBody<StoreHello>(AsBytes(std::string("\x81\xa5grant\xa1x"))).ok()) << "text is no bin";
+  Grant grant = SampleGrant();
+  grant.reads.resize(kMaxGrantObjects + 1);
+  EXPECT_FALSE(DecodeGrant(AsBytes(EncodeGrant(grant))).ok());
+  const std::string whole = EncodeGrant(SampleGrant());
+  for (std::size_t size = 0; size < whole.size(); ++size) EXPECT_FALSE(DecodeGrant(AsBytes(whole).first(size)).ok()) << size;
 }
 
 TEST(Hostile, AMessageCutAtAnyByteIsAnError) {

@@ -7,6 +7,7 @@
 #include "tributary/wire/codec.h"
 #include "tributary/wire/control.h"
 #include "tributary/wire/data.h"
+#include "tributary/wire/grant.h"
 #include "tributary/wire/object.h"
 
 namespace tributary::wire {
@@ -25,11 +26,17 @@ inline digest::Sha256 SampleSha256() {
   return digest;
 }
 
+inline std::vector<std::byte> SampleGrantBytes() { return {std::byte{0xde}, std::byte{0xad}, std::byte{0xbe}, std::byte{0xef}}; }
+
+inline Grant SampleGrant() {
+  return {"trainer", "site", "job-1", 2, {"jobs/job-1/broadcasts/2", "models/base"}, {"jobs/job-1/rounds/3/updates/site/1"}, 1'800'000'000};
+}
+
 inline TaskSpec SampleTaskSpec() {
   return {"job-1.r3.aggregate.0", 4, "job-1", 3, 2, "site/1", 1, "jobs/job-1/models/2", std::string(64, 'a'),
           "jobs/job-1/models/3", 10, 20, 2,
           {{"jobs/job-1/rounds/3/updates/a/0", 0.25, std::string(64, 'd')}, {"jobs/job-1/rounds/3/updates/b/1", 0.75, ""}}, {"old"},
-          "jobs/job-1/broadcasts/3", std::string(64, 'e')};
+          "jobs/job-1/broadcasts/3", std::string(64, 'e'), SampleGrantBytes()};
 }
 inline TaskReport SampleTaskReport() {
   return {"job-1.r3.train.1", 3, "train", 5, 10, "steps", 100, 200, {{"train_loss", 2.5}}, std::string(64, 'b'), 4, 6, "slow",
@@ -65,7 +72,7 @@ void ForEachSample(F&& f) {
   f(Retrieve{"a1b2", "site", "scans", true});
   f(Retrieval{"a1b2", "failed", "offers/1", digest, {"tcp://store:7710", "tcp://other:7710"}, "trainer-0", 5, 10, 2, "it is gone"});
 
-  f(StoreHello{"trainer-0", 1});
+  f(StoreHello{"trainer-0", 1, SampleGrantBytes()});
   f(StoreWelcome{9, 1, 2, 1048576, 32});
   f(Create{"o", true});
   f(Created{"o", true, true});

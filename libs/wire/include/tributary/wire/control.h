@@ -4,6 +4,7 @@
 // have. Either message may be lost or repeated without harm. Plain values; docs/protocol.md tells the exchanges.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -88,6 +89,7 @@ struct TaskSpec {
   std::vector<std::string> objects;  // remove
   std::string broadcast;          // init, aggregate, seal: written or sealed beside output, its encoded form for trainers; empty: none
   std::string trained_from;       // aggregate, seal: hex digest of the object that updates were made from; empty: base_digest
+  std::vector<std::byte> grant;   // trainers, where there are keys: to be shown to the blob-store, which alone reads it (wire/grant.h)
 };
 
 struct TaskReport {
