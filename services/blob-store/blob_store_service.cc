@@ -31,6 +31,7 @@ struct BlobStoreService::State {
   std::unique_ptr<blob::DiskStore> store;
   std::unique_ptr<Maintenance> maintenance;
   std::unique_ptr<UpstreamCache> cache;
+  std::optional<transport::GrantVerifier> grants;
   std::unique_ptr<Reactor> reactor;
   std::shared_ptr<transport::Context> context;
   std::unique_ptr<transport::FrameServer> server;
@@ -170,6 +171,13 @@ Result<std::unique_ptr<BlobStoreService>> BlobStoreService::Start(Spec spec) {
   ReactorOptions reacting{spec.shard, spec.shards, spec.worker_threads, spec.s3 ? kBucketThreads : 0, spec.credit_idle, spec.unread_limit, spec.stalled_limit};
   reacting.max_message = spec.max_message;
   reacting.cache = state.cache.get();
+  if (spec.keyring) {
+    auto grants = transport::GrantVerifier::Make(*spec.keyring);
+    if (!grants.ok()) return grants.error().Wrap("--peers");
+    if (!grants->believes_somebody()) log::Warning("--peers names no coordinator: no trainer may read or write here");
+    state.grants = *std::move(grants);
+    reacting.grants = &*state.grants;
+  }
   blob::SlotStore& served = caches ? static_cast<blob::SlotStore&>(*state.cache) : *state.store;
   state.reactor = std::make_unique<Reactor>(served, state.pool, reacting);
   state.context = std::make_shared<transport::Context>(static_cast<int>(spec.io_threads), spec.keyring);

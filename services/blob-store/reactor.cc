@@ -242,7 +242,7 @@ void Reactor::OnFrame(const PeerId& id, transport::InFrame frame) {
   it->second.last_frame = Clock::now();
   if (ping) return;
   if (frame.sender() != nullptr) {
-    if (const Status allowed = CheckAccess(*frame.sender(), view); !allowed.ok()) {
+    if (const Status allowed = CheckAccess(*frame.sender(), it->second.grant, view); !allowed.ok()) {
       ++counters_.forbidden;
       log::Warning("peer {} ({}): {}", id.str(), it->second.instance, allowed.error().message());
       if (view.payload.empty()) return SendError(id, view.id, allowed.error());
@@ -253,17 +253,32 @@ void Reactor::OnFrame(const PeerId& id, transport::InFrame frame) {
   Advance();
 }
 
+Result<std::optional<wire::Grant>> Reactor::GrantOf(const wire::StoreHello& hello, const transport::Identity* sender) const {
+  // Without one it may say hello and ping: who begins a session before it has a task does no wrong.
+  if (sender == nullptr || sender->role != transport::PeerRole::kTrainer || options_.grants == nullptr || hello.grant.empty()) return std::optional<wire::Grant>();
+  const auto now = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+  TRIBUTARY_ASSIGN(auto grant, options_.grants->Verify(hello.grant, *sender, now));
+  return std::optional(std::move(grant));
+}
+
 void Reactor::Hello(const PeerId& id, const wire::FrameView& view, const transport::Identity* sender) {
   const auto hello = wire::Expect<wire::StoreHello>(view);
   if (!hello.ok()) return SendError(id, view.id, hello.error());
   auto held = held_.Of(id);
   ForgetPeer(id);
+  auto grant = GrantOf(*hello, sender);
+  if (!grant.ok()) {
+    ++counters_.forbidden;
+    log::Warning("peer {}: {}", id.str(), grant.error().message());
+    return SendError(id, view.id, grant.error());
+  }
   if (peers_.size() >= kMaxPeers) {
     return SendError(id, view.id, MakeError(Code::kResourceExhausted, "this blob-store serves {} peers already", kMaxPeers));
   }
   Peer& peer = peers_[id];
   peer.instance = InstanceName::Parse(hello->instance).ok() ? hello->instance : "unnamed";
   peer.held = std::move(held);
+  peer.grant = *std::move(grant);
   LookAtLine(id, *peer.held);
   peer.last_frame = Clock::now();
   // What it says of itself decides only where nobody has a key.

@@ -10,6 +10,7 @@
 #include <latch>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "services/blob-store/credit.h"
@@ -20,6 +21,7 @@
 #include "services/blob-store/workers.h"
 #include "tributary/blob/local_store.h"
 #include "tributary/transport/frame_server.h"
+#include "tributary/transport/grants.h"
 #include "tributary/wire/control.h"
 #include "tributary/wire/data.h"
 #include "tributary/wire/object.h"
@@ -38,6 +40,7 @@ struct ReactorOptions {
   std::uint64_t max_message = wire::kMaxPayload;
   UpstreamCache* cache = nullptr;      // the store is one
   Duration cache_wait{600'000};        // how long a read waits at most for what is fetched
+  const transport::GrantVerifier* grants = nullptr;  // the store has keys; outlives the reactor
 };
 
 // Thread-safe.
@@ -86,10 +89,13 @@ class Reactor final : public transport::Handler {
     std::shared_ptr<Held> held;  // outlives the session
     ReadClass reads_as = ReadClass::kOthers;
     Clock::time_point last_frame;
+    std::optional<wire::Grant> grant = {};  // a trainer's, as it was shown with its hello
   };
 
   // Sessions (reactor.cc).
   void Hello(const PeerId& id, const wire::FrameView& frame, const transport::Identity* sender);
+  // What a trainer shows with its hello, checked; nothing of others.
+  Result<std::optional<wire::Grant>> GrantOf(const wire::StoreHello& hello, const transport::Identity* sender) const;
   void ForgetPeer(const PeerId& id);
   // The peer is told to begin a new one.
   void EndSession(const PeerId& id, const Error& why);

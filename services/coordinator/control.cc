@@ -5,6 +5,7 @@
 #include <set>
 
 #include "services/coordinator/status_frame.h"
+#include "services/coordinator/task_grants.h"
 #include "tributary/base/clock.h"
 #include "tributary/base/log.h"
 #include "tributary/base/random.h"
@@ -85,13 +86,29 @@ void Control::Push() {
   for (const std::string& worker : changed) {
     const auto session = session_of_.find(worker);
     if (session == session_of_.end()) continue;
-    Reply(sessions_.at(session->second).peer, 0, AssignmentOf(worker));
+    const Session& known = sessions_.at(session->second);
+    Reply(known.peer, 0, GrantedTo(known));
   }
 }
 
 wire::Assignment Control::AssignmentOf(const std::string& worker) {
   wire::Assignment assignment = federation_.AssignmentOf(worker);
   retrievals_.AddTasks(worker, assignment);
+  return assignment;
+}
+
+wire::Assignment Control::GrantedTo(const Session& session) {
+  wire::Assignment assignment = AssignmentOf(session.worker);
+  if (!options_.grants || !session.trainer || !session.owner) return assignment;
+  const std::int64_t now = Now().wall_ms / 1000;
+  for (wire::TaskSpec& task : assignment.tasks) {
+    auto grant = options_.grants->Sign(GrantOf(task, *session.owner, federation_.ImportsOf(task.job), now));
+    if (grant.ok()) {
+      task.grant = *std::move(grant);
+    } else {
+      log::LogError("{}", grant.error().message());  // the blob-store refuses the task, and says why
+    }
+  }
   return assignment;
 }
 
@@ -316,7 +333,7 @@ Status Control::OnReport(const transport::PeerId& peer, std::uint64_t id, wire::
   if (session.trainer && !report.samples.empty()) telemetry_.Relay(session.worker, report.samples);
   // A worker that left is known no longer; it gets an empty assignment.
   if (report.leaving) retrievals_.Forget(session.worker, now.steady);
-  Reply(peer, id, AssignmentOf(session.worker));
+  Reply(peer, id, GrantedTo(session));
   if (report.leaving) EndSession(report.session);
   return Ok();
 }

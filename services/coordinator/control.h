@@ -16,6 +16,7 @@
 #include "tributary/federation/federation.h"
 #include "tributary/journal/journal.h"
 #include "tributary/transport/frame_server.h"
+#include "tributary/transport/grants.h"
 #include "tributary/wire/control.h"
 
 namespace tributary::service {
@@ -26,6 +27,7 @@ struct ControlOptions {
   federation::Limits limits;
   RetrievalLimits retrievals;
   federation::JobParser parser;
+  std::optional<transport::GrantSigner> grants = {};  // none: there are no keys
 };
 
 class Control : public transport::Handler {
@@ -73,6 +75,8 @@ class Control : public transport::Handler {
   void Push();
   // Of both state machines.
   wire::Assignment AssignmentOf(const std::string& worker);
+  // The same with the grants that its tasks need at the blob-store, for who said hello in this session.
+  wire::Assignment GrantedTo(const Session& session);
   void EndSession(const std::string& session);
   template <class Message>
   void Reply(const transport::PeerId& peer, std::uint64_t id, const Message& message);

@@ -62,6 +62,12 @@ Result<std::unique_ptr<CoordinatorService>> CoordinatorService::Start(Spec spec)
   options.parser = spec.parser != nullptr ? spec.parser : [](const std::string& text, const std::string& file) {
     return job::ParseJob(text, file);
   };
+  if (spec.keyring) {
+    auto signer = transport::GrantSigner::Make(*spec.keyring);
+    if (!signer.ok()) return signer.error().Wrap("--peers");
+    options.grants = *std::move(signer);
+    if (!options.grants) log::Warning("--peers names no blob-store: trainers get no grants, and may neither read nor write there");
+  }
   state.telemetry = std::make_unique<Telemetry>(state.registry, spec.memory_budget);
   state.control = std::make_unique<Control>(std::move(options), std::move(restored), *state.journal, *state.telemetry,
                                             [&state](Error why) {

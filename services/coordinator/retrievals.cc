@@ -17,6 +17,8 @@ constexpr std::size_t kMaxMessage = 1024;
 constexpr std::size_t kNamesTold = 20;
 // Removals that no trainer is there for; beyond that the store's rule for abandoned objects has to do.
 constexpr std::size_t kMaxRemovals = 256;
+// Of a trainer at a time: what a frame has room for. The next is told when one is done.
+constexpr std::size_t kRemovalsTold = 16;
 
 bool IsTrainer(const wire::Hello& hello) { return hello.role == static_cast<std::uint32_t>(wire::Role::kTrainer); }
 
@@ -295,8 +297,9 @@ void Retrievals::AddTasks(const std::string& worker, wire::Assignment& assignmen
     task.output = row.object;
     assignment.tasks.push_back(std::move(task));
   }
+  std::size_t told = 0;
   for (const Removal& removal : removals_) {
-    if (removal.holder != worker) continue;
+    if (removal.holder != worker || told++ >= kRemovalsTold) continue;
     wire::TaskSpec task;
     task.task = removal.object + std::string(kRemove);
     task.kind = static_cast<std::uint32_t>(wire::TaskKind::kRemove);

@@ -148,6 +148,27 @@ TEST_F(Keys, AJobRunsFromTheFirstModelToTheOneThatIsFetched) {
   for (const Program* program : {store_.get(), coordinator_.get()}) EXPECT_THAT(program->ErrorSoFar(), Not(HasSubstr("may not")));
 }
 
+TEST_F(Keys, ASitesKeyReadsAndWritesNothingWithoutATask) {
+  ASSERT_NO_FATAL_FAILURE(Submit("job", Synthetic("job", 1)));
+  workers_.push_back(Trainer("a", "a"));
+  workers_.push_back(Trainer("b", "b"));
+  ExpectCompleted("job");
+  // By hand, with the key of a site that has just trained on it: neither the models nor its own update, and no first model of a job to come.
+  for (const char* object : {"jobs/job/models/0", "jobs/job/broadcasts/0", "jobs/job/models/1", "jobs/job/rounds/1/updates/a/0"}) {
+    const Outcome got = As("sites/a", {"get", object, dir_.File("got"), "--blob-store", store_at_});
+    EXPECT_EQ(got.exit_code, 1) << object;
+    EXPECT_THAT(got.err, HasSubstr(fmt::format("trainer a may not read '{}': it shows no grant of a task", object)));
+    EXPECT_FALSE(std::filesystem::exists(dir_.File("got")));
+  }
+  for (const char* object : {"jobs/later/models/0", "jobs/later/broadcasts/0", "jobs/job/rounds/1/updates/a/9", "offers/a/1"}) {
+    const Outcome put = As("sites/a", {"put", object, dir_.File("keys/servers"), "--blob-store", store_at_});
+    EXPECT_EQ(put.exit_code, 1) << object;
+    EXPECT_THAT(put.err, HasSubstr("trainer a may not")) << object;
+  }
+  const Outcome listed = Operate({"get", "jobs/later/models/0", dir_.File("got"), "--blob-store", store_at_});
+  EXPECT_NE(listed.exit_code, 0) << "nobody wrote it";
+}
+
 TEST_F(Keys, NobodyDoesWhatIsNotHisRole) {
   std::ofstream(dir_.File("job.yaml")) << Synthetic("job", 1);
   // A site may not submit, an aggregator not fetch what operators put.

@@ -61,7 +61,7 @@ Status Session::Greet(Time now) {
     if (now < greet_at_) return Ok();
     if (!std::exchange(fresh_socket_, false)) TRIBUTARY_TRY(client_->Reset());
     hello_ = ++company_.last_id;
-    TRIBUTARY_TRY(Send(transport::MakeFrame(hello_, wire::StoreHello{options_.instance, static_cast<std::uint32_t>(options_.role)})));
+    TRIBUTARY_TRY(Send(transport::MakeFrame(hello_, wire::StoreHello{options_.instance, static_cast<std::uint32_t>(options_.role), options_.grant})));
     greeting_ = true;
   }
   while (greeting_) {

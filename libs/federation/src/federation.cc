@@ -245,6 +245,15 @@ std::vector<Decision> Federation::TakeDecisions() { return std::exchange(machine
 std::vector<std::string> Federation::TakeChanged() { return machine_->TakeChanged(); }
 std::vector<Note> Federation::TakeNotes() { return std::exchange(machine_->notes, {}); }
 wire::Assignment Federation::AssignmentOf(const std::string& worker) { return machine_->AssignmentOf(worker); }
+std::vector<std::string> Federation::ImportsOf(const std::string& job) {
+  std::vector<std::string> imports;
+  const job::Job* const spec = machine_->Spec(job);
+  if (spec == nullptr) return imports;
+  for (const std::string& object : {spec->model.object, spec->model.tokenizer_object}) {
+    if (!object.empty()) imports.push_back(object.substr(0, object.find('@')));
+  }
+  return imports;
+}
 Result<std::string> Federation::JobText(const std::string& job) const {
   const auto it = machine_->state.jobs.find(job);
   if (it == machine_->state.jobs.end() || Finished(it->second.state)) {

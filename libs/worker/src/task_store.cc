@@ -10,6 +10,7 @@ Result<blob_client::RemoteOptions> StoreOptions(const std::string& instance, con
   blob_client::RemoteOptions options;
   options.instance = instance;
   options.stop = task.stop;
+  options.grant = task.spec.grant;
   options.endpoints = !endpoints.empty() ? endpoints : task.blob_stores;
   if (options.endpoints.empty()) return MakeError(Code::kUnavailable, "the coordinator told no blob-store; start it with --blob-store");
   // Removals may come after the coordinator has let go of the job's text: the defaults serve them.

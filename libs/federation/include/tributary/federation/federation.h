@@ -74,6 +74,8 @@ class Federation {
   std::vector<Note> TakeNotes();
 
   wire::Assignment AssignmentOf(const std::string& worker);
+  // Objects outside of the job that the text of an unfinished one names, without their digests: an imported model, its tokenizer.
+  std::vector<std::string> ImportsOf(const std::string& job);
   // The text of an unfinished job; of others the journal knows it. kNotFound.
   Result<std::string> JobText(const std::string& job) const;
   // All but `finished`, which the journal tells. kNotFound.
