@@ -58,6 +58,12 @@ bool AggregatorMay(Right right, std::string_view object) {
   return right == Right::kRead && object.starts_with("models/");
 }
 
+// What a cache may have: models of jobs, and imported ones.
+bool IsModel(std::string_view object) {
+  const auto parts = Segments(object);
+  return (parts.size() == 4 && parts[0] == "jobs" && (parts[2] == "models" || parts[2] == "broadcasts")) || (parts.size() > 1 && parts[0] == "models");
+}
+
 // Who asks, and what its task was granted.
 struct Asker {
   const transport::Identity& peer;
@@ -70,7 +76,7 @@ bool May(const Asker& asker, Right right, std::string_view object) {
     case PeerRole::kOperator: return true;
     case PeerRole::kAggregator: return AggregatorMay(right, object);
     case PeerRole::kTrainer: return asker.grant != nullptr && TrainerMay(peer.name, *asker.grant, right, object);
-    case PeerRole::kBlobStore: return right == Right::kRead;
+    case PeerRole::kBlobStore: return right == Right::kRead && IsModel(object);
     case PeerRole::kCoordinator: return false;
   }
   return false;

@@ -7,7 +7,7 @@
 // |---|---|
 // | operator | everything |
 // | aggregator | read, write, seal and remove what belongs to jobs, remove offers, read imported models |
-// | blob-store | read (a cache, another shard) |
+// | blob-store | read models of jobs and imported ones (a cache) |
 // | trainer | read what its task's grant names; write, seal and read what the grant names and is an update or offer of its own site, or the first model of a job; remove offers in the same way |
 // | coordinator | nothing: it never sees a tensor byte |
 #pragma once

@@ -150,6 +150,23 @@ void Reactor::Violation(const PeerId& id, Peer& peer, std::uint64_t request, con
   Shun(id);
 }
 
+void Reactor::Forbid(const PeerId& id, Peer& peer, const wire::FrameView& view, const Error& why) {
+  // The sender has spent credit for it and waits for it to come back.
+  std::uint64_t bytes = view.payload.size();
+  if (view.type == wire::Type::kLinkChunk) {
+    const auto link = wire::DecodeBody<wire::LinkChunk>(view.body);
+    if (link.ok()) bytes = link->bytes;
+  }
+  if (bytes > 0) {
+    auto spent = credit_.Spend(id, bytes, Clock::now());
+    if (!spent) return Violation(id, peer, view.id, why);
+    spent.reset();
+    credit_.Staged(id, Clock::now());
+  }
+  SendError(id, view.id, why);
+  Advance();
+}
+
 void Reactor::Shun(const PeerId& id) {
   ForgetPeer(id);
   if (shunned_.size() >= kMaxShunned) {
@@ -244,9 +261,8 @@ void Reactor::OnFrame(const PeerId& id, transport::InFrame frame) {
   if (frame.sender() != nullptr) {
     if (const Status allowed = CheckAccess(*frame.sender(), it->second.grant, view); !allowed.ok()) {
       ++counters_.forbidden;
-      log::Warning("peer {} ({}): {}", id.str(), it->second.instance, allowed.error().message());
-      if (view.payload.empty()) return SendError(id, view.id, allowed.error());
-      return Violation(id, it->second, view.id, allowed.error());
+      server_->Complain(id, fmt::format("{}: {}", it->second.instance, allowed.error().message()));
+      return Forbid(id, it->second, view, allowed.error());
     }
   }
   Dispatch(id, it->second, std::move(frame));
@@ -269,7 +285,7 @@ void Reactor::Hello(const PeerId& id, const wire::FrameView& view, const transpo
   auto grant = GrantOf(*hello, sender);
   if (!grant.ok()) {
     ++counters_.forbidden;
-    log::Warning("peer {}: {}", id.str(), grant.error().message());
+    server_->Complain(id, grant.error().message());
     return SendError(id, view.id, grant.error());
   }
   if (peers_.size() >= kMaxPeers) {

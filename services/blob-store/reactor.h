@@ -102,6 +102,8 @@ class Reactor final : public transport::Handler {
   // A payload that may not be here. The peer is cut off after the third.
   void Violation(const PeerId& id, Peer& peer, std::uint64_t request, const Error& error);
   void Shun(const PeerId& id);
+  // Answers what the peer may not do, and takes back the credit that came with it.
+  void Forbid(const PeerId& id, Peer& peer, const wire::FrameView& frame, const Error& why);
   // Whether it is on another machine, and its line has a delay.
   void LookAtLine(const PeerId& id, Held& held) const;
 

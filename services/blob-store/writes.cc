@@ -42,8 +42,9 @@ Result<std::vector<std::byte>> LinkedBytes(blob::SlotStore& store, const wire::L
   return bytes;
 }
 
-Error WithoutCredit(const transport::PeerId& id, const std::string& instance, std::uint64_t bytes) {
-  return MakeError(Code::kProtocol, "peer {} ({}) sent a payload of {} bytes without credit for it", id.str(), instance, bytes);
+// A peer is never told how the ROUTER names connections: with the next name a peer could end the process (transport/context.cc).
+Error WithoutCredit(const std::string& instance, std::uint64_t bytes) {
+  return MakeError(Code::kProtocol, "{} sent a payload of {} bytes without credit for it", instance, bytes);
 }
 
 }  // namespace
@@ -80,7 +81,7 @@ void Reactor::Put(const PeerId& id, Peer& peer, transport::InFrame frame) {
   const wire::FrameView& view = frame.view();
   const std::uint64_t bytes = view.payload.size();
   auto spent = credit_.Spend(id, bytes, Clock::now());
-  if (!spent) return Violation(id, peer, view.id, WithoutCredit(id, peer.instance, bytes));
+  if (!spent) return Violation(id, peer, view.id, WithoutCredit(peer.instance, bytes));
   const auto refuse = [&](const Error& error) {
     spent.reset();
     credit_.Staged(id, Clock::now());
@@ -147,7 +148,7 @@ void Reactor::Link(const PeerId& id, Peer& peer, const wire::FrameView& view) {
   if (!AdmitPut(id, peer)) return;
   // The credit is the memory that the copy takes.
   auto spent = link->bytes == 0 ? std::nullopt : credit_.Spend(id, link->bytes, Clock::now());
-  if (!spent) return Violation(id, peer, view.id, WithoutCredit(id, peer.instance, link->bytes));
+  if (!spent) return Violation(id, peer, view.id, WithoutCredit(peer.instance, link->bytes));
   auto name = ObjectName::Parse(link->object);
   if (!name.ok()) {
     spent.reset();
@@ -183,7 +184,7 @@ void Reactor::Take(const PeerId& id, Peer& peer, transport::InFrame frame, Work 
   const wire::FrameView& view = frame.view();
   const std::uint64_t bytes = view.payload.size();
   auto spent = credit_.Spend(id, bytes, Clock::now());
-  if (!spent) return Violation(id, peer, view.id, WithoutCredit(id, peer.instance, bytes));
+  if (!spent) return Violation(id, peer, view.id, WithoutCredit(peer.instance, bytes));
   auto job = std::make_shared<Job>(Job{std::move(spent), std::move(frame)});
   auto message = wire::Expect<M>(job->frame.view());
   auto name = message.ok() ? ObjectName::Parse(message->object) : Result<ObjectName>(message.error());

@@ -1,4 +1,6 @@
 // keygen: the keys of a federation, and the list that admits them.
+#include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -28,6 +30,7 @@ int Report(const Error& error) {
 }
 
 Status MakeDirectory(const fs::path& path) {
+  if (path.empty()) return Ok();  // of a bare file name
   std::error_code ec;
   fs::create_directories(path, ec);
   return ec ? Status(ErrnoError(ec.value(), "making " + path.string())) : Ok();
@@ -68,6 +71,28 @@ Result<Identity> ParseIdentity(const std::string& text) {
   return Identity{*role, text.substr(slash + 1)};
 }
 
+// One keygen of a directory at a time: each reads the lists, and writes them anew.
+class Lock {
+ public:
+  explicit Lock(const fs::path& directory) : fd_(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
+    held_ = fd_ >= 0 && flock(fd_, LOCK_EX) == 0;
+  }
+  ~Lock() {
+    if (fd_ >= 0) close(fd_);
+  }
+  Lock(const Lock&) = delete;
+  Lock& operator=(const Lock&) = delete;
+  bool held() const { return held_; }
+
+ private:
+  int fd_;
+  bool held_ = false;
+};
+
+bool Has(const PeerList& list, const Identity& who) {
+  return std::ranges::any_of(list.entries(), [&](const auto& entry) { return entry.who == who; });
+}
+
 struct Outcome {
   int made = 0;
   std::size_t revoked = 0;
@@ -87,7 +112,11 @@ Status Admit(const fs::path& directory, const Identity& who, PeerList& list, Out
 Result<Outcome> Generate(const config::Options& options) {
   const fs::path directory = options.String("directory");
   TRIBUTARY_TRY(MakeDirectory(directory));
+  const Lock lock(directory);
+  if (!lock.held()) return ErrnoError(errno, "locking " + directory.string());
   TRIBUTARY_ASSIGN(const PeerList known, ListOrNone(directory / "peers"));
+  // Who was revoked stays out, whatever is run again: its key file may still be there.
+  TRIBUTARY_ASSIGN(PeerList out, ListOrNone(directory / "revoked"));
   Outcome outcome;
   PeerList list;
   std::vector<Identity> revoked;
@@ -103,6 +132,7 @@ Result<Outcome> Generate(const config::Options& options) {
   for (const auto& entry : known.entries()) {
     if (is_revoked(entry.who)) {
       ++outcome.revoked;
+      TRIBUTARY_TRY(out.Add(entry.who, entry.key));
       continue;
     }
     TRIBUTARY_TRY(list.Add(entry.who, entry.key));
@@ -118,18 +148,27 @@ Result<Outcome> Generate(const config::Options& options) {
   for (const std::string& site : options.Strings("site")) wanted.push_back({PeerRole::kTrainer, site});
   for (const std::string& name : options.Strings("operator")) wanted.push_back({PeerRole::kOperator, name});
   for (const Identity& who : wanted) {
-    if (!is_revoked(who)) TRIBUTARY_TRY(Admit(directory, who, list, outcome));
+    if (is_revoked(who)) continue;
+    if (Has(out, who)) {
+      fmt::print(stderr, "{} was revoked and stays out; to admit it with a new key, remove its line in {} and its key file\n", who.str(), (directory / "revoked").string());
+      continue;
+    }
+    TRIBUTARY_TRY(Admit(directory, who, list, outcome));
   }
   for (const std::string& text : options.Strings("admit")) {
     const auto equals = text.find('=');
     TRIBUTARY_ASSIGN(const Identity who, ParseIdentity(text.substr(0, equals)));
     if (equals == std::string::npos) return MakeError(Code::kInvalidArgument, "--admit wants ROLE/NAME=PUBLIC-KEY");
+    if (out.Find(text.substr(equals + 1)) != nullptr) {
+      return MakeError(Code::kInvalidArgument, "that key of {} was revoked: it needs a new one ({} lists the old ones)", who.str(), (directory / "revoked").string());
+    }
     TRIBUTARY_TRY(list.Add(who, text.substr(equals + 1)));
   }
   PeerList servers;
   for (const auto& entry : list.entries()) {
     if (entry.who.role == PeerRole::kCoordinator || entry.who.role == PeerRole::kBlobStore) TRIBUTARY_TRY(servers.Add(entry.who, entry.key));
   }
+  if (!out.entries().empty()) TRIBUTARY_TRY(transport::WritePeerList(directory / "revoked", out));
   TRIBUTARY_TRY(transport::WritePeerList(directory / "servers", servers));
   // Last: a server reads it within a second.
   TRIBUTARY_TRY(transport::WritePeerList(directory / "peers", list));
@@ -142,7 +181,7 @@ int MakeOwn(const std::string& path) {
   const auto key = PublicKey(path, &made);
   if (!key.ok()) return Report(key.error());
   fmt::print("{}\n", *key);
-  fmt::print(stderr, "{} {}; tell the federation's operator the public key above: tributary keygen DIR --admit trainer/SITE=KEY\n", made ? "made" : "kept", path);
+  fmt::print(stderr, "{} {}; the federation's operator admits it: tributary keygen DIR --admit 'trainer/SITE={}'\n", made ? "made" : "kept", path, *key);
   return config::kExitDone;
 }
 
@@ -157,7 +196,12 @@ int KeygenCommand(int argc, char** argv) {
   options.AddStrings("revoke", "ROLE/NAME: is heard no more within 5 s, by servers that run too; may be repeated");
   options.AddBool("own", false, "make one key and print its public half: what a site does that gives its secret to nobody");
   if (const auto exit_code = options.ParseOrExitCode(argc, argv, environ)) return *exit_code;
-  if (options.Flag("own")) return MakeOwn(options.String("directory"));
+  if (options.Flag("own")) {
+    for (const char* other : {"site", "operator", "admit", "revoke"}) {
+      if (options.Given(other)) return Report(MakeError(Code::kInvalidArgument, "--own makes one key and nothing else: leave out --{}", other));
+    }
+    return MakeOwn(options.String("directory"));
+  }
   const auto outcome = Generate(options);
   if (!outcome.ok()) return Report(outcome.error());
   const fs::path directory = options.String("directory");

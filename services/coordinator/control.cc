@@ -120,7 +120,7 @@ void Control::OnFrame(const transport::PeerId& peer, transport::InFrame frame) {
   if (!status.ok()) {
     if (status.error().code() == Code::kPermission) {
       telemetry_.Forbidden();
-      log::Warning("peer {}: {}", peer.str(), status.error().message());
+      server_->Complain(peer, status.error().message());
     }
     log::Debug("peer {}: {}", peer.str(), status.error().message());
     ReplyError(peer, frame.view().id, status.error());
@@ -282,7 +282,7 @@ Status Control::OnHello(const transport::PeerId& peer, std::uint64_t id, const w
     const auto role = trainer ? wire::Role::kTrainer : wire::Role::kAggregator;
     if (hello.role != static_cast<std::uint32_t>(role)) return MakeError(Code::kPermission, "{} may not work as another role", sender->str());
     if (trainer && hello.site != sender->name) {
-      return MakeError(Code::kPermission, "{} may not work for site '{}': start it with --site {}, or with the key of that site", sender->str(), hello.site, sender->name);
+      return MakeError(Code::kPermission, "{} may not work for site '{}': start it with --site {}, or with the key of that site", sender->str(), hello.site.substr(0, 63), sender->name);
     }
   }
   const auto now = Now();

@@ -44,7 +44,10 @@ int Main(int argc, char** argv) {
   service::CoordinatorService::Spec spec;
   spec.listen = options.String("listen");
   const auto keys = config::GetKeySettings(options);
-  auto keyring = transport::OpenKeyring({keys.key, keys.peers, keys.insecure}, "--listen", {spec.listen});
+  // Workers send updates to where --blob-store says.
+  std::vector<std::string> endpoints = options.Strings("blob-store");
+  endpoints.insert(endpoints.begin(), spec.listen);
+  auto keyring = transport::OpenKeyring({keys.key, keys.peers, keys.insecure}, "--listen or --blob-store", endpoints);
   if (!keyring.ok()) {
     fmt::print(stderr, "tributary-coordinator: {}\n", keyring.error().message());
     return config::kExitUsage;

@@ -85,7 +85,7 @@ TEST_F(BadInput, AnUnknownCommandIsNamedWithTheNearest) {
   const Outcome second = run({"model", "exprot", "x"});
   EXPECT_EQ(second.exit_code, 2);
   EXPECT_THAT(second.LastErrorLine(), AllOf(HasSubstr("'model exprot'"), HasSubstr("'model export'?")));
-  for (const char* later : {"logs", "resume", "report", "keygen"}) {
+  for (const char* later : {"logs", "resume", "report"}) {
     const Outcome outcome = run({later, "x"});
     EXPECT_EQ(outcome.exit_code, 2) << later;
     EXPECT_THAT(outcome.LastErrorLine(), HasSubstr(fmt::format("'{}' is not in this release", later)));

@@ -10,6 +10,8 @@ using std::chrono::steady_clock;
 constexpr Duration kSlice{50};  // how soon a stop is seen
 constexpr Duration kSoon{2};
 constexpr Duration kGreetSlice{20};  // the pause before a new hello is no event
+// A server takes a second to see a new list of peers.
+constexpr Duration kRefusedForGood{3'000};
 constexpr Duration kCancelWait{2'000};
 // The line is shared and stutters, the disk behind it has its own pace: a window may take so many times its share.
 constexpr double kPatience = 4;
@@ -77,6 +79,7 @@ Status Lanes::EnsureUp(const std::stop_token& stop) {
   const auto is_up = [](const auto& session) { return session->up(); };
   if (std::ranges::all_of(sessions_, is_up)) return Ok();
   const Deadline deadline(Clock::Steady(), options_.connect_timeout);
+  std::optional<Deadline> refused;
   for (;;) {
     for (const auto& session : sessions_) {
       if (session->up()) {
@@ -89,6 +92,15 @@ Status Lanes::EnsureUp(const std::stop_token& stop) {
     const auto down = std::ranges::find_if_not(sessions_, is_up);
     if (down == sessions_.end()) return Ok();
     TRIBUTARY_TRY(CheckStop(stop));
+    const auto closed = std::ranges::find_if(sessions_, [](const auto& session) { return !session->up() && session->Refused(); });
+    if (closed == sessions_.end()) {
+      refused.reset();
+    } else if (!refused) {
+      refused.emplace(Clock::Steady(), kRefusedForGood);
+    } else if (refused->Expired()) {
+      for (const auto& session : sessions_) session->GiveUpGreeting();
+      return MakeError(Code::kPermission, "the blob-store at {} does not speak with this process{}", (*closed)->endpoint(), (*closed)->Trouble());
+    }
     if (deadline.Expired()) {
       for (const auto& session : sessions_) session->GiveUpGreeting();
       return MakeError(Code::kDeadline, "no blob-store answers at {} for {}{}", (*down)->endpoint(), FormatDuration(options_.connect_timeout),

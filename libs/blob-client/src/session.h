@@ -98,6 +98,7 @@ class Session {
 
   const std::string& endpoint() const { return shard_.endpoint; }
   std::string Trouble() const { return client_->Trouble(); }
+  bool Refused() const { return client_->Refused(); }
   TransferCounters& counters() { return counters_; }
   transport::FrameClient* client() { return client_.get(); }
 

@@ -97,11 +97,18 @@ void ConnectionWatch::Accepted(int fd) {
   if (connection.inode == 0) return;  // it ended before we looked
   connection.tcp = IsTcp(fd);
   connection.begun = connection.moved = connection.taken = std::chrono::steady_clock::now();
-  if (connections_.size() >= limits_.connections) {
-    Cut(fd, connection, fmt::format("{} connections are open already", connections_.size()));
-    return;
+  Connection& known = connections_[fd] = std::move(connection);
+  if (connections_.size() <= limits_.connections) return;
+  // Strangers make room first, the oldest of them: whoever has a key gets in while others fill the place.
+  auto* leaves = &known;
+  int leaving = fd;
+  for (auto& [other_fd, other] : connections_) {
+    if (!limits_.strangers || !other.user.empty() || other.cut || other.begun >= leaves->begun) continue;
+    leaves = &other;
+    leaving = other_fd;
   }
-  connections_[fd] = std::move(connection);
+  leaves->surplus = true;
+  Cut(leaving, *leaves, fmt::format("{} connections are open already", connections_.size() - 1));
 }
 
 void ConnectionWatch::ReadEvents() {
@@ -147,7 +154,7 @@ std::uint64_t ConnectionWatch::Held(int fd, Connection& connection, TimePoint no
   return counts->received > known ? counts->received - known : 0;
 }
 
-void ConnectionWatch::Cut(int fd, Connection& connection, std::string why) {
+void ConnectionWatch::Cut(int fd, Connection& connection, std::string why, bool counts) {
   // A descriptor of our own: libzmq may close its one, and something else get the number, at any time.
   const int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
   if (own < 0) return;
@@ -161,7 +168,7 @@ void ConnectionWatch::Cut(int fd, Connection& connection, std::string why) {
   setsockopt(own, SOL_SOCKET, SO_LINGER, &now, sizeof now);
   shutdown(own, SHUT_RDWR);
   close(own);
-  ++cut_off_;
+  if (counts) ++cut_off_;
   news_.cut.emplace_back(connection.peer, std::move(why));
 }
 
@@ -177,6 +184,8 @@ ConnectionWatch::News ConnectionWatch::Look(TimePoint now, const std::function<s
   std::uint64_t sum = 0;
   for (auto& [fd, connection] : connections_) {
     if (connection.cut) continue;
+    // There was no descriptor left to end it with.
+    if (connection.surplus) Cut(fd, connection, "too many connections are open");
     const std::uint64_t held = Held(fd, connection, now);
     const bool stranger = limits_.strangers && connection.user.empty();
     const std::uint64_t free = stranger ? kFreeToStrangers : kFree;
@@ -228,7 +237,7 @@ bool ConnectionWatch::OverNetwork(const PeerId& peer) const {
 void ConnectionWatch::Disconnect(const PeerId& peer) {
   for (auto& [fd, connection] : connections_) {
     if (connection.peer != peer || connection.cut) continue;
-    Cut(fd, connection, "asked for");
+    Cut(fd, connection, "asked for", false);
     return;
   }
 }
@@ -238,7 +247,7 @@ std::size_t ConnectionWatch::DisconnectUsers(const std::function<bool(const std:
   for (auto& [fd, connection] : connections_) {
     if (connection.cut || (!connection.user.empty() && !unwanted(connection.user))) continue;
     if (!connection.user.empty()) ++ended;
-    Cut(fd, connection, why);
+    Cut(fd, connection, why, false);
   }
   return ended;
 }

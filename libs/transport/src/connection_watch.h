@@ -85,12 +85,14 @@ class ConnectionWatch {
     std::uint64_t acknowledged = 0;  // by the peer's kernel
     TimePoint taken;             // when that rose last
     bool cut = false;            // shut down; libzmq has not closed it yet
+    bool surplus = false;        // beyond the cap
   };
   void ReadEvents();
   void Accepted(int fd);
   // Bytes that came and were not delivered; 0 where that cannot be told.
   std::uint64_t Held(int fd, Connection& connection, TimePoint now) const;
-  void Cut(int fd, Connection& connection, std::string why);
+  // `counts`: as one that was cut off for what it did.
+  void Cut(int fd, Connection& connection, std::string why, bool counts = true);
 
   zmq::socket_t monitor_;
   Limits limits_;

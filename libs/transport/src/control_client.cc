@@ -46,12 +46,12 @@ Result<InFrame> ControlClient::Exchange(wire::Type type, const std::string& body
       // One that takes connections and ends them is not asked in a tight loop.
       std::this_thread::sleep_for(std::min(pause, deadline.Left()));
       pause = std::min(pause * 2, kLongestPause);
-      if (const std::string trouble = client_->Trouble(); trouble.empty()) {
+      if (!client_->Refused()) {
         troubled.reset();
       } else if (!troubled) {
         troubled.emplace(Clock::Steady(), kTroubleForGood);
       } else if (troubled->Expired()) {
-        return MakeError(Code::kPermission, "{} does not speak with this process{}", client_->endpoint(), trouble);
+        return MakeError(Code::kPermission, "{} does not speak with this process{}", client_->endpoint(), client_->Trouble());
       }
       TRIBUTARY_TRY(client_->Reset());
       TRIBUTARY_TRY(client_->Send({header, nullptr}));

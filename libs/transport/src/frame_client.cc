@@ -28,6 +28,7 @@ struct FrameClient::Impl {
   ino_t inode = 0;      // the number may be another file's by now
   std::optional<CurveClient> curve;
   std::string trouble;  // of the last handshake
+  bool refused = false;  // it failed for keys, and not because somebody hung up
 
   Status Open() {
     static std::atomic<std::uint64_t> counter{0};
@@ -36,7 +37,7 @@ struct FrameClient::Impl {
       socket.set(zmq::sockopt::linger, 0);
       socket.set(zmq::sockopt::rcvhwm, options.receive_high_water);
       socket.set(zmq::sockopt::sndhwm, kSendHighWater);
-      socket.set(zmq::sockopt::maxmsgsize, static_cast<std::int64_t>(options.max_frame_bytes));
+      socket.set(zmq::sockopt::maxmsgsize, static_cast<std::int64_t>(options.max_frame_bytes + (curve ? kCurveOverhead : 0)));
       socket.set(zmq::sockopt::reconnect_ivl, 50);
       socket.set(zmq::sockopt::reconnect_ivl_max, 2000);
       socket.set(zmq::sockopt::tcp_keepalive, 1);
@@ -79,8 +80,10 @@ struct FrameClient::Impl {
       if (part.size() >= sizeof event + sizeof value) std::memcpy(&value, static_cast<const std::byte*>(part.data()) + sizeof event, sizeof value);
       constexpr int kFailed = ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH;
       lost = lost || (event & kFailed) != 0;
+      if ((event & kFailed) != 0) refused = event != ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL;
       if (event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED) {
         trouble.clear();
+        refused = false;
       } else if (event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH) {
         trouble = fmt::format("; it refuses this process's key, {}: have it added to the server's --peers", curve ? curve->own.public_key : "");
       } else if (event == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL || event == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL) {
@@ -206,6 +209,8 @@ Status FrameClient::Reset() {
 void FrameClient::Interrupt() { impl_->wake.Signal(); }
 
 std::string FrameClient::Trouble() const { return impl_->trouble; }
+
+bool FrameClient::Refused() const { return impl_->refused; }
 
 const std::string& FrameClient::endpoint() const { return impl_->options.endpoint; }
 

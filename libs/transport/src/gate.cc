@@ -14,7 +14,7 @@ constexpr std::size_t kKeyBytes = 32;
 Gate::Stamp Gate::Look() const {
   struct stat about{};
   if (file_.empty() || stat(file_.c_str(), &about) != 0) return {};
-  return {about.st_dev, about.st_ino, about.st_size, about.st_mtim};
+  return {about.st_dev, about.st_ino, about.st_size, about.st_ctim};
 }
 
 Status Gate::Open(zmq::context_t& context, const Keyring& keyring) {
@@ -66,9 +66,9 @@ Result<bool> Gate::Reload(TimePoint now) {
   looked_ = now;
   const Stamp stamp = Look();
   if (stamp == stamp_) return false;
-  stamp_ = stamp;
   auto list = ReadPeerList(file_);
   if (!list.ok()) return list.error().Wrap("the list of peers stays as it was");
+  stamp_ = stamp;
   if (list->Text() == list_->Text()) return false;
   list_ = std::make_shared<PeerList>(*std::move(list));
   return true;

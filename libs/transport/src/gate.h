@@ -28,7 +28,7 @@ class Gate {
   void* socket() { return zap_.handle(); }
   // Answers the handshakes that wait. Returns a key that was refused, if there was one.
   std::optional<std::string> Answer();
-  // Reads the list if it is time and the file has changed. True: the list is another one. An error is told once for each change of the file, and the old list holds.
+  // Reads the list if it is time and the file has changed. True: the list is another one. After an error the old list holds, and it is tried again each second.
   Result<bool> Reload(TimePoint now);
   // Null: not on the list.
   std::shared_ptr<const Identity> Find(std::string_view key) const;
@@ -42,7 +42,7 @@ class Gate {
     dev_t device = 0;
     ino_t inode = 0;
     off_t size = -1;
-    timespec changed{};
+    timespec changed{};  // what is in it, or who may read it
     bool operator==(const Stamp& other) const {
       return device == other.device && inode == other.inode && size == other.size && changed.tv_sec == other.changed.tv_sec &&
              changed.tv_nsec == other.changed.tv_nsec;

@@ -119,11 +119,17 @@ Result<PeerList> ReadPeerList(const std::filesystem::path& path) {
 }
 
 Status WritePeerList(const std::filesystem::path& path, const PeerList& list) {
-  const std::string temporary = path.string() + ".new";
+  const std::string temporary = fmt::format("{}.{}.new", path.string(), getpid());
   const std::string text = list.Text();
   {
     const File file{open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)};
     if (file.fd < 0) return ErrnoError(errno, "making " + temporary);
+    // Who may read it, may read the new one: a server that cannot goes on with the old list.
+    struct stat about{};
+    const bool replaces = stat(path.c_str(), &about) == 0;
+    if (fchmod(file.fd, replaces ? about.st_mode & 0777 & ~S_IWOTH : 0644) != 0 || (replaces && geteuid() == 0 && fchown(file.fd, about.st_uid, about.st_gid) != 0)) {
+      return ErrnoError(errno, "making " + temporary);
+    }
     std::size_t written = 0;
     while (written < text.size()) {
       const ssize_t put = write(file.fd, text.data() + written, text.size() - written);
@@ -134,6 +140,9 @@ Status WritePeerList(const std::filesystem::path& path, const PeerList& list) {
     if (fsync(file.fd) != 0) return ErrnoError(errno, "writing " + temporary);
   }
   if (rename(temporary.c_str(), path.c_str()) != 0) return ErrnoError(errno, "writing " + path.string());
+  const std::string parent = path.has_parent_path() ? path.parent_path().string() : ".";
+  const File directory{open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  if (directory.fd < 0 || fsync(directory.fd) != 0) return ErrnoError(errno, "writing " + path.string());
   return Ok();
 }
 

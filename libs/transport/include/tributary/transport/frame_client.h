@@ -67,6 +67,8 @@ class FrameClient {
 
   // Why there is no connection, as far as handshakes tell: "; the server refuses this process's key …". Empty: nothing is known, or there is one.
   std::string Trouble() const;
+  // The last handshake failed for keys: it will fail again until somebody mends them. (One that was hung up on may be a server that starts.)
+  bool Refused() const;
   const std::string& endpoint() const;
 
  private:

@@ -88,6 +88,8 @@ class FrameServer {
   void Send(const PeerId& peer, OutFrame frame);
   // Ends the peer's connection; OnGone follows. Thread-safe.
   void Disconnect(const PeerId& peer);
+  // Logs what a peer does wrong: once a minute for each, the rest counted. On the server's thread only.
+  void Complain(const PeerId& peer, std::string_view what);
   // When bytes of the peer came last, be it a part of a frame; nothing if that is not known. On the server's thread only.
   std::optional<std::chrono::steady_clock::time_point> LastBytes(const PeerId& peer) const;
   // When the peer's system last acknowledged bytes of ours; nothing if that is not known (ipc). On the server's thread only.
