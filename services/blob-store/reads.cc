@@ -47,7 +47,7 @@ void ReadScheduler::Add(const transport::PeerId& id, ReadClass kind, const std::
   read->expires = std::chrono::steady_clock::now() + request.wait;
   read->request = std::move(request);
   if (peer.outstanding >= max_outstanding_) {
-    fail_(*read, MakeError(Code::kProtocol, "more than {} reads of this peer are under way", max_outstanding_));
+    fail_(*read, MakeError(Code::kProtocol, "this peer has more than {} reads under way", max_outstanding_));
     return;
   }
   read->need = FirstGuess(read->request.type);

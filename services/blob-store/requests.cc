@@ -100,7 +100,7 @@ void Reactor::Ask(const PeerId& id, Peer& peer, const wire::FrameView& view, On 
     name = *std::move(parsed);
   }
   if (peer.held->requests >= kMaxRequests) {
-    return SendError(id, view.id, MakeError(Code::kProtocol, "{} requests of this peer are under way already", kMaxRequests));
+    return SendError(id, view.id, MakeError(Code::kProtocol, "this peer has {} requests under way already", kMaxRequests));
   }
   if (all_->requests >= kMaxRequestsOfAll) {
     return SendError(id, view.id, MakeError(Code::kResourceExhausted, "{} requests wait at this blob-store already; ask again later",
