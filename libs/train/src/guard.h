@@ -23,7 +23,10 @@ struct Refusal : std::exception {
 inline bool Has(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
 
 // libtorch's allocators have no type of their own for this in every version; of a device libtorch's text begins with its kind.
-inline bool IsOutOfDeviceMemory(std::string_view what) { return Has(what, "CUDA out of memory") || Has(what, "CUDA error: out of memory"); }
+inline bool IsOutOfDeviceMemory(std::string_view what) {
+  // The last two are how its libraries say so.
+  return Has(what, "CUDA out of memory") || Has(what, "CUDA error: out of memory") || Has(what, "CUBLAS_STATUS_ALLOC_FAILED") || Has(what, "CUDNN_STATUS_ALLOC_FAILED");
+}
 inline bool IsOutOfMemory(std::string_view what) {
   return IsOutOfDeviceMemory(what) || Has(what, "not enough memory") || Has(what, "allocate memory");
 }
@@ -36,8 +39,8 @@ inline Error OutOfDeviceMemory(std::string_view what) {
   if (const auto end = told.find(". See documentation"); end != std::string_view::npos) told = told.substr(0, end);
   if (const auto end = told.find(" If reserved"); end != std::string_view::npos) told = told.substr(0, end);
   return MakeError(Code::kResourceExhausted,
-                   "the GPU's memory does not suffice; lower train.batch_size (and raise train.gradient_accumulation to keep the step's size), or set "
-                   "train.gradient_checkpointing: true (libtorch: {})",
+                   "the GPU's memory does not suffice; in training lower train.batch_size (and raise train.gradient_accumulation to keep the step's size), or set "
+                   "train.gradient_checkpointing: true; a model that alone is too large wants train.device: cpu or a 4-bit base (libtorch: {})",
                    told);
 }
 

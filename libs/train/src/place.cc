@@ -58,6 +58,9 @@ Result<Place> ChoosePlace(Device wish) {
   if (wish == Device::kCpu) return Place{};
   if (torch::cuda::is_available()) {
     at::globalContext().setDeterministicCuDNN(true);
+    // fp32 means fp32: by default convolutions would round to ten bits of mantissa (TF32).
+    at::globalContext().setAllowTF32CuDNN(false);
+    at::globalContext().setAllowTF32CuBLAS(false);
     return Place{at::Device(at::kCUDA, 0), true};
   }
   if (wish == Device::kAuto) return Place{};

@@ -22,7 +22,7 @@ TEST(Guard, AGpuWithoutMemoryLeftNamesTheBatchSize) {
   ASSERT_FALSE(status.ok());
   EXPECT_EQ(status.error().code(), Code::kResourceExhausted);
   EXPECT_THAT(status.error().message(),
-              AllOf(HasSubstr("training: the GPU's memory does not suffice; lower train.batch_size"), HasSubstr("Tried to allocate 20.00 GiB"),
+              AllOf(HasSubstr("training: the GPU's memory does not suffice; in training lower train.batch_size"), HasSubstr("Tried to allocate 20.00 GiB"),
                     HasSubstr("79.11 GiB"), Not(HasSubstr("\n")), Not(HasSubstr("expandable_segments"))));
 }
 
