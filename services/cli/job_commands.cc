@@ -1,6 +1,7 @@
 // Commands that talk to a coordinator: submit, status, list, stop; and ping.
 #include <filesystem>
 
+#include "services/cli/ask.h"
 #include "services/cli/commands.h"
 #include "services/cli/connect.h"
 #include "services/cli/import_directory.h"
@@ -14,29 +15,7 @@
 namespace tributary::cli {
 namespace {
 
-constexpr Duration kAnswer{10'000};
-constexpr const char* kDefaultCoordinator = "tcp://127.0.0.1:7700";
 constexpr const char* kDefaultBlobStore = "tcp://127.0.0.1:7710";
-
-int Report(const char* command, const Error& error) {
-  fmt::print(stderr, "tributary {}: {}\n", command, error.message());
-  return error.code() == Code::kInvalidArgument ? config::kExitUsage : config::kExitFailed;
-}
-
-// One request to the coordinator that --coordinator names.
-template <class Reply, class Request>
-Result<Reply> Ask(const config::Options& options, const Request& request) {
-  TRIBUTARY_ASSIGN(auto context, OpenContext(options, {options.String("coordinator")}));
-  TRIBUTARY_ASSIGN(auto client, transport::ControlClient::Connect(std::move(context), options.String("coordinator")));
-  return client->template Call<Reply>(request, kAnswer);
-}
-
-config::Options CoordinatorOptions(const char* program, const char* help) {
-  config::Options options(program, help);
-  options.AddString("coordinator", kDefaultCoordinator, "control endpoint", config::CheckEndpoint);
-  config::AddKeyOptions(options, false);
-  return options;
-}
 
 void PrintStatus(const wire::JobStatus& status) {
   fmt::print("job:    {}\nstate:  {}\nround:  {} of {} ({})\n", status.job, status.state, status.round, status.rounds, status.phase);
@@ -64,35 +43,35 @@ int SubmitCommand(int argc, char** argv) {
   if (const auto exit_code = options.ParseOrExitCode(argc, argv, environ)) return *exit_code;
   const std::string& file = options.String("job");
   const auto text = job::ReadJobText(file);
-  if (!text.ok()) return Report("submit", text.error());
+  if (!text.ok()) return FailCommand("submit", text.error());
   auto overrides = ParseOverrides(options.Strings("set"));
-  if (!overrides.ok()) return Report("submit", overrides.error());
+  if (!overrides.ok()) return FailCommand("submit", overrides.error());
   const auto job = job::ParseJob(*text, file, *overrides);
-  if (!job.ok()) return Report("submit", job.error());
+  if (!job.ok()) return FailCommand("submit", job.error());
   if (!job->model.script.empty() && !std::filesystem::path(job->model.script).is_absolute()) {
     // Code is not sent: each operator places the file, and trainers look there.
-    return Report("submit", MakeError(Code::kInvalidArgument, "model.script: '{}' is relative, and every trainer would look for it elsewhere; give the "
-                                      "absolute path at which the file lies on their machines", job->model.script));
+    return FailCommand("submit", MakeError(Code::kInvalidArgument, "model.script: '{}' is relative, and every trainer would look for it elsewhere; give the "
+                                           "absolute path at which the file lies on their machines", job->model.script));
   }
   if (!job->model.source.empty() && job->model.object.empty()) {
     // Trainers have not this machine's disk.
     const auto source = OpenSource(*job);
-    if (!source.ok()) return Report("submit", source.error());
+    if (!source.ok()) return FailCommand("submit", source.error());
     const auto imported = ImportDirectory(options, *source, "", job->transfer.chunk_bytes);
-    if (!imported.ok()) return Report("submit", imported.error());
+    if (!imported.ok()) return FailCommand("submit", imported.error());
     overrides->push_back({"model.object", imported->model});
     if (!imported->tokenizer.empty() && !job->model.tokenizer_given) overrides->push_back({"model.tokenizer", imported->tokenizer});
   }
   const auto merged = job::MergeOverrides(*text, file, *overrides);
-  if (!merged.ok()) return Report("submit", merged.error());
+  if (!merged.ok()) return FailCommand("submit", merged.error());
   wire::Submit request;
   request.name = job->name;
   request.text = *merged;
   const auto reply = Ask<wire::Submitted>(options, request);
   if (!reply.ok() && reply.error().code() == Code::kAlreadyExists) {
-    return Report("submit", Error(reply.error().code(), reply.error().message() + ": --set name=OTHER"));
+    return FailCommand("submit", Error(reply.error().code(), reply.error().message() + ": --set name=OTHER"));
   }
-  if (!reply.ok()) return Report("submit", reply.error());
+  if (!reply.ok()) return FailCommand("submit", reply.error());
   fmt::print("{}\n", reply->job);
   return config::kExitDone;
 }
@@ -104,7 +83,7 @@ int StatusCommand(int argc, char** argv) {
   wire::GetStatus request;
   request.job = options.String("job");
   const auto reply = Ask<wire::JobStatus>(options, request);
-  if (!reply.ok()) return Report("status", reply.error());
+  if (!reply.ok()) return FailCommand("status", reply.error());
   PrintStatus(*reply);
   return config::kExitDone;
 }
@@ -113,7 +92,7 @@ int ListCommand(int argc, char** argv) {
   auto options = CoordinatorOptions("tributary list", "lists a coordinator's jobs, newest first");
   if (const auto exit_code = options.ParseOrExitCode(argc, argv, environ)) return *exit_code;
   const auto reply = Ask<wire::JobList>(options, wire::ListJobs{});
-  if (!reply.ok()) return Report("list", reply.error());
+  if (!reply.ok()) return FailCommand("list", reply.error());
   for (const auto& job : reply->jobs) fmt::print("{:<32} {:<10} round {} of {}\n", job.job, job.state, job.round, job.rounds);
   return config::kExitDone;
 }
@@ -125,7 +104,7 @@ int StopCommand(int argc, char** argv) {
   wire::StopJob request;
   request.job = options.String("job");
   const auto reply = Ask<wire::Stopped>(options, request);
-  if (!reply.ok()) return Report("stop", reply.error());
+  if (!reply.ok()) return FailCommand("stop", reply.error());
   fmt::print("{} is {}\n", reply->job, reply->state);
   return config::kExitDone;
 }
@@ -138,13 +117,13 @@ int PingCommand(int argc, char** argv) {
   config::AddKeyOptions(options, false);
   if (const auto exit_code = options.ParseOrExitCode(argc, argv, environ)) return *exit_code;
   const auto context = OpenContext(options, {options.String("endpoint")});
-  if (!context.ok()) return Report("ping", context.error());
+  if (!context.ok()) return FailCommand("ping", context.error());
   const bool store = options.String("service") == "blob-store";
   auto client = transport::ControlClient::Connect(*context, options.String("endpoint"), store ? transport::PeerRole::kBlobStore : transport::PeerRole::kCoordinator);
-  if (!client.ok()) return Report("ping", client.error());
+  if (!client.ok()) return FailCommand("ping", client.error());
   const auto begun = std::chrono::steady_clock::now();
   const auto reply = (*client)->Call<wire::Pong>(wire::Ping{}, options.Time("timeout"));
-  if (!reply.ok()) return Report("ping", reply.error());
+  if (!reply.ok()) return FailCommand("ping", reply.error());
   const auto micros = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - begun).count();
   fmt::print("{} {} at {} answered in {:.1f} ms\n", reply->service, reply->version, options.String("endpoint"),
              static_cast<double>(micros) / 1000);

@@ -25,6 +25,7 @@ constexpr Command kCommands[] = {
     {"status", tributary::cli::StatusCommand, "tell how a job stands"},
     {"list", tributary::cli::ListCommand, "list a coordinator's jobs"},
     {"stop", tributary::cli::StopCommand, "stop a job"},
+    {"report", tributary::cli::ReportCommand, "make a page of how a job went: memory, rounds, losses, bytes"},
     {"model import", tributary::cli::ImportCommand, "put a Hugging Face directory into a blob-store, to start jobs from"},
     {"model export", tributary::cli::ExportCommand, "write a job's model as a Hugging Face directory"},
     {"put", tributary::cli::PutCommand, "stream a file or a directory into a blob-store"},
@@ -42,7 +43,7 @@ constexpr Command kCommands[] = {
 };
 
 // Names that later releases give a meaning to: whoever types one has not mistyped another.
-constexpr std::string_view kLater[] = {"logs", "report", "resume"};
+constexpr std::string_view kLater[] = {"logs", "resume"};
 
 void PrintHelp() {
   fmt::print("tributary {}: federated learning for models larger than memory\n\n", tributary::config::Version());

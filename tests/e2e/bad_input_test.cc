@@ -85,7 +85,7 @@ TEST_F(BadInput, AnUnknownCommandIsNamedWithTheNearest) {
   const Outcome second = run({"model", "exprot", "x"});
   EXPECT_EQ(second.exit_code, 2);
   EXPECT_THAT(second.LastErrorLine(), AllOf(HasSubstr("'model exprot'"), HasSubstr("'model export'?")));
-  for (const char* later : {"logs", "resume", "report"}) {
+  for (const char* later : {"logs", "resume"}) {
     const Outcome outcome = run({later, "x"});
     EXPECT_EQ(outcome.exit_code, 2) << later;
     EXPECT_THAT(outcome.LastErrorLine(), HasSubstr(fmt::format("'{}' is not in this release", later)));
@@ -97,6 +97,18 @@ TEST_F(BadInput, AnUnknownCommandIsNamedWithTheNearest) {
   EXPECT_EQ(help.exit_code, 0);
   EXPECT_THAT(help.out, HasSubstr("model export"));
   EXPECT_EQ(run({"model"}).exit_code, 2);
+}
+
+TEST_F(BadInput, AReportOfNothingSaysWhatItWants) {
+  const auto run = [this](std::vector<std::string> words) {
+    words.insert(words.begin(), {Binary("tributary"), "report"});
+    return RunProgram(std::move(words), dir_);
+  };
+  EXPECT_EQ(run({dir_.path()}).exit_code, 2) << "no --html";
+  const Outcome empty = run({dir_.path(), "--html", dir_.File("page.html")});
+  EXPECT_EQ(empty.exit_code, 1);
+  EXPECT_THAT(empty.LastErrorLine(), HasSubstr("is no work directory of 'tributary run'"));
+  EXPECT_FALSE(std::filesystem::exists(dir_.File("page.html")));
 }
 
 TEST_F(BadInput, AnImpossibleSiteNameIsSaidOnce) {

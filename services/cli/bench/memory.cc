@@ -12,10 +12,10 @@
 #include <vector>
 
 #include "services/cli/bench/bench.h"
-#include "services/cli/bench/chart.h"
 #include "services/cli/bench/sampled_job.h"
 #include "services/cli/commands.h"
 #include "services/cli/process.h"
+#include "tributary/chart/bar_chart.h"
 #include "tributary/config/options.h"
 #include "tributary/config/service.h"
 #include "tributary/job/job.h"
@@ -190,10 +190,10 @@ std::string TextOf(const OrderedJson& json) {
 }
 
 std::string ChartOf(const OrderedJson& json) {
-  std::vector<BarPanel> panels;
+  std::vector<chart::BarPanel> panels;
   if (json.contains("modes")) {
     for (const auto& [mode, run] : json["modes"].items()) {
-      BarPanel panel{fmt::format("{}: peak memory by owner (budget {} each)", mode, FormatBytes(run["memory_budget_bytes"])),
+      chart::BarPanel panel{fmt::format("{}: peak memory by owner (budget {} each)", mode, FormatBytes(run["memory_budget_bytes"])),
                      "MiB", {}, {{"pool", {}}, {"ZeroMQ", {}}, {"torch", {}}, {"other", {}}}, true};
       for (const auto& [instance, p] : run["processes"].items()) {
         panel.categories.push_back(instance);
@@ -204,15 +204,15 @@ std::string ChartOf(const OrderedJson& json) {
     }
   }
   if (json.contains("grid")) {
-    BarPanel panel{"Streamed, one round: greatest peak of each service", "MiB", {}, {}, false};
+    chart::BarPanel panel{"Streamed, one round: greatest peak of each service", "MiB", {}, {}, false};
     for (const char* service : {"coordinator", "blob-store", "aggregator", "trainer"}) panel.series.push_back({service, {}});
     for (const OrderedJson& row : json["grid"]) {
       panel.categories.push_back(fmt::format("{} x {}", FormatBytes(row["bytes"]), row["trainers"].get<std::uint64_t>()));
-      for (BarSeries& series : panel.series) series.values.push_back(Mebibytes(row["peak_rss_bytes"][series.name].get<double>()));
+      for (chart::BarSeries& series : panel.series) series.values.push_back(Mebibytes(row["peak_rss_bytes"][series.name].get<double>()));
     }
     panels.push_back(std::move(panel));
   }
-  return BarChart("Where the memory went", panels);
+  return chart::BarChart("Where the memory went", panels);
 }
 
 // "0.5x2,4x8": GiB x trainers.
@@ -275,7 +275,7 @@ int BenchMemoryCommand(int argc, char** argv) {
   const auto json = Measure(plan, options.String("scratch"), &exceeded);
   if (!json.ok()) return FailBench(kProgram, json.error());
   if (!options.String("plot").empty()) {
-    if (const Status written = WriteChart(options.String("plot"), ChartOf(*json)); !written.ok()) return FailBench(kProgram, written.error());
+    if (const Status written = chart::WriteChart(options.String("plot"), ChartOf(*json)); !written.ok()) return FailBench(kProgram, written.error());
   }
   if (const int code = Tell(kProgram, options, *json, TextOf(*json)); code != config::kExitDone) return code;
   std::fflush(stdout);

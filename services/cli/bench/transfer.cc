@@ -10,12 +10,12 @@
 #include <vector>
 
 #include "services/cli/bench/bench.h"
-#include "services/cli/bench/chart.h"
 #include "services/cli/bench/forked.h"
 #include "services/cli/bench/pair.h"
 #include "services/cli/bench/store_process.h"
 #include "services/cli/bench/transfer_client.h"
 #include "services/cli/commands.h"
+#include "tributary/chart/bar_chart.h"
 #include "tributary/config/options.h"
 #include "tributary/config/service.h"
 
@@ -206,15 +206,15 @@ std::string TextOf(const OrderedJson& json) {
 }
 
 std::string ChartOf(const OrderedJson& json) {
-  BarPanel memory{"Peak memory of each process", "MiB", {}, {{"blob-store", {}}, {"client", {}}}};
-  BarPanel time{"Job time: put, durable seal, get", "seconds", {}, {{"job time", {}}}};
+  chart::BarPanel memory{"Peak memory of each process", "MiB", {}, {{"blob-store", {}}, {"client", {}}}};
+  chart::BarPanel time{"Job time: put, durable seal, get", "seconds", {}, {{"job time", {}}}};
   for (const auto& [mode, run] : json["modes"].items()) {
     memory.categories.push_back(mode);
     time.categories.push_back(mode);
-    for (BarSeries& series : memory.series) series.values.push_back(MebibytesOf(run["peak_rss_bytes"][series.name]));
+    for (chart::BarSeries& series : memory.series) series.values.push_back(MebibytesOf(run["peak_rss_bytes"][series.name]));
     time.series[0].values.push_back(run["seconds"].get<double>());
   }
-  return BarChart(fmt::format("{} in {} tensors, by transfer mode", FormatBytes(json["bytes"]), json["tensors"].get<std::uint64_t>()), {memory, time});
+  return chart::BarChart(fmt::format("{} in {} tensors, by transfer mode", FormatBytes(json["bytes"]), json["tensors"].get<std::uint64_t>()), {memory, time});
 }
 
 Result<std::vector<std::string>> ModesOf(const std::vector<std::string>& given) {
@@ -267,7 +267,7 @@ int BenchTransferCommand(int argc, char** argv) {
   const auto json = Measure(plan, *modes, options.String("scratch"));
   if (!json.ok()) return FailBench(kProgram, json.error());
   if (!options.String("plot").empty()) {
-    if (const Status written = WriteChart(options.String("plot"), ChartOf(*json)); !written.ok()) return FailBench(kProgram, written.error());
+    if (const Status written = chart::WriteChart(options.String("plot"), ChartOf(*json)); !written.ok()) return FailBench(kProgram, written.error());
   }
   return Tell(kProgram, options, *json, TextOf(*json));
 }

@@ -5,12 +5,12 @@
 #include <tuple>
 
 #include "libs/base/testing/temp_directory.h"
-#include "services/cli/bench/chart.h"
 #include "services/cli/bench/forked.h"
 #include "services/cli/bench/pair.h"
 #include "services/cli/bench/rates.h"
 #include "services/cli/bench/scrape.h"
 #include "services/cli/bench/transfer_client.h"
+#include "tributary/chart/bar_chart.h"
 
 namespace tributary::cli {
 namespace {
@@ -121,7 +121,7 @@ TEST(Scrape, TakesNumbersByNameAndLabels) {
 }
 
 TEST(Chart, IsOneDocumentWithEveryLabelAndUnit) {
-  const std::string svg = BarChart("Title & <more>", {{"Panel", "MiB", {"one", "two"}, {{"a", {1, 2}}, {"b", {0, 1500}}}, false},
+  const std::string svg = chart::BarChart("Title & <more>", {{"Panel", "MiB", {"one", "two"}, {{"a", {1, 2}}, {"b", {0, 1500}}}, false},
                                                       {"Stacked", "seconds", {"three"}, {{"c", {0}}, {"d", {0}}}, true}});
   for (const char* text : {"Title &amp; &lt;more&gt;", ">MiB<", ">seconds<", ">one<", ">three<", ">b<", ">1500<"}) EXPECT_THAT(svg, HasSubstr(text));
   EXPECT_EQ(svg.find("nan"), std::string::npos);

@@ -1,11 +1,13 @@
-#include "services/cli/bench/chart.h"
+#include "tributary/chart/bar_chart.h"
 
 #include <algorithm>
 #include <cerrno>
 #include <cmath>
 #include <fstream>
 
-namespace tributary::cli {
+#include "tributary/chart/markup.h"
+
+namespace tributary::chart {
 namespace {
 
 constexpr double kWidth = 860, kLeft = 78, kRight = 20, kHead = 44;
@@ -13,24 +15,13 @@ constexpr double kPanel = 330, kTop = 74, kPlot = 190;  // of each panel: all of
 // Distinct also to most who do not see all colours.
 constexpr const char* kColours[] = {"#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00"};
 
-std::string Escaped(const std::string& text) {
-  std::string out;
-  for (const char c : text) {
-    if (c == '<') out += "&lt;";
-    else if (c == '>') out += "&gt;";
-    else if (c == '&') out += "&amp;";
-    else out += c;
-  }
-  return out;
-}
-
 std::string Number(double value) {
   if (value >= 100) return fmt::format("{:.0f}", value);
   return fmt::format("{:.{}f}", value, value >= 10 ? 1 : 2);
 }
 
 std::string Text(double x, double y, const std::string& text, const char* anchor, const char* style = "") {
-  return fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"{}\"{}>{}</text>\n", x, y, anchor, style, Escaped(text));
+  return fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"{}\"{}>{}</text>\n", x, y, anchor, style, Escape(text));
 }
 
 std::string Bar(double x, double y, double width, double height, std::size_t colour) {
@@ -76,7 +67,7 @@ std::string Panel(const BarPanel& panel, double at) {
     svg += fmt::format("<line x1=\"{}\" x2=\"{}\" y1=\"{:.1f}\" y2=\"{:.1f}\" class=\"grid\"/>\n", kLeft, kWidth - kRight, y, y);
     svg += Text(kLeft - 8, y + 4, fmt::format("{:g}", value), "end");
   }
-  svg += fmt::format("<text transform=\"translate(20 {:.1f}) rotate(-90)\" text-anchor=\"middle\">{}</text>\n", base - kPlot / 2, Escaped(panel.unit));
+  svg += fmt::format("<text transform=\"translate(20 {:.1f}) rotate(-90)\" text-anchor=\"middle\">{}</text>\n", base - kPlot / 2, Escape(panel.unit));
   const double room = (kWidth - kLeft - kRight) / static_cast<double>(panel.categories.size());
   const double bars = panel.stacked ? 1 : static_cast<double>(panel.series.size());
   const double width = std::min(64.0, room * 0.8 / bars);
@@ -108,7 +99,7 @@ std::string BarChart(const std::string& title, const std::vector<BarPanel>& pane
       "  .value {{ font-size: 11px; paint-order: stroke; stroke: #fff; stroke-width: 3px; }} .grid {{ stroke: #ccc; }} .page {{ fill: #fff; }}\n"
       "  @media (prefers-color-scheme: dark) {{ text {{ fill: #eee; }} .value {{ stroke: #181818; }} .grid {{ stroke: #444; }} .page {{ fill: #181818; }} }}\n"
       "</style>\n<rect class=\"page\" width=\"100%\" height=\"100%\"/>\n",
-      kWidth, height, Escaped(title));
+      kWidth, height, Escape(title));
   svg += Text(kLeft, 28, title, "start", " class=\"head\"");
   for (std::size_t i = 0; i < panels.size(); ++i) svg += Panel(panels[i], kHead + kPanel * static_cast<double>(i));
   return svg + "</svg>\n";
@@ -121,4 +112,4 @@ Status WriteChart(const std::string& path, const std::string& svg) {
   return Ok();
 }
 
-}  // namespace tributary::cli
+}  // namespace tributary::chart

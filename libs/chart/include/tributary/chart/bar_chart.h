@@ -8,7 +8,7 @@
 
 #include "tributary/base/result.h"
 
-namespace tributary::cli {
+namespace tributary::chart {
 
 struct BarSeries {
   std::string name;            // in the legend
@@ -26,4 +26,4 @@ struct BarPanel {
 std::string BarChart(const std::string& title, const std::vector<BarPanel>& panels);
 Status WriteChart(const std::string& path, const std::string& svg);
 
-}  // namespace tributary::cli
+}  // namespace tributary::chart
