@@ -12,12 +12,14 @@
 #include <fstream>
 #include <functional>
 #include <future>
+#include <optional>
 #include <stop_token>
 
 #include "services/cli/invocation.h"
 #include "services/cli/memory_log.h"
 #include "services/cli/preflight.h"
 #include "services/cli/progress.h"
+#include "services/cli/run_events.h"
 #include "services/cli/summary.h"
 #include "services/cli/supervisor.h"
 #include "tributary/base/clock.h"
@@ -26,6 +28,7 @@
 #include "tributary/modeldir/export.h"
 #include "tributary/modeldir/import.h"
 #include "tributary/modeldir/tokenizer_files.h"
+#include "tributary/tfevents/event_log.h"
 #include "tributary/transport/control_client.h"
 
 namespace tributary::cli {
@@ -90,6 +93,7 @@ class JobRun {
     outcome_.job = spec_.job.name;
     outcome_.memory_budget = spec_.memory_budget;
     TRIBUTARY_TRY(memory_.Open(dir_.path()));
+    TRIBUTARY_ASSIGN(events_, tfevents::EventLog::Open(dir_.File("events")));
     TRIBUTARY_TRY(StartServices());
     TRIBUTARY_ASSIGN(client_, transport::ControlClient::Connect(context_, dir_.Endpoint("coordinator.sock")));
     TRIBUTARY_TRY(ImportSource());
@@ -230,6 +234,7 @@ class JobRun {
       memory_.SetPhase(status.phase);
       for (auto& round : status.finished) {
         SayRound(round, status.rounds);
+        LogRound(round);
         outcome_.rounds.push_back(std::move(round));
       }
       if (status.state == "completed") {
@@ -264,6 +269,16 @@ class JobRun {
     line += fmt::format(", {} up, {} down", FormatBytes(round.bytes_up), FormatBytes(round.bytes_down));
     for (const auto& seat : round.dropped) line += ", without " + seat;
     view_.Say(line);
+  }
+
+  // A job is no worse for what TensorBoard is not told.
+  void LogRound(const wire::RoundStatus& round) {
+    if (!events_ || round.round <= events_->LastStep()) return;
+    const double now = std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+    const Status logged = events_->Append(round.round, now, EventValues(round, memory_.instances()));
+    if (logged.ok()) return;
+    view_.Say(fmt::format("! no more events for TensorBoard: {}", logged.error().message()));
+    events_.reset();
   }
 
   // On a thread of its own: this one must go on restarting what dies, or the work would wait for a blob-store that nobody starts again.
@@ -375,6 +390,7 @@ class JobRun {
   memory::Pool export_pool_{spec_.memory_budget};  // outlives the context, whose threads may hold the last of its buffers
   std::shared_ptr<transport::Context> context_ = std::make_shared<transport::Context>();
   MemoryLog memory_;
+  std::optional<tfevents::EventLog> events_;
   ProgressView view_;
   Supervisor supervisor_;
   std::unique_ptr<transport::ControlClient> client_;

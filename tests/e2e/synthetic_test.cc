@@ -11,6 +11,8 @@
 #include "libs/base/testing/sanitized.h"
 #include "tests/e2e/support.h"
 #include "tributary/tensor/safetensors.h"
+#include "tributary/tfevents/event.h"
+#include "tributary/tfevents/records.h"
 
 namespace tributary::e2e {
 namespace {
@@ -62,6 +64,31 @@ TEST(Synthetic, TwoGibibytesThroughServicesOfNinetySixMebibytes) {
     for (const auto& [at, instances] : rows) {
       EXPECT_EQ(instances, (std::set<std::string>{"aggregator-0", "blob-store", "coordinator", "trainer-0", "trainer-1"})) << csv << " at " << at;
     }
+  }
+}
+
+// What TensorBoard reads: one file, an event for each round, every checksum right; the same command again adds nothing.
+TEST(Synthetic, LeavesAnEventForEachRound) {
+  const TempDirectory dir;
+  const std::vector<std::string> words{Binary("tributary"), "run", SourceFile("deploy/jobs/synthetic.yaml"), "--set", "model.bytes=4MiB", "--set", "rounds=3", "--no-progress",
+                                       "--work-dir", dir.File("run")};
+  ASSERT_EQ(RunProgram(words, dir, seconds(120)).exit_code, 0);
+  ASSERT_EQ(RunProgram(words, dir, seconds(120)).exit_code, 0);
+  std::vector<std::string> files;
+  for (const auto& entry : std::filesystem::directory_iterator(dir.File("run/events"))) files.push_back(entry.path());
+  ASSERT_EQ(files.size(), 1u);
+  EXPECT_NE(files[0].find("/events.out.tfevents."), std::string::npos);
+  const std::string text = ReadFile(files[0]);
+  const tfevents::Records found = tfevents::ReadRecords(text);
+  EXPECT_EQ(found.whole, text.size());
+  ASSERT_EQ(found.records.size(), 4u);
+  EXPECT_EQ(tfevents::DecodeEvent(found.records[0])->file_version, "brain.Event:2");
+  for (std::int64_t round = 1; round <= 3; ++round) {
+    const auto event = tfevents::DecodeEvent(found.records[static_cast<std::size_t>(round)]);
+    ASSERT_TRUE(event);
+    EXPECT_EQ(event->step, round);
+    EXPECT_EQ(event->values.at("bytes/up"), 2.0 * (4 << 20));
+    EXPECT_GT(event->values.at("memory_peak_mib/blob-store"), 1);
   }
 }
 
