@@ -7,6 +7,7 @@
 #include "services/cli/import_directory.h"
 #include "services/cli/overrides.h"
 #include "services/cli/preflight.h"
+#include "services/cli/watch.h"
 #include "tributary/config/options.h"
 #include "tributary/config/service.h"
 #include "tributary/job/job.h"
@@ -78,11 +79,15 @@ int SubmitCommand(int argc, char** argv) {
 
 int StatusCommand(int argc, char** argv) {
   auto options = CoordinatorOptions("tributary status", "tells how a job stands");
-  options.AddPositional("job", "the job's id");
+  options.AddPositional("job", "the job's id; none: the job that runs, or the newest", true);
+  options.AddBool("watch", false, "go on telling until the job ends: exit code 0 when it is completed, else 1; Ctrl-C leaves the job alone");
   if (const auto exit_code = options.ParseOrExitCode(argc, argv, environ)) return *exit_code;
-  wire::GetStatus request;
-  request.job = options.String("job");
-  const auto reply = Ask<wire::JobStatus>(options, request);
+  const auto client = ConnectCoordinator(options);
+  if (!client.ok()) return FailCommand("status", client.error());
+  const auto job = ChooseJob(**client, options.String("job"));
+  if (!job.ok()) return FailCommand("status", job.error());
+  if (options.Flag("watch")) return WatchJob(**client, *job, options.String("coordinator"));
+  const auto reply = FetchStatus(**client, *job, 0);
   if (!reply.ok()) return FailCommand("status", reply.error());
   PrintStatus(*reply);
   return config::kExitDone;

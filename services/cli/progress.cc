@@ -17,9 +17,9 @@ namespace {
 constexpr std::chrono::seconds kQuietLine{5};
 constexpr std::size_t kMaxSeatLines = 12;
 
-std::size_t TerminalWidth() {
+std::size_t TerminalWidth(int file) {
   winsize size{};
-  if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20) return size.ws_col;
+  if (ioctl(file, TIOCGWINSZ, &size) == 0 && size.ws_col > 20) return size.ws_col;
   return 100;
 }
 
@@ -49,10 +49,11 @@ std::string Metrics(const wire::SeatStatus& seat) {
   return text;
 }
 
-std::string SeatLine(const wire::SeatStatus& seat) {
+std::string SeatLine(const wire::SeatStatus& seat, const std::map<std::string, std::string>& speeds) {
   if (seat.state == "free") return "  (waits for a trainer)";
   std::string line = fmt::format("  {:<12} {:<11}", seat.seat, Doing(seat.state));
   if (seat.total > 0) line += fmt::format(" {} {}", Bar(seat.done, seat.total, 20), Amount(seat));
+  if (const auto speed = speeds.find(seat.seat); speed != speeds.end()) line += ", " + speed->second;
   return line + Metrics(seat);
 }
 
@@ -89,35 +90,49 @@ std::string Bar(std::uint64_t done, std::uint64_t total, int width) {
   return "[" + std::string(static_cast<std::size_t>(full), '#') + std::string(static_cast<std::size_t>(width - full), '-') + "]";
 }
 
-ProgressView::ProgressView(bool enabled) : enabled_(enabled), terminal_(isatty(STDERR_FILENO) == 1) {}
+ProgressView::ProgressView(bool enabled, std::FILE* out) : enabled_(enabled), out_(out), terminal_(isatty(fileno(out)) == 1) {}
 
 void ProgressView::Say(const std::string& line) {
   Clear();
-  fmt::print(stderr, "{}\n", line);
-  std::fflush(stderr);
+  fmt::print(out_, "{}\n", line);
+  std::fflush(out_);
 }
 
 void ProgressView::Clear() {
   if (lines_drawn_ == 0) return;
-  fmt::print(stderr, "\x1b[{}A\x1b[J", lines_drawn_);
-  std::fflush(stderr);
+  fmt::print(out_, "\x1b[{}A\x1b[J", lines_drawn_);
+  std::fflush(out_);
   lines_drawn_ = 0;
 }
 
-std::vector<std::string> ProgressBlock(const wire::JobStatus& status, const MemoryLog& memory) {
+std::vector<std::string> ProgressBlock(const wire::JobStatus& status, const ProgressMore& more) {
   std::string head = fmt::format("{}  {}", status.job, Headline(status));
   if (status.slots_total > 0 && status.phase == "aggregate") head += "  " + Bar(status.slots_done, status.slots_total, 20);
   std::vector<std::string> lines{head};
-  for (std::size_t i = 0; i < status.seats.size() && i < kMaxSeatLines; ++i) lines.push_back(SeatLine(status.seats[i]));
+  for (std::size_t i = 0; i < status.seats.size() && i < kMaxSeatLines; ++i) lines.push_back(SeatLine(status.seats[i], more.speeds));
   if (status.seats.size() > kMaxSeatLines) {
     lines.push_back(fmt::format("  … and {} more trainers", status.seats.size() - kMaxSeatLines));
   }
+  lines.insert(lines.end(), more.below.begin(), more.below.end());
+  return lines;
+}
+
+std::string PeakLine(const MemoryLog& memory) {
   std::string peaks = "  peak memory:";
   for (const auto& [instance, use] : memory.instances()) {
     if (instance.rfind("trainer", 0) != 0) peaks += fmt::format("  {} {}", instance, FormatBytes(use.peak_rss_bytes));
   }
-  lines.push_back(peaks);
-  return lines;
+  return peaks;
+}
+
+std::string RoundLine(const wire::RoundStatus& round, std::uint32_t rounds) {
+  std::string line = fmt::format("round {} of {} done in {:.1f} s", round.round, rounds, round.seconds);
+  for (const auto& [name, label] : {std::pair{"train_loss", "train loss"}, std::pair{"val_loss", "val loss"}}) {
+    if (const auto it = round.metrics.find(name); it != round.metrics.end()) line += fmt::format(", {} {:.4f}", label, it->second);
+  }
+  line += fmt::format(", {} up, {} down", FormatBytes(round.bytes_up), FormatBytes(round.bytes_down));
+  for (const auto& seat : round.dropped) line += ", without " + seat;
+  return line;
 }
 
 std::string ProgressLine(const wire::JobStatus& status) {
@@ -132,24 +147,28 @@ std::string ProgressLine(const wire::JobStatus& status) {
   return line;
 }
 
-void ProgressView::Update(const wire::JobStatus& status, const MemoryLog& memory) {
+void ProgressView::Update(const wire::JobStatus& status, const ProgressMore& more) {
   if (!enabled_) return;
   if (terminal_) {
     Clear();
-    const std::size_t width = TerminalWidth();
-    const auto block = ProgressBlock(status, memory);
-    for (const std::string& line : block) fmt::print(stderr, "{}\n", line.substr(0, width - 1));
+    const std::size_t width = TerminalWidth(fileno(out_));
+    const auto block = ProgressBlock(status, more);
+    for (const std::string& line : block) fmt::print(out_, "{}\n", line.substr(0, width - 1));
     lines_drawn_ = block.size();
-    std::fflush(stderr);
+    std::fflush(out_);
     return;
   }
   const std::string key = fmt::format("{}/{}", status.round, status.phase);
   const auto now = std::chrono::steady_clock::now();
   if (key == last_key_ && now - last_line_ < kQuietLine) return;
+  std::string text = ProgressLine(status);
+  for (const std::string& line : more.below) text += " | " + line.substr(line.find_first_not_of(' '));
+  if (key == last_key_ && text == last_text_) return;
   last_key_ = key;
   last_line_ = now;
-  fmt::print(stderr, "{}\n", ProgressLine(status));
-  std::fflush(stderr);
+  fmt::print(out_, "{}\n", text);
+  last_text_ = std::move(text);
+  std::fflush(out_);
 }
 
 }  // namespace tributary::cli

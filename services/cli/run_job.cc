@@ -233,7 +233,7 @@ class JobRun {
       TRIBUTARY_ASSIGN(wire::JobStatus status, CallTending<wire::JobStatus>(request, kSubmitTimeout));
       memory_.SetPhase(status.phase);
       for (auto& round : status.finished) {
-        SayRound(round, status.rounds);
+        view_.Say(RoundLine(round, status.rounds));
         LogRound(round);
         outcome_.rounds.push_back(std::move(round));
       }
@@ -248,7 +248,7 @@ class JobRun {
         outcome_.status = status.state;
         return MakeError(Code::kUnavailable, "{}; '--restart' runs the job anew", status.message);
       }
-      view_.Update(status, memory_);
+      view_.Update(status, {{}, view_.terminal() ? std::vector<std::string>{PeakLine(memory_)} : std::vector<std::string>{}});
       const bool ending = status.round == status.rounds && status.phase == "seal";
       next_poll += ending ? kPollAtTheEnd : kPoll;
       // Sleep in small steps: a child's end or a signal should not wait for the next poll.
@@ -259,16 +259,6 @@ class JobRun {
       }
       next_poll = std::max(next_poll, std::chrono::steady_clock::now() - kPoll);
     }
-  }
-
-  void SayRound(const wire::RoundStatus& round, std::uint32_t rounds) {
-    std::string line = fmt::format("round {} of {} done in {:.1f} s", round.round, rounds, round.seconds);
-    for (const auto& [name, label] : {std::pair{"train_loss", "train loss"}, std::pair{"val_loss", "val loss"}}) {
-      if (const auto it = round.metrics.find(name); it != round.metrics.end()) line += fmt::format(", {} {:.4f}", label, it->second);
-    }
-    line += fmt::format(", {} up, {} down", FormatBytes(round.bytes_up), FormatBytes(round.bytes_down));
-    for (const auto& seat : round.dropped) line += ", without " + seat;
-    view_.Say(line);
   }
 
   // A job is no worse for what TensorBoard is not told.

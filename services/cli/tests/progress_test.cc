@@ -100,10 +100,10 @@ TEST(ProgressBlock, HasALineForTheRoundOneForEachSeatAndThePeaks) {
   memory.OnStart("blob-store", getpid());
   memory.OnStart("trainer-0", getpid());
   memory.Sample();
-  const auto lines = ProgressBlock(Training(), memory);
+  const auto lines = ProgressBlock(Training(), {{{"local/0", "3.0 MiB/s"}}, {PeakLine(memory)}});
   ASSERT_EQ(lines.size(), 4u);
   EXPECT_EQ(lines[0], "quickstart  round 2 of 5: training");
-  EXPECT_EQ(lines[1], "  local/0      downloading [#####---------------] 1.0 MiB of 4.0 MiB");
+  EXPECT_EQ(lines[1], "  local/0      downloading [#####---------------] 1.0 MiB of 4.0 MiB, 3.0 MiB/s");
   EXPECT_EQ(lines[2], "  local/1      training    [##------------------] step 37 of 300, loss 2.346, 5100 tokens/s");
   EXPECT_THAT(lines[3], testing::StartsWith("  peak memory:  blob-store "));
   EXPECT_THAT(lines[3], testing::Not(testing::HasSubstr("trainer-0"))) << "trainers are as large as their models";
@@ -112,9 +112,42 @@ TEST(ProgressBlock, HasALineForTheRoundOneForEachSeatAndThePeaks) {
 TEST(ProgressBlock, ManySeatsAreCutShort) {
   auto status = Training();
   status.seats.resize(100, status.seats[1]);
-  const auto lines = ProgressBlock(status, MemoryLog());
+  const auto lines = ProgressBlock(status, {{}, {"  below"}});
   EXPECT_EQ(lines.size(), 15u);
   EXPECT_EQ(lines[13], "  … and 88 more trainers");
+}
+
+TEST(RoundLine, TellsLossesBytesAndWhoWasLeftOut) {
+  wire::RoundStatus round;
+  round.round = 2;
+  round.seconds = 12.52;
+  round.metrics = {{"train_loss", 2.34567}};
+  round.bytes_up = 1u << 20;
+  round.dropped = {"b/1"};
+  EXPECT_EQ(RoundLine(round, 5), "round 2 of 5 done in 12.5 s, train loss 2.3457, 1.0 MiB up, 0 B down, without b/1");
+}
+
+// Off a terminal: a file.
+TEST(ProgressView, OffATerminalWritesALineOnlyWhereSomethingChanged) {
+  std::FILE* const file = std::tmpfile();
+  ASSERT_NE(file, nullptr);
+  {
+    ProgressView view(true, file);
+    auto status = Training();
+    view.Update(status, {{}, {"  2 rounds left"}});
+    view.Update(status, {{}, {"  2 rounds left"}});
+    status.phase = "seal";
+    status.seats.clear();
+    view.Update(status, {});
+    view.Say("a line");
+  }
+  std::string text(4096, '\0');
+  std::rewind(file);
+  text.resize(std::fread(text.data(), 1, text.size(), file));
+  std::fclose(file);
+  EXPECT_EQ(text,
+            "round 2 of 5: training | local/0 downloading, 1.0 MiB of 4.0 MiB | local/1 training, step 37 of 300, loss 2.346, 5100 tokens/s | 2 rounds left\n"
+            "round 2 of 5: sealing the model\na line\n");
 }
 
 }  // namespace
