@@ -9,6 +9,8 @@ int SubmitCommand(int argc, char** argv);
 int StatusCommand(int argc, char** argv);
 int ListCommand(int argc, char** argv);
 int StopCommand(int argc, char** argv);
+int LogsCommand(int argc, char** argv);
+int ResumeCommand(int argc, char** argv);
 int ReportCommand(int argc, char** argv);
 int KeygenCommand(int argc, char** argv);
 int PingCommand(int argc, char** argv);

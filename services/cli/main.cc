@@ -1,8 +1,6 @@
 // `tributary`: run a federation on this machine, or talk to one that runs elsewhere.
 #include <fmt/core.h>
 
-#include <algorithm>
-#include <iterator>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,6 +23,8 @@ constexpr Command kCommands[] = {
     {"status", tributary::cli::StatusCommand, "tell how a job stands"},
     {"list", tributary::cli::ListCommand, "list a coordinator's jobs"},
     {"stop", tributary::cli::StopCommand, "stop a job"},
+    {"logs", tributary::cli::LogsCommand, "what a coordinator decided about a job, and when"},
+    {"resume", tributary::cli::ResumeCommand, "let a stopped or failed job go on"},
     {"report", tributary::cli::ReportCommand, "make a page of how a job went: memory, rounds, losses, bytes"},
     {"model import", tributary::cli::ImportCommand, "put a Hugging Face directory into a blob-store, to start jobs from"},
     {"model export", tributary::cli::ExportCommand, "write a job's model as a Hugging Face directory"},
@@ -41,9 +41,6 @@ constexpr Command kCommands[] = {
     {"keygen", tributary::cli::KeygenCommand, "make keys, and the list of who is admitted"},
     {"ping", tributary::cli::PingCommand, "ask an endpoint who it is"},
 };
-
-// Names that later releases give a meaning to: whoever types one has not mistyped another.
-constexpr std::string_view kLater[] = {"logs", "resume"};
 
 void PrintHelp() {
   fmt::print("tributary {}: federated learning for models larger than memory\n\n", tributary::config::Version());
@@ -85,10 +82,6 @@ int main(int argc, char** argv) {
   for (const Command& command : kCommands) {
     const int used = second.empty() ? 1 : 2;
     if (command.words == words) return command.run(argc - used, argv + used);
-  }
-  if (std::find(std::begin(kLater), std::end(kLater), words) != std::end(kLater)) {
-    fmt::print(stderr, "tributary: '{}' is not in this release; 'tributary --help' lists what is\n", words);
-    return 2;
   }
   const std::string meant = tributary::DidYouMean(words, names);
   fmt::print(stderr, "tributary: no command '{}'{} 'tributary --help' lists them\n", words, meant.empty() ? ";" : meant);

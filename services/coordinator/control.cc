@@ -67,13 +67,14 @@ void Control::ReplyError(const transport::PeerId& peer, std::uint64_t id, const 
 
 bool Control::Commit() {
   const auto decisions = federation_.TakeDecisions();
-  if (const Status status = journal_.Append(decisions); !status.ok()) {
+  const auto notes = federation_.TakeNotes();
+  if (const Status status = journal_.Append(decisions, notes); !status.ok()) {
     failed_ = true;
     log::LogError("the coordinator ends: {}", status.error().message());
     on_failure_(status.error());
     return false;
   }
-  for (const auto& note : federation_.TakeNotes()) {
+  for (const auto& note : notes) {
     log::Write(note.level == federation::Note::Level::kWarning ? log::Level::kWarning : log::Level::kInfo, note.text);
   }
   telemetry_.Decided(decisions);
@@ -247,6 +248,18 @@ Status Control::Dispatch(const transport::PeerId& peer, const wire::FrameView& f
       TRIBUTARY_ASSIGN(const auto request, wire::DecodeBody<wire::StopJob>(frame.body));
       TRIBUTARY_ASSIGN(const auto stopped, federation_.Stop(request.job, now));
       if (Commit()) Reply(peer, frame.id, stopped);
+      return Ok();
+    }
+    case Type::kGetLog: {
+      TRIBUTARY_ASSIGN(const auto request, wire::DecodeBody<wire::GetLog>(frame.body));
+      TRIBUTARY_ASSIGN(const auto log, LogOf(request));
+      Reply(peer, frame.id, log);
+      return Ok();
+    }
+    case Type::kResumeJob: {
+      TRIBUTARY_ASSIGN(const auto request, wire::DecodeBody<wire::ResumeJob>(frame.body));
+      TRIBUTARY_ASSIGN(const auto resumed, Resume(request, now));
+      if (Commit()) Reply(peer, frame.id, resumed);
       return Ok();
     }
     case Type::kListOffers: {

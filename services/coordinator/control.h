@@ -67,6 +67,9 @@ class Control : public transport::Handler {
   Status CheckBudgets(const wire::Submit& submit) const;
   Status OnSubmit(const transport::PeerId& peer, std::uint64_t id, const wire::Submit& submit);
   Status OnGetStatus(const transport::PeerId& peer, std::uint64_t id, const wire::GetStatus& request);
+  // control_jobs.cc
+  Result<wire::Log> LogOf(const wire::GetLog& request);
+  Result<wire::Resumed> Resume(const wire::ResumeJob& request, federation::Time now);
   Status OnGetJobText(const transport::PeerId& peer, std::uint64_t id, const wire::GetJobText& request, const transport::Identity* sender);
 
   // Commits what was decided. False: the journal failed, nothing may be sent any more.

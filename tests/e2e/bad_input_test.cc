@@ -85,11 +85,6 @@ TEST_F(BadInput, AnUnknownCommandIsNamedWithTheNearest) {
   const Outcome second = run({"model", "exprot", "x"});
   EXPECT_EQ(second.exit_code, 2);
   EXPECT_THAT(second.LastErrorLine(), AllOf(HasSubstr("'model exprot'"), HasSubstr("'model export'?")));
-  for (const char* later : {"logs", "resume"}) {
-    const Outcome outcome = run({later, "x"});
-    EXPECT_EQ(outcome.exit_code, 2) << later;
-    EXPECT_THAT(outcome.LastErrorLine(), HasSubstr(fmt::format("'{}' is not in this release", later)));
-  }
   const Outcome import = run({"model", "import", dir_.File("absent")});
   EXPECT_EQ(import.exit_code, 1);
   EXPECT_THAT(import.LastErrorLine(), HasSubstr("absent has no readable config.json"));

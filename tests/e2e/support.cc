@@ -74,6 +74,7 @@ void Program::Kill(int signal) {
 }
 
 std::string Program::ErrorSoFar() const { return ReadFile(err_path_); }
+std::string Program::OutputSoFar() const { return ReadFile(out_path_); }
 
 Outcome Program::Wait(std::chrono::seconds limit) {
   const auto deadline = std::chrono::steady_clock::now() + limit;

@@ -36,6 +36,7 @@ class Program {
   bool Running();
   void Kill(int signal);
   std::string ErrorSoFar() const;  // what it has written to stderr
+  std::string OutputSoFar() const;
   // Waits at most `limit`; a program that is still running then is killed and the outcome is 137.
   Outcome Wait(std::chrono::seconds limit = std::chrono::seconds(300));
 

@@ -80,6 +80,10 @@ void State::Apply(const Decision& decision) {
                    }
                  },
                  [this](const CloseRound& close) { EraseTasks(*this, close.job, false, close.round); },
+                 [this](const AbandonRound& round) {
+                   rounds.erase({round.job, round.round});
+                   EraseTasks(*this, round.job, false, round.round);
+                 },
              },
              decision);
 }

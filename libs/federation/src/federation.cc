@@ -145,7 +145,7 @@ Result<std::string> Federation::Machine::Connect(const wire::Hello& hello, Time 
   worker.heard = now.steady;
   worker.arrival = old != workers.end() ? old->second.arrival : ++arrivals;
   const std::string key = worker.key;
-  Say(Note::Level::kInfo, fmt::format("{} {} {}", worker.role == wire::Role::kTrainer ? "trainer" : "aggregator", key,
+  Say(Note::Level::kInfo, "", fmt::format("{} {} {}", worker.role == wire::Role::kTrainer ? "trainer" : "aggregator", key,
                                       old == workers.end() ? "connects" : "connects again"));
   workers[key] = std::move(worker);
   Touch(key);
@@ -156,6 +156,19 @@ Result<std::string> Federation::Machine::Connect(const wire::Hello& hello, Time 
 void Federation::Machine::Disconnect(const std::string& worker) {
   const auto it = workers.find(worker);
   if (it != workers.end()) it->second.connected = false;
+}
+
+Status Federation::Machine::CheckQueue() const {
+  const auto queued = std::count_if(state.jobs.begin(), state.jobs.end(),
+                                    [](const auto& entry) { return entry.second.state == JobState::kQueued; });
+  if (static_cast<std::size_t>(queued) < kMaxQueued) return Ok();
+  return MakeError(Code::kResourceExhausted, "{} jobs are queued already, no more are taken; wait for one to begin, or stop one", queued);
+}
+
+std::uint64_t Federation::Machine::NextOrder() const {
+  std::uint64_t order = 0;
+  for (const auto& [id, job] : state.jobs) order = std::max(order, job.order + 1);
+  return order;
 }
 
 Result<wire::Submitted> Federation::Machine::Submit(const wire::Submit& submit, Time t) {
@@ -171,12 +184,7 @@ Result<wire::Submitted> Federation::Machine::Submit(const wire::Submit& submit, 
     return MakeError(Code::kAlreadyExists, "job {} exists ({}){}; submit it under another name", submit.name,
                      JobStateName(known->second.state), submit.resume ? " with another text" : "");
   }
-  const auto queued = std::count_if(state.jobs.begin(), state.jobs.end(),
-                                    [](const auto& entry) { return entry.second.state == JobState::kQueued; });
-  if (static_cast<std::size_t>(queued) >= kMaxQueued) {
-    return MakeError(Code::kResourceExhausted, "{} jobs are queued already, no more are taken; wait for one to begin, or stop one",
-                     queued);
-  }
+  TRIBUTARY_TRY(CheckQueue());
   TRIBUTARY_ASSIGN(job::Job spec, parser(submit.text, submit.name));
   if (spec.participants.min > spec.data.count || spec.participants.quorum > spec.data.count) {
     return MakeError(Code::kInvalidArgument,
@@ -187,10 +195,10 @@ Result<wire::Submitted> Federation::Machine::Submit(const wire::Submit& submit, 
   row.job = submit.name;
   row.text = submit.text;
   row.rounds = spec.rounds;
-  for (const auto& [id, other] : state.jobs) row.order = std::max(row.order, other.order + 1);
+  row.order = NextOrder();
   specs[submit.name] = std::move(spec);
   Record(row);
-  Say(Note::Level::kInfo, fmt::format("job {} is queued: {} rounds", row.job, row.rounds));
+  Say(Note::Level::kInfo, row.job, fmt::format("job {} is queued: {} rounds", row.job, row.rounds));
   Advance();
   return wire::Submitted{submit.name, false};
 }
@@ -205,7 +213,8 @@ Result<wire::Stopped> Federation::Machine::Stop(const std::string& job, Time t) 
     JobRow row = known->second;
     row.state = JobState::kStopped;
     row.message = "stopped on request before it began";
-    row.started_ms = row.ended_ms = now.wall_ms;
+    row.ended_ms = now.wall_ms;
+    if (row.started_ms == 0) row.started_ms = now.wall_ms;
     specs.erase(job);
     Record(row);
   }
@@ -241,6 +250,9 @@ Result<wire::Submitted> Federation::Submit(const wire::Submit& submit, Time now)
   return machine_->Submit(submit, now);
 }
 Result<wire::Stopped> Federation::Stop(const std::string& job, Time now) { return machine_->Stop(job, now); }
+Result<wire::Resumed> Federation::Resume(JobRow stored, std::vector<RoundRow> newest, std::vector<TaskRow> updates, Time now) {
+  return machine_->Resume(std::move(stored), std::move(newest), std::move(updates), now);
+}
 std::vector<Decision> Federation::TakeDecisions() { return std::exchange(machine_->decisions, {}); }
 std::vector<std::string> Federation::TakeChanged() { return machine_->TakeChanged(); }
 std::vector<Note> Federation::TakeNotes() { return std::exchange(machine_->notes, {}); }

@@ -66,7 +66,7 @@ void Federation::Machine::AssignLeases() {
     if (next == candidates.end()) continue;
     if (!row.holder.empty()) {
       ++row.attempt;
-      Say(Note::Level::kWarning, fmt::format("task {} moves from {}, which is silent, to {}", TaskNameOf(row),
+      Say(Note::Level::kWarning, row.job, fmt::format("task {} moves from {}, which is silent, to {}", TaskNameOf(row),
                                              row.holder, *next));
     }
     row.holder = *next;
@@ -159,7 +159,7 @@ void Federation::Machine::ExpireTasks() {
     row.state = RowState::kDropped;
     row.message = why;
     if (row.kind == wire::TaskKind::kTrain) ++refused[Refusal::kLate];
-    Say(Note::Level::kWarning, fmt::format("job {} round {}: seat {} is left out of {}: {}", job, row.round,
+    Say(Note::Level::kWarning, row.job, fmt::format("job {} round {}: seat {} is left out of {}: {}", job, row.round,
                                            SeatOfRow(row), KindName(row.kind), why));
     Record(row);
     // Nobody sits there: the next round must not wait for this seat again.

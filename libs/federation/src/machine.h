@@ -10,6 +10,9 @@
 
 namespace tributary::federation {
 
+// More than one life of a job uses of any task.
+constexpr std::uint32_t kAttemptsOfALife = 4096;
+
 struct Worker {
   wire::Role role = wire::Role::kTrainer;
   std::string key;        // trainers "site/instance", aggregators "instance"
@@ -39,12 +42,22 @@ class Federation::Machine {
   void Disconnect(const std::string& worker);
   Result<wire::Submitted> Submit(const wire::Submit& submit, Time now);
   Result<wire::Stopped> Stop(const std::string& job, Time now);
+  Result<wire::Resumed> Resume(JobRow stored, std::vector<RoundRow> newest, std::vector<TaskRow> updates, Time now);
   void Tick(Time now);
   void Record(Decision decision);
-  void Say(Note::Level level, std::string text) { notes.push_back({level, std::move(text)}); }
+  // `job`: whose log it belongs to; empty: of none.
+  void Say(Note::Level level, std::string job, std::string text) { notes.push_back({level, std::move(text), std::move(job), now.wall_ms}); }
   void Touch(const std::string& worker) { dirty.insert(worker); }
   void TouchAll();
   std::vector<std::string> TakeChanged();
+
+  // kResourceExhausted when no more jobs may wait.
+  Status CheckQueue() const;
+  std::uint64_t NextOrder() const;
+  // Removals of the job's objects are not done yet.
+  bool Removing(const std::string& job) const;
+  // What attempts and generations of a job begin at: above those of all its earlier lives, whose late reports and slots must not count.
+  std::uint32_t FirstAttempt(const std::string& job) const { return state.jobs.at(job).resumes * kAttemptsOfALife; }
 
   // The running job, or null. Rows are copied, changed and recorded.
   const JobRow* Running() const;

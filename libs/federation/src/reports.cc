@@ -121,7 +121,7 @@ bool Federation::Machine::Report(const std::string& key, const wire::Report& rep
   if (report.leaving) {
     ReleaseLeases(key);
     if (const SeatRow* seat = SeatOf(key)) SetSeat(seat->ordinal, nullptr, "it leaves");
-    Say(Note::Level::kInfo, fmt::format("{} leaves", key));
+    Say(Note::Level::kInfo, "", fmt::format("{} leaves", key));
     workers.erase(key);
     changed = true;
   }
@@ -172,7 +172,7 @@ bool Federation::Machine::OpenUpdate(TaskRow row, const wire::TaskReport& report
   if (row.kind != wire::TaskKind::kTrain || row.state != RowState::kPending || !IsCount(samples)) return false;
   row.state = RowState::kOpen;
   row.metrics = {{"samples", samples}};
-  Say(Note::Level::kInfo, fmt::format("task {}: its update is open, {:.0f} samples", TaskNameOf(row), samples));
+  Say(Note::Level::kInfo, row.job, fmt::format("task {}: its update is open, {:.0f} samples", TaskNameOf(row), samples));
   Record(std::move(row));
   return true;
 }
@@ -194,7 +194,7 @@ void Federation::Machine::TaskDone(TaskRow row, const wire::TaskReport& report) 
   row.message.clear();
   if (row.kind == wire::TaskKind::kInit || row.kind == wire::TaskKind::kSeal) row.end_slot = report.slots;
   if (broadcast && (row.kind == wire::TaskKind::kInit || row.kind == wire::TaskKind::kSeal)) row.broadcast_digest = report.broadcast_digest;
-  Say(Note::Level::kInfo, fmt::format("task {} is done by {}", TaskNameOf(row), row.holder));
+  Say(Note::Level::kInfo, row.job, fmt::format("task {} is done by {}", TaskNameOf(row), row.holder));
   progress.erase(KeyOf(row));
   const bool trained = row.kind == wire::TaskKind::kTrain;
   Record(std::move(row));
@@ -217,13 +217,13 @@ void Federation::Machine::TaskFailed(TaskRow row, Code code, const std::string& 
   row.message = message;
   progress.erase(KeyOf(row));
   const auto delay = limits.retry_delay * (1u << std::min(std::max(row.failures, 1u) - 1, 6u));
-  Say(Note::Level::kWarning, fmt::format("task {} failed on {}: {}", name, holder, message));
+  Say(Note::Level::kWarning, row.job, fmt::format("task {} failed on {}: {}", name, holder, message));
 
   if (row.kind == wire::TaskKind::kTrain || row.kind == wire::TaskKind::kValidate) {
     if (row.failures >= limits.seat_failures) {
       row.state = RowState::kDropped;
       if (row.kind == wire::TaskKind::kTrain) ++refused[RefusalOf(code) == Refusal::kInvalid ? Refusal::kInvalid : Refusal::kFailed];
-      Say(Note::Level::kWarning, fmt::format("job {} round {}: seat {} is left out of {}: it failed {} times", row.job,
+      Say(Note::Level::kWarning, row.job, fmt::format("job {} round {}: seat {} is left out of {}: it failed {} times", row.job,
                                              row.round, SeatOfRow(row), KindName(row.kind),
                                              row.failures));
     } else {
@@ -271,7 +271,7 @@ bool Federation::Machine::DropUpdate(const TaskRow& row, Code code, const std::s
     dropped.state = RowState::kDropped;
     ++refused[RefusalOf(code)];
     dropped.message = "its update cannot be used: " + message;
-    Say(Note::Level::kWarning, fmt::format("job {} round {}: seat {} is left out: {}", row.job, row.round,
+    Say(Note::Level::kWarning, row.job, fmt::format("job {} round {}: seat {} is left out: {}", row.job, row.round,
                                            SeatOfRow(dropped), dropped.message));
     Record(dropped);
     if (row.kind == wire::TaskKind::kSeal) {

@@ -40,7 +40,7 @@ void Federation::Machine::EnterRound(RoundRow row, RoundState next) {
   row.metrics[fmt::format("seconds_{}", RoundStateName(row.state))] += Seconds(row.phase_ms, now.wall_ms);
   row.state = next;
   row.phase_ms = now.wall_ms;
-  Say(Note::Level::kInfo, fmt::format("job {} round {}: {}", row.job, row.round, RoundStateName(next)));
+  Say(Note::Level::kInfo, row.job, fmt::format("job {} round {}: {}", row.job, row.round, RoundStateName(next)));
   Record(std::move(row));
 }
 
@@ -49,15 +49,16 @@ void Federation::Machine::BeginInit() {
   RoundRow round;
   round.job = job;
   round.state = RoundState::kInit;
-  round.generation = 1;
+  round.generation = FirstAttempt(job) + 1;
   round.started_ms = round.phase_ms = now.wall_ms;
   Record(round);
   TaskRow task;
   task.job = job;
   task.kind = wire::TaskKind::kInit;
+  task.attempt = FirstAttempt(job);
   task.objects = {ModelObject(job, 0)};
   Record(task);
-  Say(Note::Level::kInfo, fmt::format("job {}: the first model is made", job));
+  Say(Note::Level::kInfo, job, fmt::format("job {}: the first model is made", job));
 }
 
 void Federation::Machine::FinishInit() {
@@ -84,7 +85,7 @@ void Federation::Machine::BeginRound() {
   round.job = job;
   round.round = base.round + 1;
   round.state = RoundState::kTrain;
-  round.generation = 0;
+  round.generation = FirstAttempt(job);
   round.slots = base.slots;
   round.started_ms = round.phase_ms = now.wall_ms;
 
@@ -97,8 +98,9 @@ void Federation::Machine::BeginRound() {
     task.round = round.round;
     task.kind = wire::TaskKind::kTrain;
     task.index = ordinal;
+    task.attempt = FirstAttempt(job);
     task.holder = HolderOf(seat);
-    task.objects = {UpdateObject(job, round.round, seat.site, ordinal, 0)};
+    task.objects = {UpdateObject(job, round.round, seat.site, ordinal, task.attempt)};
     // What the names have in common is told once.
     input_bytes += SeatName(job, ordinal).size() + kInputOverhead;
     tasks.push_back(std::move(task));
@@ -110,7 +112,7 @@ void Federation::Machine::BeginRound() {
                        tasks.size(), input_bytes, kMaxInputBytes));
     return;
   }
-  Say(Note::Level::kInfo,
+  Say(Note::Level::kInfo, job,
       fmt::format("job {} round {} of {}: train, {} seats", job, round.round, spec.rounds, tasks.size()));
   Record(std::move(round));
   for (TaskRow& task : tasks) {
@@ -158,6 +160,7 @@ void Federation::Machine::BeginAggregate(RoundRow round) {
   std::vector<TaskRow> tasks;
   for (std::uint32_t i = 0; i < parts.size(); ++i) {
     TaskRow task;
+    task.attempt = FirstAttempt(round.job);
     if (i < old.size()) {
       task = *old[i];
       ++task.attempt;
@@ -197,6 +200,7 @@ void Federation::Machine::WaitForUpdates() {
 void Federation::Machine::BeginSeal() {
   const RoundRow round = *Current(Running()->job);
   TaskRow task;
+  task.attempt = FirstAttempt(round.job);
   if (const TaskRow* old = Find(round.job, round.round, wire::TaskKind::kSeal, 0)) {
     // An earlier one found an update that cannot be used: its reports must not count for this one.
     task.attempt = old->attempt + 1;
@@ -247,7 +251,7 @@ void Federation::Machine::FinishSeal() {
   job.digest = round.digest;
   Record(std::move(job));
   PlanRemovals(id, round.round, std::move(useless), 0);
-  Say(Note::Level::kInfo, fmt::format("job {} round {}: the model is sealed, {} updates", id, round.round,
+  Say(Note::Level::kInfo, id, fmt::format("job {} round {}: the model is sealed, {} updates", id, round.round,
                                       round.participants.size()));
 
   std::vector<TaskRow> validations;
@@ -258,6 +262,7 @@ void Federation::Machine::FinishSeal() {
       task.job = id;
       task.round = round.round;
       task.kind = wire::TaskKind::kValidate;
+      task.attempt = FirstAttempt(id);
       task.index = ordinal;
       task.holder = worker;
       validations.push_back(std::move(task));
@@ -317,6 +322,7 @@ void Federation::Machine::PlanRemovals(const std::string& job, std::uint32_t rou
     task.job = job;
     task.round = round;
     task.kind = wire::TaskKind::kRemove;
+    task.attempt = FirstAttempt(job);
     task.index = first + static_cast<std::uint32_t>(i / kObjectsPerRemoval);
     task.objects.assign(objects.begin() + static_cast<std::ptrdiff_t>(i),
                         objects.begin() + static_cast<std::ptrdiff_t>(std::min(i + kObjectsPerRemoval, objects.size())));
@@ -324,6 +330,7 @@ void Federation::Machine::PlanRemovals(const std::string& job, std::uint32_t rou
   }
 }
 
+// The newest sealed model stays, and what trainers download of it unless the job is completed: it may be resumed.
 void Federation::Machine::EndJob(JobState end, const std::string& message) {
   JobRow job = *Running();
   const RoundRow* round = Current(job.job);
@@ -335,10 +342,9 @@ void Federation::Machine::EndJob(JobState end, const std::string& message) {
     useless.push_back(ModelObject(job.job, round->round));
     if (const job::Job* spec = Spec(job.job); spec != nullptr && spec->transfer.broadcast != tensor::Encoding::kNative) {
       useless.push_back(BroadcastObject(job.job, round->round));
-      if (round->round > 0) useless.push_back(BroadcastObject(job.job, round->round - 1));
     }
     PlanRemovals(job.job, round->round, std::move(useless), 0);
-  } else if (round != nullptr && !round->broadcast_digest.empty()) {
+  } else if (end == JobState::kCompleted && round != nullptr && !round->broadcast_digest.empty()) {
     PlanRemovals(job.job, round->round, {BroadcastObject(job.job, round->round)}, kFirstAtEnd);
   }
   job.state = end;
@@ -349,7 +355,7 @@ void Federation::Machine::EndJob(JobState end, const std::string& message) {
   std::erase_if(progress, [&](const auto& entry) {
     return std::get<0>(entry.first) == job.job && std::get<2>(entry.first) != wire::TaskKind::kRemove;
   });
-  Say(end == JobState::kFailed ? Note::Level::kWarning : Note::Level::kInfo,
+  Say(end == JobState::kFailed ? Note::Level::kWarning : Note::Level::kInfo, job.job,
       fmt::format("job {} is {}{}{}", job.job, JobStateName(end), message.empty() ? "" : ": ", message));
   Record(std::move(job));
 }

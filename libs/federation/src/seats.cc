@@ -55,14 +55,14 @@ void Federation::Machine::SetSeat(std::uint32_t ordinal, const Worker* worker, c
   if (const auto old = state.seats.find({job, ordinal}); old != state.seats.end()) {
     const std::string holder = HolderOf(old->second);
     seat_of.erase(holder);
-    Say(Note::Level::kWarning,
+    Say(Note::Level::kWarning, job,
         fmt::format("job {}: seat {} is lost by {}: {}", job, SeatName(job, ordinal), holder, why));
   }
   SeatRow row{job, ordinal, worker != nullptr ? worker->site : "", worker != nullptr ? worker->instance : ""};
   Record(row);
   if (worker == nullptr) return;
   seat_of[worker->key] = ordinal;
-  Say(Note::Level::kInfo,
+  Say(Note::Level::kInfo, job,
       fmt::format("job {}: seat {} is taken by {}: {}", job, SeatName(job, ordinal), worker->key, why));
 
   const RoundRow* round = Current(job);

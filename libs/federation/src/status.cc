@@ -22,9 +22,7 @@ Result<wire::JobStatus> Federation::Machine::StatusOf(const std::string& id, Tim
   status.rounds = job.rounds;
   status.message = job.message;
   // Objects that nobody needs are still there.
-  const bool removing = std::ranges::any_of(state.tasks, [&](const auto& entry) {
-    return entry.second.job == id && entry.second.kind == wire::TaskKind::kRemove;
-  });
+  const bool removing = Removing(id);
   if (Finished(job.state) && removing) status.phase = "remove";
   const std::int64_t end = Finished(job.state) ? job.ended_ms : t.wall_ms;
   if (job.started_ms > 0) status.seconds = static_cast<double>(std::max<std::int64_t>(end - job.started_ms, 0)) / 1000;
@@ -32,7 +30,7 @@ Result<wire::JobStatus> Federation::Machine::StatusOf(const std::string& id, Tim
     status.model = ModelObject(id, job.round);
     status.model_digest = job.digest;
   }
-  if (job.state == JobState::kQueued) status.message = "waiting for the jobs before it";
+  if (job.state == JobState::kQueued) status.message = removing ? "waiting until what it left is removed; that needs an aggregator" : "waiting for the jobs before it";
   if (job.state != JobState::kRunning) return status;
 
   const RoundRow* round = Current(id);
@@ -87,6 +85,10 @@ Result<wire::JobStatus> Federation::Machine::StatusOf(const std::string& id, Tim
     status.seats.push_back(std::move(seat));
   }
   return status;
+}
+
+bool Federation::Machine::Removing(const std::string& job) const {
+  return std::ranges::any_of(state.tasks, [&](const auto& entry) { return entry.second.job == job && entry.second.kind == wire::TaskKind::kRemove; });
 }
 
 wire::JobList Federation::Machine::Jobs() const {

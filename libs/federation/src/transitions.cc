@@ -99,7 +99,7 @@ void Federation::Machine::Advance() {
     if (!waiting_since) waiting_since = now.steady;
     if (now.steady - *waiting_since >= limits.wait_notice && waiting != waiting_told) {
       waiting_told = waiting;
-      Say(Note::Level::kWarning, fmt::format("job {} is {}", Running()->job, waiting));
+      Say(Note::Level::kWarning, Running()->job, fmt::format("job {} is {}", Running()->job, waiting));
     }
   }
 }
@@ -107,7 +107,8 @@ void Federation::Machine::Advance() {
 const JobRow* Federation::Machine::NextJob() const {
   const JobRow* next = nullptr;
   for (const auto& [id, row] : state.jobs) {
-    if (row.state == JobState::kQueued && (next == nullptr || row.order < next->order)) next = &row;
+    // A resumed job makes objects of the names that its end has removed: not before they are gone.
+    if (row.state == JobState::kQueued && (next == nullptr || row.order < next->order) && !Removing(id)) next = &row;
   }
   return next;
 }
@@ -115,11 +116,11 @@ const JobRow* Federation::Machine::NextJob() const {
 void Federation::Machine::StartJob() {
   JobRow row = *NextJob();
   row.state = JobState::kRunning;
-  row.started_ms = now.wall_ms;
+  if (row.started_ms == 0) row.started_ms = now.wall_ms;  // a resumed one keeps its first start
   const std::string job = row.job;
   seat_of.clear();
   Record(std::move(row));
-  Say(Note::Level::kInfo, fmt::format("job {} starts", job));
+  Say(Note::Level::kInfo, job, fmt::format("job {} {}", job, state.jobs.at(job).resumes == 0 ? "starts" : "goes on"));
   if (Spec(job) == nullptr) {
     const auto parsed = parser(state.jobs.at(job).text, job);
     EndJob(JobState::kFailed, parsed.ok() ? "its text cannot be read" : parsed.error().message());

@@ -68,6 +68,7 @@ class World {
   void Flush() {
     for (const Decision& decision : federation->TakeDecisions()) {
       journal.Apply(decision);
+      Keep(decision);
       if (const auto* round = std::get_if<RoundRow>(&decision); round != nullptr && round->state == RoundState::kDone) {
         done[{round->job, round->round}] = *round;
       }
@@ -75,6 +76,28 @@ class World {
     ASSERT_TRUE(federation->state() == journal);
     for (const Note& note : federation->TakeNotes()) notes.push_back(note.text);
     changed = federation->TakeChanged();
+  }
+
+  // What a journal has beyond the state: of finished jobs, too.
+  void Keep(const Decision& decision) {
+    if (const auto* job = std::get_if<JobRow>(&decision)) kept_jobs[job->job] = *job;
+    if (const auto* round = std::get_if<RoundRow>(&decision)) kept_rounds[{round->job, round->round}] = *round;
+    if (const auto* gone = std::get_if<AbandonRound>(&decision)) kept_rounds.erase({gone->job, gone->round});
+    if (const auto* task = std::get_if<TaskRow>(&decision); task != nullptr && task->kind == wire::TaskKind::kTrain) kept_updates[KeyOf(*task)] = *task;
+  }
+  Result<wire::Resumed> Resume(const std::string& name = "job", std::uint32_t rounds = 0) {
+    if (rounds != 0) spec_.rounds = rounds;
+    std::vector<RoundRow> newest;
+    for (auto it = kept_rounds.rbegin(); it != kept_rounds.rend() && newest.size() < 2; ++it) {
+      if (it->first.first == name) newest.push_back(it->second);
+    }
+    std::vector<TaskRow> updates;
+    for (const auto& [key, task] : kept_updates) {
+      if (task.job == name && !newest.empty() && task.round == newest.front().round) updates.push_back(task);
+    }
+    auto resumed = federation->Resume(kept_jobs[name], newest, updates, now);
+    Flush();
+    return resumed;
   }
 
   static wire::Hello Trainer(const std::string& instance, std::int64_t wish = -1, const std::string& site = "site") {
@@ -194,7 +217,9 @@ class World {
         std::string text;
         for (const wire::Input& input : task.inputs) {
           EXPECT_EQ(store.sealed.count(input.object), 1u) << input.object << " is gone";
-          text += fmt::format("{}:{}:{};", input.object, store.sealed[input.object], input.weight);
+          // An attempt's suffix changes the name, and neither the order nor the sum.
+          const std::string name = input.object.substr(0, input.object.find(".g", input.object.rfind('/')));
+          text += fmt::format("{}:{}:{};", name, store.sealed[input.object], input.weight);
         }
         for (std::uint64_t slot = task.first_slot; slot < task.end_slot; ++slot) {
           store.open[task.output][slot] = {task.generation, text};
@@ -277,6 +302,9 @@ class World {
   std::map<std::string, wire::Hello> hellos;
   std::set<std::string> connected;
   std::map<RoundKey, RoundRow> done;
+  std::map<std::string, JobRow> kept_jobs;
+  std::map<RoundKey, RoundRow> kept_rounds;
+  std::map<TaskKey, TaskRow> kept_updates;
   std::vector<std::string> notes;
   std::vector<std::string> changed;
   job::Job spec_;

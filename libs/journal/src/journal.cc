@@ -1,6 +1,7 @@
 #include "tributary/journal/journal.h"
 
 #include <algorithm>
+#include <map>
 
 #include "rows.h"
 #include "sqlite.h"
@@ -35,9 +36,10 @@ Status Prepare(Database& database, const std::string& path) {
     TRIBUTARY_TRY(database.Execute(kTables));
     TRIBUTARY_TRY(database.Execute(
         fmt::format("PRAGMA application_id={}; PRAGMA user_version={};", kApplicationId, kSchema)));
-  } else if (version == 1) {
+  } else if (version < kSchema) {
     // Columns are only ever added, with defaults that mean what was true before.
-    TRIBUTARY_TRY(database.Execute(kFromSchema1));
+    if (version == 1) TRIBUTARY_TRY(database.Execute(kFromSchema1));
+    TRIBUTARY_TRY(database.Execute(kFromSchema2));
     TRIBUTARY_TRY(database.Execute(fmt::format("PRAGMA user_version={};", kSchema)));
   }
   return database.Execute("COMMIT");
@@ -58,6 +60,21 @@ Status CheckIntegrity(Database& database, const std::string& path) {
 struct Journal::Impl {
   std::unique_ptr<Database> database;  // outlives the statements
   Statements statements;
+  std::map<std::string, std::uint64_t> lines;  // newest number of a job's log
+
+  Status WriteLine(const federation::Note& note) {
+    auto known = lines.find(note.job);
+    if (known == lines.end()) {
+      TRIBUTARY_ASSIGN(Statement newest, database->Prepare("SELECT coalesce(max(number), 0) FROM log WHERE job = ?"));
+      TRIBUTARY_TRY(newest.With(note.job).Step().status());
+      known = lines.emplace(note.job, static_cast<std::uint64_t>(newest.Int(0))).first;
+    }
+    const std::uint64_t number = ++known->second;
+    TRIBUTARY_TRY(statements.put_line.With(note.job, number, note.time_ms, std::uint32_t{note.level == federation::Note::Level::kWarning}, note.text).Run());
+    // Not at each line: a thousand at once cost as much as one.
+    if (number <= kLinesKept || number % 1000 != 0) return Ok();
+    return statements.drop_lines.With(note.job, number - kLinesKept).Run();
+  }
 
   template <class Row, class Read, class... V>
   Result<std::vector<Row>> Select(const std::string& sql, Read read, const V&... values) {
@@ -85,17 +102,24 @@ Result<std::unique_ptr<Journal>> Journal::Open(const std::string& path) {
   return std::unique_ptr<Journal>(new Journal(std::move(impl)));
 }
 
-Status Journal::Append(const std::vector<federation::Decision>& decisions) {
-  if (decisions.empty()) return Ok();
+Status Journal::Append(const std::vector<federation::Decision>& decisions, const std::vector<federation::Note>& notes) {
+  const bool lines = std::any_of(notes.begin(), notes.end(), [](const auto& note) { return !note.job.empty(); });
+  if (decisions.empty() && !lines) return Ok();
   TRIBUTARY_TRY(impl_->database->Execute("BEGIN IMMEDIATE"));
   Status status;
   for (const auto& decision : decisions) {
     status = Write(impl_->statements, decision);
     if (!status.ok()) break;
   }
+  for (const auto& note : notes) {
+    if (status.ok() && !note.job.empty()) status = impl_->WriteLine(note);
+  }
   if (status.ok()) status = impl_->database->Execute("COMMIT");
   // SQLite has rolled back by itself after some errors; then this one has nothing to do.
-  if (!status.ok()) (void)impl_->database->Execute("ROLLBACK");
+  if (!status.ok()) {
+    (void)impl_->database->Execute("ROLLBACK");
+    impl_->lines.clear();
+  }
   return status;
 }
 
@@ -154,6 +178,18 @@ Result<std::vector<federation::RoundRow>> Journal::Rounds(const std::string& job
   return impl_->Select<federation::RoundRow>(
       fmt::format("SELECT {} FROM rounds WHERE job = ? AND round > ? AND state = ? ORDER BY round LIMIT ?", kRoundColumns),
       ReadRound, job, since, static_cast<std::uint32_t>(federation::RoundState::kDone), limit);
+}
+
+Result<std::vector<federation::RoundRow>> Journal::NewestRounds(const std::string& job) {
+  return impl_->Select<federation::RoundRow>(fmt::format("SELECT {} FROM rounds WHERE job = ? ORDER BY round DESC LIMIT 2", kRoundColumns), ReadRound, job);
+}
+
+Result<std::vector<LogLine>> Journal::Log(const std::string& job, std::uint64_t since, std::uint32_t limit) {
+  return impl_->Select<LogLine>("SELECT number, time_ms, warning, text FROM log WHERE job = ? AND number > ? ORDER BY number LIMIT ?",
+                                [](const Statement& row) -> Result<LogLine> {
+                                  return LogLine{static_cast<std::uint64_t>(row.Int(0)), row.Int(1), row.Int(2) != 0, row.Text(3)};
+                                },
+                                job, since, limit);
 }
 
 Result<std::vector<federation::TaskRow>> Journal::Updates(const std::string& job, std::uint32_t round) {

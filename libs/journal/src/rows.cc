@@ -61,7 +61,9 @@ std::uint32_t Number(Enum value) {
 const char* const kTables = R"(
 CREATE TABLE jobs (job TEXT PRIMARY KEY, text TEXT NOT NULL, state INTEGER NOT NULL, submit_order INTEGER NOT NULL,
   message TEXT NOT NULL, started_ms INTEGER NOT NULL, ended_ms INTEGER NOT NULL, rounds INTEGER NOT NULL,
-  round INTEGER NOT NULL, digest TEXT NOT NULL) WITHOUT ROWID;
+  round INTEGER NOT NULL, digest TEXT NOT NULL, resumes INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
+CREATE TABLE log (job TEXT NOT NULL, number INTEGER NOT NULL, time_ms INTEGER NOT NULL, warning INTEGER NOT NULL,
+  text TEXT NOT NULL, PRIMARY KEY (job, number)) WITHOUT ROWID;
 CREATE TABLE rounds (job TEXT NOT NULL, round INTEGER NOT NULL, state INTEGER NOT NULL, generation INTEGER NOT NULL,
   slots INTEGER NOT NULL, digest TEXT NOT NULL, started_ms INTEGER NOT NULL, phase_ms INTEGER NOT NULL,
   seconds REAL NOT NULL, participants TEXT NOT NULL, dropped TEXT NOT NULL, metrics TEXT NOT NULL,
@@ -82,6 +84,12 @@ ALTER TABLE rounds ADD COLUMN broadcast_error REAL NOT NULL DEFAULT 0;
 ALTER TABLE tasks ADD COLUMN broadcast_digest TEXT NOT NULL DEFAULT '';
 )";
 
+const char* const kFromSchema2 = R"(
+ALTER TABLE jobs ADD COLUMN resumes INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE log (job TEXT NOT NULL, number INTEGER NOT NULL, time_ms INTEGER NOT NULL, warning INTEGER NOT NULL,
+  text TEXT NOT NULL, PRIMARY KEY (job, number)) WITHOUT ROWID;
+)";
+
 Result<Statements> Statements::Prepare(Database& database) {
   Statements s;
   const auto put = [&](const char* table, const char* columns, int count) {
@@ -89,7 +97,7 @@ Result<Statements> Statements::Prepare(Database& database) {
     for (int i = 1; i < count; ++i) marks += ",?";
     return database.Prepare(fmt::format("INSERT OR REPLACE INTO {} ({}) VALUES ({})", table, columns, marks));
   };
-  TRIBUTARY_ASSIGN(s.put_job, put("jobs", kJobColumns, 10));
+  TRIBUTARY_ASSIGN(s.put_job, put("jobs", kJobColumns, 11));
   TRIBUTARY_ASSIGN(s.put_round, put("rounds", kRoundColumns, 16));
   TRIBUTARY_ASSIGN(s.put_seat, put("seats", "job, ordinal, site, instance", 4));
   TRIBUTARY_ASSIGN(s.put_task, put("tasks", kTaskColumns, 17));
@@ -103,6 +111,11 @@ Result<Statements> Statements::Prepare(Database& database) {
   TRIBUTARY_ASSIGN(s.end_job_tasks,
                    database.Prepare(fmt::format("DELETE FROM tasks WHERE job = ? AND kind NOT IN ({}, {})",
                                                 Number(wire::TaskKind::kTrain), Number(wire::TaskKind::kRemove))));
+  TRIBUTARY_ASSIGN(s.abandon_round, database.Prepare("DELETE FROM rounds WHERE job = ? AND round = ?"));
+  TRIBUTARY_ASSIGN(s.abandon_tasks, database.Prepare(fmt::format("DELETE FROM tasks WHERE job = ? AND round = ? AND kind <> {}",
+                                                                 Number(wire::TaskKind::kRemove))));
+  TRIBUTARY_ASSIGN(s.put_line, put("log", "job, number, time_ms, warning, text", 5));
+  TRIBUTARY_ASSIGN(s.drop_lines, database.Prepare("DELETE FROM log WHERE job = ? AND number <= ?"));
   TRIBUTARY_ASSIGN(s.end_job_seats, database.Prepare("DELETE FROM seats WHERE job = ?"));
   return s;
 }
@@ -111,7 +124,7 @@ Status Write(Statements& s, const federation::Decision& decision) {
   if (const auto* job = std::get_if<federation::JobRow>(&decision)) {
     TRIBUTARY_TRY(s.put_job
                       .With(job->job, job->text, Number(job->state), job->order, job->message, job->started_ms,
-                            job->ended_ms, job->rounds, job->round, job->digest)
+                            job->ended_ms, job->rounds, job->round, job->digest, job->resumes)
                       .Run());
     if (!Finished(job->state)) return Ok();
     TRIBUTARY_TRY(s.end_job_tasks.With(job->job).Run());
@@ -138,6 +151,10 @@ Status Write(Statements& s, const federation::Decision& decision) {
               JoinMetrics(task->metrics), task->digest, task->bytes_up, task->bytes_down, task->message, task->broadcast_digest)
         .Run();
   }
+  if (const auto* abandoned = std::get_if<federation::AbandonRound>(&decision)) {
+    TRIBUTARY_TRY(s.abandon_round.With(abandoned->job, abandoned->round).Run());
+    return s.abandon_tasks.With(abandoned->job, abandoned->round).Run();
+  }
   const auto& close = std::get<federation::CloseRound>(decision);
   return s.close_round.With(close.job, close.round).Run();
 }
@@ -154,6 +171,7 @@ Result<federation::JobRow> ReadJob(const Statement& row) {
   job.rounds = static_cast<std::uint32_t>(row.Int(7));
   job.round = static_cast<std::uint32_t>(row.Int(8));
   job.digest = row.Text(9);
+  job.resumes = static_cast<std::uint32_t>(row.Int(10));
   return job;
 }
 

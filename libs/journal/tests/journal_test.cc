@@ -249,7 +249,7 @@ TEST_F(JournalTest, AJournalOfTheFirstSchemaGetsTheColumnsThatCameLater) {
     auto database = Database::Open(path);
     ASSERT_TRUE(database.ok());
     ASSERT_TRUE((*database)->Execute("ALTER TABLE rounds DROP COLUMN broadcast_digest; ALTER TABLE rounds DROP COLUMN broadcast_error; "
-                                     "ALTER TABLE tasks DROP COLUMN broadcast_digest; PRAGMA user_version=1;").ok());
+                                     "ALTER TABLE tasks DROP COLUMN broadcast_digest; ALTER TABLE jobs DROP COLUMN resumes; DROP TABLE log; PRAGMA user_version=1;").ok());
   }
   for (int i = 0; i < 2; ++i) {
     auto journal = Open();
@@ -261,6 +261,43 @@ TEST_F(JournalTest, AJournalOfTheFirstSchemaGetsTheColumnsThatCameLater) {
     round.broadcast_digest = "b";
     ASSERT_TRUE(journal->Append({round}).ok());
   }
+}
+
+TEST_F(JournalTest, KeepsTheLogOfAJobInTheTransactionOfItsDecisions) {
+  using federation::Note;
+  const auto note = [](const char* job, const char* text) { return Note{Note::Level::kWarning, text, job, 77}; };
+  ASSERT_TRUE(Open()->Append({Job("j")}, {note("j", "one"), note("", "of no job"), note("k", "other"), note("j", "two")}).ok());
+  auto journal = Open();
+  ASSERT_TRUE(journal->Append({}, {note("j", "three")}).ok());
+  const auto lines = journal->Log("j", 1, 10);
+  ASSERT_TRUE(lines.ok());
+  ASSERT_EQ(lines->size(), 2u);
+  EXPECT_EQ((*lines)[0].number, 2u);
+  EXPECT_EQ((*lines)[0].text, "two");
+  EXPECT_EQ((*lines)[1].text, "three");
+  EXPECT_EQ((*lines)[1].time_ms, 77);
+  EXPECT_TRUE((*lines)[1].warning);
+  EXPECT_EQ(journal->Log("j", 0, 1)->size(), 1u);
+}
+
+TEST_F(JournalTest, DropsTheOldestLines) {
+  auto journal = Open();
+  std::vector<federation::Note> notes(kLinesKept + 1000, {federation::Note::Level::kInfo, "line", "j", 1});
+  ASSERT_TRUE(journal->Append({}, notes).ok());
+  EXPECT_EQ(journal->Log("j", 0, 1)->at(0).number, 1001u);
+  EXPECT_EQ(journal->Log("j", kLinesKept + 999, 10)->size(), 1u);
+}
+
+TEST_F(JournalTest, AnAbandonedRoundIsGoneButForItsRemovals) {
+  ASSERT_TRUE(Open()->Append({Job("j"), Round("j", 1, RoundState::kDone), Round("j", 2, RoundState::kTrain), Task("j", 2, wire::TaskKind::kTrain, 0),
+                              Task("j", 2, wire::TaskKind::kRemove, 0), federation::AbandonRound{"j", 2}}).ok());
+  auto journal = Open();
+  const auto newest = journal->NewestRounds("j");
+  ASSERT_TRUE(newest.ok());
+  ASSERT_EQ(newest->size(), 1u);
+  EXPECT_EQ(newest->front().round, 1u);
+  EXPECT_TRUE(journal->Updates("j", 2)->empty());
+  EXPECT_EQ(journal->Load()->tasks.size(), 1u);
 }
 
 TEST_F(JournalTest, AMissingDirectoryIsNamed) {

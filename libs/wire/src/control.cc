@@ -239,6 +239,36 @@ void Fields(V& v, Stopped& m) {
   v("state", m.state);
 }
 template <class V>
+void Fields(V& v, GetLog& m) {
+  v("job", m.job);
+  v("since", m.since);
+}
+template <class V>
+void Fields(V& v, LogLine& m) {
+  v("number", m.number);
+  v("time_ms", m.time_ms);
+  v("warning", m.warning);
+  v("text", m.text);
+}
+template <class V>
+void Fields(V& v, Log& m) {
+  v("job", m.job);
+  v("state", m.state);
+  v("lines", m.lines);
+}
+template <class V>
+void Fields(V& v, ResumeJob& m) {
+  v("job", m.job);
+  v("rounds", m.rounds);
+}
+template <class V>
+void Fields(V& v, Resumed& m) {
+  v("job", m.job);
+  v("state", m.state);
+  v("round", m.round);
+  v("rounds", m.rounds);
+}
+template <class V>
 void Fields(V& v, ListOffers& m) {
   v("site", m.site);
 }
@@ -290,6 +320,10 @@ TRIBUTARY_WIRE_MESSAGE(ListJobs);
 TRIBUTARY_WIRE_MESSAGE(JobList);
 TRIBUTARY_WIRE_MESSAGE(StopJob);
 TRIBUTARY_WIRE_MESSAGE(Stopped);
+TRIBUTARY_WIRE_MESSAGE(GetLog);
+TRIBUTARY_WIRE_MESSAGE(Log);
+TRIBUTARY_WIRE_MESSAGE(ResumeJob);
+TRIBUTARY_WIRE_MESSAGE(Resumed);
 TRIBUTARY_WIRE_MESSAGE(ListOffers);
 TRIBUTARY_WIRE_MESSAGE(OfferList);
 TRIBUTARY_WIRE_MESSAGE(Retrieve);

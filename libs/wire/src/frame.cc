@@ -34,10 +34,14 @@ std::string_view TypeName(Type type) {
     case Type::kJobList: return "job-list";
     case Type::kStopJob: return "stop-job";
     case Type::kStopped: return "stopped";
+    case Type::kGetLog: return "get-log";
+    case Type::kLog: return "log";
     case Type::kListOffers: return "list-offers";
     case Type::kOfferList: return "offer-list";
     case Type::kRetrieve: return "retrieve";
     case Type::kRetrieval: return "retrieval";
+    case Type::kResumeJob: return "resume-job";
+    case Type::kResumed: return "resumed";
     case Type::kStoreHello: return "store-hello";
     case Type::kStoreWelcome: return "store-welcome";
     case Type::kCreate: return "create";

@@ -19,7 +19,7 @@ TEST(Codec, EveryMessageComesBackAsItWas) {
     EXPECT_EQ(EncodeBody(*decoded), body) << TypeName(M::kType);
     ++count;
   });
-  EXPECT_EQ(count, 51);
+  EXPECT_EQ(count, 55);
 }
 
 TEST(Codec, InputsComeBackWithTheirNamesWeightsAndDigests) {

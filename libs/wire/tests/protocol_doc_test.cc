@@ -57,6 +57,7 @@ TEST(ProtocolDocument, TellsTheStructsInsideMessages) {
     if constexpr (M::kType == Type::kAssignment) ExpectSection("task spec", map.KeysInside("tasks"));
     if constexpr (M::kType == Type::kAssignment) ExpectSection("update list", {"under", "names", "weights", "digests"});
     if constexpr (M::kType == Type::kJobList) ExpectSection("job summary", map.KeysInside("jobs"));
+    if constexpr (M::kType == Type::kLog) ExpectSection("log line", map.KeysInside("lines"));
     if constexpr (M::kType == Type::kOfferList) ExpectSection("offer summary", map.KeysInside("offers"));
     if constexpr (M::kType == Type::kStatus) {
       ExpectSection("seat status", map.KeysInside("seats"));

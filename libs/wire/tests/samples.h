@@ -67,6 +67,10 @@ void ForEachSample(F&& f) {
   f(JobList{{{"job-1", "running", 3, 5}}});
   f(StopJob{"job-1"});
   f(Stopped{"job-1", "stopped"});
+  f(GetLog{"job-1", 41});
+  f(Log{"job-1", "running", {{42, 1700000000123, true, "seat site/1 is left out"}}});
+  f(ResumeJob{"job-1", 9});
+  f(Resumed{"job-1", "queued", 3, 9});
   f(ListOffers{"site"});
   f(OfferList{{{"site", "scans", 2}}});
   f(Retrieve{"a1b2", "site", "scans", true});

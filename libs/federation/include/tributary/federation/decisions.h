@@ -42,6 +42,7 @@ struct JobRow {
   std::uint32_t rounds = 0;    // asked for
   std::uint32_t round = 0;     // newest sealed
   std::string digest;          // of its model
+  std::uint32_t resumes = 0;   // how often it went on after an end
   bool operator==(const JobRow&) const = default;
 };
 
@@ -102,7 +103,14 @@ struct CloseRound {
   bool operator==(const CloseRound&) const = default;
 };
 
-using Decision = std::variant<JobRow, RoundRow, SeatRow, TaskRow, CloseRound>;
+// A resumed job makes the round that it had not finished anew: nothing of it stays but pending removals.
+struct AbandonRound {
+  std::string job;
+  std::uint32_t round = 0;
+  bool operator==(const AbandonRound&) const = default;
+};
+
+using Decision = std::variant<JobRow, RoundRow, SeatRow, TaskRow, CloseRound, AbandonRound>;
 
 using RoundKey = std::pair<std::string, std::uint32_t>;
 using SeatKey = std::pair<std::string, std::uint32_t>;

@@ -44,6 +44,8 @@ using JobParser = std::function<Result<job::Job>(const std::string& text, const 
 struct Note {
   enum class Level { kInfo, kWarning } level = Level::kInfo;
   std::string text;
+  std::string job = {};      // whose log it belongs to; empty: of none
+  std::int64_t time_ms = 0;  // since 1970
 };
 
 // How a worker is named from its Hello: "site/instance" of a trainer, "instance" of an aggregator.
@@ -67,6 +69,10 @@ class Federation {
   Result<wire::Submitted> Submit(const wire::Submit& submit, Time now);
   // Stopping a finished job changes nothing; answers with its state.
   Result<wire::Stopped> Stop(const std::string& job, Time now);
+
+  // A finished job goes on behind its newest sealed round. `stored` is its row as the journal has it, with the text that is to hold from now on;
+  // `newest` are its two newest rounds, the newest first, done or not; `updates` the train rows of the newest. kConflict when nothing is left to do.
+  Result<wire::Resumed> Resume(JobRow stored, std::vector<RoundRow> newest, std::vector<TaskRow> updates, Time now);
 
   std::vector<Decision> TakeDecisions();
   // Workers whose assignment is not what they were told last.

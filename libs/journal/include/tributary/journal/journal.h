@@ -13,10 +13,20 @@
 
 #include "tributary/base/result.h"
 #include "tributary/federation/decisions.h"
+#include "tributary/federation/federation.h"
 
 namespace tributary::journal {
 
-constexpr int kSchema = 2;
+constexpr int kSchema = 3;
+// Of a job; the oldest go.
+constexpr std::uint64_t kLinesKept = 10'000;
+
+struct LogLine {
+  std::uint64_t number = 0;
+  std::int64_t time_ms = 0;
+  bool warning = false;
+  std::string text;
+};
 
 class Journal {
  public:
@@ -26,7 +36,8 @@ class Journal {
   Journal(const Journal&) = delete;
   Journal& operator=(const Journal&) = delete;
 
-  Status Append(const std::vector<federation::Decision>& decisions);
+  // `notes` that belong to a job become lines of its log, in the same transaction.
+  Status Append(const std::vector<federation::Decision>& decisions, const std::vector<federation::Note>& notes = {});
   // What the decisions so far amount to.
   Result<federation::State> Load();
 
@@ -34,6 +45,10 @@ class Journal {
   Result<federation::JobRow> Job(const std::string& job);
   // Done rounds with a number above `since`, ascending, `limit` at most.
   Result<std::vector<federation::RoundRow>> Rounds(const std::string& job, std::uint32_t since, std::uint32_t limit);
+  // The two newest rounds, done or not, the newest first.
+  Result<std::vector<federation::RoundRow>> NewestRounds(const std::string& job);
+  // Lines with a number above `since`, ascending, `limit` at most.
+  Result<std::vector<LogLine>> Log(const std::string& job, std::uint64_t since, std::uint32_t limit);
   // The record of a round's updates, done and dropped.
   Result<std::vector<federation::TaskRow>> Updates(const std::string& job, std::uint32_t round);
 

@@ -209,6 +209,39 @@ struct Stopped {
   std::string state;
 };
 
+// What the coordinator decided about a job, line by line.
+struct GetLog {
+  static constexpr Type kType = Type::kGetLog;
+  std::string job;
+  std::uint64_t since = 0;  // lines with a number above this one
+};
+struct LogLine {
+  std::uint64_t number = 0;  // from 1, ascending; gaps: the oldest are dropped in time
+  std::int64_t time_ms = 0;  // since 1970
+  bool warning = false;
+  std::string text;
+};
+struct Log {
+  static constexpr Type kType = Type::kLog;
+  std::string job;
+  std::string state;           // of the job, as in JobStatus
+  std::vector<LogLine> lines;  // as many as fit a frame; none: there are no newer ones
+};
+
+// A stopped or failed job goes on behind its newest sealed round; a completed one only to more rounds.
+struct ResumeJob {
+  static constexpr Type kType = Type::kResumeJob;
+  std::string job;
+  std::uint32_t rounds = 0;  // in all; 0: as it was submitted
+};
+struct Resumed {
+  static constexpr Type kType = Type::kResumed;
+  std::string job;
+  std::string state;
+  std::uint32_t round = 0;   // newest sealed
+  std::uint32_t rounds = 0;
+};
+
 struct ListOffers {
   static constexpr Type kType = Type::kListOffers;
   std::string site;  // empty: all

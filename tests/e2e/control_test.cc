@@ -1,0 +1,123 @@
+// A federation that is steered from outside: submit, watch, stop, logs, resume, report.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <memory>
+
+#include "tests/e2e/support.h"
+
+namespace tributary::e2e {
+namespace {
+
+using std::chrono::seconds;
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::Not;
+
+class Control : public testing::Test {
+ protected:
+  Control() {
+    coordinator_ = "ipc://" + dir_.File("c.sock");
+    const std::string store = "ipc://" + dir_.File("s.sock");
+    Start({"tributary-blob-store", "--listen", store, "--data-dir", dir_.File("blobs")});
+    Start({"tributary-coordinator", "--listen", coordinator_, "--state-dir", dir_.File("state"), "--blob-store", store});
+    Start({"tributary-aggregator", "--coordinator", coordinator_, "--instance", "aggregator-0"});
+    for (const char* ordinal : {"0", "1"}) {
+      Start({"tributary-trainer", "--coordinator", coordinator_, "--site", "site", "--instance", std::string("t") + ordinal, "--ordinal", ordinal, "--work-dir",
+             dir_.File(std::string("t") + ordinal)});
+    }
+  }
+  void Start(std::vector<std::string> words) {
+    words[0] = Binary(words[0]);
+    words.insert(words.end(), {"--metrics-address", "off"});
+    services_.push_back(std::make_unique<Program>(std::move(words), dir_));
+  }
+  std::vector<std::string> Words(std::vector<std::string> words) const {
+    words.insert(words.begin(), Binary("tributary"));
+    words.insert(words.end(), {"--coordinator", coordinator_});
+    return words;
+  }
+  Outcome Tributary(std::vector<std::string> words) { return RunProgram(Words(std::move(words)), dir_, seconds(120)); }
+  void Submit(const std::string& rounds) {
+    const Outcome outcome = Tributary({"submit", SourceFile("deploy/jobs/synthetic.yaml"), "--set", "model.bytes=4MiB", "--set", "rounds=" + rounds});
+    ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  }
+  // Waits until `status` says this.
+  void Await(const std::string& what) {
+    for (int i = 0; i < 3000; ++i) {
+      if (Tributary({"status", "synthetic"}).out.find(what) != std::string::npos) return;
+      usleep(20'000);
+    }
+    FAIL() << "status never says '" << what << "'";
+  }
+
+  const TempDirectory dir_;
+  std::string coordinator_;
+  std::vector<std::unique_ptr<Program>> services_;
+};
+
+TEST_F(Control, AStoppedJobTellsWhatHappenedAndGoesOn) {
+  Submit("2000");
+  Await("round 2: ");
+  ASSERT_EQ(Tributary({"stop", "synthetic"}).exit_code, 0);
+  const Outcome stopped = Tributary({"status", "--watch"});
+  EXPECT_EQ(stopped.exit_code, 1);
+  EXPECT_THAT(stopped.LastErrorLine(), HasSubstr("synthetic is stopped: stopped on request"));
+  const Outcome logs = Tributary({"logs", "synthetic"});
+  EXPECT_EQ(logs.exit_code, 0) << logs.err;
+  EXPECT_THAT(logs.out, AllOf(HasSubstr("is queued: 2000 rounds"), HasSubstr("seat site/0 is taken by site/t0"), HasSubstr("round 1: the model is sealed, 2 updates"),
+                              HasSubstr("is stopped: stopped on request")));
+
+  const Outcome other = Tributary({"resume", "synthetic", "--set", "train.steps=3"});
+  EXPECT_EQ(other.exit_code, 2);
+  EXPECT_THAT(other.LastErrorLine(), HasSubstr("rounds alone"));
+  int done = 0;
+  const std::string status = Tributary({"status", "synthetic"}).out;
+  ASSERT_EQ(std::sscanf(status.c_str() + status.find("round:"), "round: %d of", &done), 1) << status;
+  const Outcome resumed = Tributary({"resume", "synthetic", "--set", "rounds=" + std::to_string(done + 5)});
+  ASSERT_EQ(resumed.exit_code, 0) << resumed.err;
+  EXPECT_THAT(resumed.out, HasSubstr(std::to_string(done) + " of " + std::to_string(done + 5) + " rounds are done"));
+  const Outcome watched = Tributary({"status", "synthetic", "--watch"});
+  EXPECT_EQ(watched.exit_code, 0) << watched.err;
+  EXPECT_THAT(watched.out, AllOf(HasSubstr("done in"), HasSubstr("synthetic is completed after")));
+  const Outcome followed = Tributary({"logs", "--follow"});
+  EXPECT_EQ(followed.exit_code, 0);
+  EXPECT_THAT(followed.out, AllOf(HasSubstr("is resumed behind round"), HasSubstr("goes on"), HasSubstr("is completed")));
+  const Outcome nothing = Tributary({"resume", "synthetic"});
+  EXPECT_EQ(nothing.exit_code, 1);
+  EXPECT_THAT(nothing.LastErrorLine(), HasSubstr("--set rounds=N"));
+
+  const Outcome report = Tributary({"report", "synthetic", "--html", dir_.File("page.html")});
+  ASSERT_EQ(report.exit_code, 0) << report.err;
+  EXPECT_THAT(ReadFile(dir_.File("page.html")), AllOf(HasSubstr("✓ completed"), HasSubstr("id=\"rounds\""), HasSubstr("not told by a coordinator")));
+}
+
+TEST_F(Control, WhoStopsWatchingTouchesNothing) {
+  Submit("2000");
+  Await("round 1: ");
+  Program watch(Words({"status", "--watch"}), dir_);
+  while (watch.Running() && watch.OutputSoFar().find("round") == std::string::npos) usleep(10'000);
+  watch.Kill(SIGINT);
+  const Outcome outcome = watch.Wait(seconds(30));
+  EXPECT_EQ(outcome.exit_code, 130);
+  EXPECT_THAT(outcome.out, AllOf(HasSubstr("no longer watching"), HasSubstr("tributary stop synthetic")));
+  EXPECT_THAT(Tributary({"status"}).out, Not(HasSubstr("stopped")));
+  ASSERT_EQ(Tributary({"stop", "synthetic"}).exit_code, 0);
+}
+
+TEST_F(Control, AJobThatNobodyKnowsIsSaidToBeUnknown) {
+  for (const char* command : {"logs", "resume", "status", "stop"}) {
+    const Outcome outcome = Tributary({command, "nobody"});
+    EXPECT_EQ(outcome.exit_code, 1) << command;
+    EXPECT_THAT(outcome.LastErrorLine(), HasSubstr("no job nobody")) << command;
+  }
+  const Outcome none = Tributary({"logs"});
+  EXPECT_EQ(none.exit_code, 1);
+  EXPECT_THAT(none.LastErrorLine(), HasSubstr("this coordinator has no jobs"));
+}
+
+}  // namespace
+}  // namespace tributary::e2e
