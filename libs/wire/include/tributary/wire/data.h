@@ -20,7 +20,7 @@ struct StoreHello {
   static constexpr Type kType = Type::kStoreHello;
   std::string instance;
   std::uint32_t role = 0;
-  std::vector<std::byte> grant;  // trainers: of their task spec (wire/grant.h); empty: none
+  std::vector<std::byte> grant = {};  // trainers: of their task spec (wire/grant.h); empty: none
 };
 struct StoreWelcome {
   static constexpr Type kType = Type::kStoreWelcome;
