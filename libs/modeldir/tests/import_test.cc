@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <sstream>
 #include <stop_token>
 #include <utility>
@@ -73,9 +74,9 @@ class ImportTest : public testing::Test {
     text << in.rdbuf();
     return text.str();
   }
-  Result<std::string> Import(ImportOptions options = {}) {
+  Result<std::string> Import(ImportOptions options = {}, std::uint64_t chunk_bytes = 4096) {
     TRIBUTARY_ASSIGN(const auto directory, OpenModelDirectory(path_.string()));
-    options.chunk_bytes = 4096;
+    options.chunk_bytes = chunk_bytes;
     return ImportModel(*store_, directory, name_, options);
   }
   std::string ImportError() {
@@ -124,8 +125,43 @@ TEST_F(ImportTest, RefusesWhatIsNoModel) {
 TEST_F(ImportTest, AnotherModelDoesNotTakeAName) {
   WriteTensors("model.safetensors", {{"a", DType::kF32, {3000}}});
   ASSERT_TRUE(Import().ok());
+  const auto refused = [&] {
+    const auto other = Import();
+    EXPECT_FALSE(other.ok());
+    if (other.ok()) return;
+    EXPECT_EQ(other.error().code(), Code::kAlreadyExists);
+    EXPECT_THAT(other.error().message(),
+                HasSubstr("models/in holds another model than " + path_.string() + " (other tensors or another config.json)"));
+    EXPECT_THAT(other.error().message(), HasSubstr("--name models/NAME"));
+    EXPECT_THAT(other.error().message(), HasSubstr("model.object, and model.tokenizer"));
+  };
   WriteTensors("model.safetensors", {{"a", DType::kF32, {3001}}});
-  EXPECT_THAT(ImportError(), HasSubstr("models/in"));
+  refused();
+  WriteTensors("model.safetensors", {{"a", DType::kF32, {3000}}});
+  Write("config.json", "{\"model_type\": \"llama\"}\n");
+  refused();
+}
+
+// The command imports in chunks of its own default, a job in those of its transfer.
+TEST_F(ImportTest, OtherChunksAreNoOtherModel) {
+  WriteTensors("model.safetensors", {{"a", DType::kF32, {30000}}, {"b", DType::kF16, {777}}});
+  const auto digest = Import({}, 4096);
+  ASSERT_TRUE(digest.ok()) << digest.error().message();
+  std::uint64_t told = 0;
+  ImportOptions options;
+  options.progress = [&](std::uint64_t done, std::uint64_t) { told = done; };
+  const auto again = Import(options, 16384);
+  ASSERT_TRUE(again.ok()) << again.error().message();
+  EXPECT_EQ(*again, *digest);
+  EXPECT_EQ(told, 121'554u);
+  EXPECT_EQ(store_->Spec(name_)->chunk_bytes, 4096u) << "what is there stays";
+  std::string text = Read(path_ / "model.safetensors");
+  text.back() ^= 1;
+  Write("model.safetensors", text);
+  const auto other = Import({}, 16384);
+  ASSERT_FALSE(other.ok());
+  EXPECT_EQ(other.error().code(), Code::kAlreadyExists);
+  EXPECT_THAT(other.error().message(), HasSubstr("(the bytes of b differ)"));
 }
 
 TEST_F(ImportTest, OtherWeightsDoNotTakeAName) {
@@ -139,7 +175,7 @@ TEST_F(ImportTest, OtherWeightsDoNotTakeAName) {
   ASSERT_FALSE(other.ok());
   EXPECT_EQ(other.error().code(), Code::kAlreadyExists);
   EXPECT_THAT(other.error().message(), HasSubstr("models/in holds another model than " + path_.string() + " (the bytes of b differ)"));
-  EXPECT_THAT(other.error().message(), HasSubstr("--name NAME"));
+  EXPECT_THAT(other.error().message(), HasSubstr("--name models/NAME"));
   EXPECT_THAT(other.error().message(), HasSubstr("model.object"));
   const auto info = store_->Stat(name_);
   ASSERT_TRUE(info.ok());
@@ -194,6 +230,38 @@ TEST_F(ImportTest, AnInterruptedImportOfOtherTensorsMakesRoom) {
   EXPECT_EQ(store_->Spec(name_)->tensors[0].name, "b");
 }
 
+TEST_F(ImportTest, AnImportThatWasOvertakenByTheSameOneIsDone) {
+  WriteTensors("model.safetensors", {{"a", DType::kF32, {30000}}});
+  ImportOptions options;
+  std::optional<Result<std::string>> first;
+  options.progress = [&](std::uint64_t, std::uint64_t) {
+    if (!first) first = Import();
+  };
+  const auto second = Import(options);
+  ASSERT_TRUE(first && first->ok());
+  ASSERT_TRUE(second.ok()) << second.error().message();
+  EXPECT_EQ(*second, **first);
+}
+
+TEST_F(ImportTest, AnImportThatWasOvertakenByAnotherOneIsRefused) {
+  WriteTensors("model.safetensors", {{"a", DType::kF32, {30000}}});
+  const std::string mine = Read(path_ / "model.safetensors");
+  ImportOptions options;
+  std::optional<Result<std::string>> first;
+  options.progress = [&](std::uint64_t, std::uint64_t) {
+    if (first) return;
+    WriteTensors("model.safetensors", {{"a", DType::kF32, {30000}}}, 11);
+    first = Import();
+    Write("model.safetensors", mine);
+  };
+  const auto second = Import(options);
+  ASSERT_TRUE(first && first->ok());
+  ASSERT_FALSE(second.ok());
+  EXPECT_EQ(second.error().code(), Code::kAlreadyExists);
+  EXPECT_THAT(second.error().message(), HasSubstr("(the bytes of a differ)"));
+  EXPECT_EQ(store_->Stat(name_)->digest, **first) << "what is there stays";
+}
+
 TEST_F(ImportTest, TwoImportsAtOnceAreNoMixtureUnseen) {
   WriteTensors("model.safetensors", {{"a", DType::kF32, {30000}}});
   ImportOptions options;
@@ -205,7 +273,10 @@ TEST_F(ImportTest, TwoImportsAtOnceAreNoMixtureUnseen) {
   };
   const auto imported = Import(options);
   ASSERT_FALSE(imported.ok());
-  EXPECT_THAT(imported.error().message(), HasSubstr("another import wrote into it at the same time"));
+  EXPECT_EQ(imported.error().code(), Code::kConflict);
+  EXPECT_THAT(imported.error().message(), HasSubstr("another import wrote into models/in at the same time"));
+  EXPECT_EQ(store_->Stat(name_).error().code(), Code::kNotFound) << "nobody's model is left under the name";
+  EXPECT_TRUE(Import().ok());
 }
 
 TEST_F(ImportTest, BareNamesAndDerivedOnes) {

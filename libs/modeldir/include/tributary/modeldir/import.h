@@ -3,7 +3,7 @@
 // Tensors keep names, dtypes and order of the files; `info` of the object is the directory's config.json. Streams chunk by chunk:
 // memory is the writer's window, whatever the model's size. An import that was interrupted begins again. Where a sealed object has the
 // name already, the files are held against its manifest's digests (the weights are read here and not from the store): the same model is left
-// as it is, another one is kAlreadyExists. One thread. Bytes.
+// as it is, in whatever chunks it lies there, another one is kAlreadyExists. One thread. Bytes.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +24,8 @@ struct ImportOptions {
 };
 
 // The sealed object's digest. kInvalidArgument for a directory without weights or of tensors that no layout takes (dtypes that are no
-// numbers of a model among them); kAlreadyExists, with what to do, where `object` is sealed with other tensors or other bytes.
+// numbers of a model among them); kAlreadyExists, with what to do, where `object` is sealed with other tensors or other bytes;
+// kConflict where another import wrote a mixture into it, which is removed.
 Result<std::string> ImportModel(blob::BlobStore& store, const ModelDirectory& directory, const ObjectName& object,
                                 const ImportOptions& options = {});
 
