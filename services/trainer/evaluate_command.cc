@@ -7,6 +7,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
+#include <filesystem>
 #include <memory>
 #include <thread>
 #include <utility>
@@ -125,6 +126,19 @@ Status WriteFigures(const EvaluateSpec& spec, const evaluation::Report& report, 
   return WriteJsonFile(spec.json, json);
 }
 
+// That a file can be made at `path`, or its old one written: told before hours of answering, and without touching what lies there.
+Status CheckPlace(const char* flag, const std::string& path, bool replaced) {
+  namespace fs = std::filesystem;
+  if (path.empty()) return Ok();
+  std::error_code ec;
+  if (fs::is_directory(path, ec)) return MakeError(Code::kInvalidArgument, "{} {} is a directory; name a file", flag, path);
+  if (!replaced && fs::exists(path, ec)) {
+    return access(path.c_str(), W_OK) == 0 ? Ok() : ErrnoError(errno, fmt::format("{} {}", flag, path));
+  }
+  const std::string folder = fs::path(path).has_parent_path() ? fs::path(path).parent_path().string() : ".";
+  return access(folder.c_str(), W_OK | X_OK) == 0 ? Ok() : ErrnoError(errno, fmt::format("{} {}: writing into {}", flag, path, folder));
+}
+
 // Words apart by commas, of a flag that may be given several times.
 std::vector<std::string> Words(const std::vector<std::string>& flags) {
   std::vector<std::string> words;
@@ -142,13 +156,16 @@ std::vector<std::string> Words(const std::vector<std::string>& flags) {
 
 Status Evaluate(const EvaluateSpec& spec, const LoadModule& load, const std::function<bool()>& stop, std::FILE* out) {
   const auto begun = Clock::now();
+  TRIBUTARY_TRY(CheckPlace("--json", spec.json, /*replaced=*/true));
+  TRIBUTARY_TRY(CheckPlace("--samples", spec.samples, /*replaced=*/false));
   TRIBUTARY_ASSIGN(const auto subjects, evaluation::ReadQuestions(spec.questions, spec.which));
-  Samples samples;
-  TRIBUTARY_TRY(samples.Open(spec.samples));
   train::ModelSpec wishes;
   wishes.quantization = spec.quantization;
   wishes.device = train::Device::kAuto;
   TRIBUTARY_ASSIGN(const OpenedModel opened, OpenModel(spec.directory, spec.base, wishes, load));
+  // Not before: an earlier evaluation's samples outlive a wrong path.
+  Samples samples;
+  TRIBUTARY_TRY(samples.Open(spec.samples));
   std::uint64_t total = 0;
   std::string unknown;
   for (const evaluation::Subject& subject : subjects) {

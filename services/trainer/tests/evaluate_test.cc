@@ -98,7 +98,30 @@ TEST_F(EvaluateTest, AWrongModelDirectoryIsTold) {
 
 TEST_F(EvaluateTest, SamplesThatCannotBeWritten) {
   spec_.samples = (path_ / "absent" / "samples").string();
-  EXPECT_THAT(Run().error().message(), HasSubstr("making "));
+  EXPECT_THAT(Run().error().message(), HasSubstr("--samples " + spec_.samples + ": writing into " + (path_ / "absent").string()));
+  spec_.samples = path_.string();
+  EXPECT_THAT(Run().error().message(), HasSubstr("--samples " + path_.string() + " is a directory; name a file"));
+  EXPECT_EQ(loads_, 0);
+}
+
+TEST_F(EvaluateTest, FiguresThatCannotBeWrittenAreToldBeforeAQuestionIsAsked) {
+  spec_.json = (path_ / "absent" / "figures.json").string();
+  const auto status = Run();
+  ASSERT_FALSE(status.ok());
+  EXPECT_THAT(status.error().message(), HasSubstr("--json " + spec_.json + ": writing into " + (path_ / "absent").string()));
+  spec_.json = path_.string();
+  EXPECT_THAT(Run().error().message(), HasSubstr("--json " + path_.string() + " is a directory; name a file"));
+  EXPECT_EQ(loads_, 0);
+  EXPECT_FALSE(std::filesystem::exists(spec_.samples));
+}
+
+TEST_F(EvaluateTest, EarlierSamplesOutliveAWrongModelDirectory) {
+  ASSERT_TRUE(Run().ok());
+  const std::size_t before = Samples().size();
+  ASSERT_GT(before, 0u);
+  spec_.directory = (path_ / "mmlu").string();
+  ASSERT_FALSE(Run().ok());
+  EXPECT_EQ(Samples().size(), before);
 }
 
 TEST(EvaluateMain, RefusesWrongUsage) {
