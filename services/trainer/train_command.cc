@@ -108,6 +108,10 @@ Status TrainRounds(const TrainCommandSpec& spec, const LoadModule& load, StopOnS
   const auto begun = std::chrono::steady_clock::now();
   job::Job job = spec.job;
   job.data.count = 1;
+  // An earlier training's would say "completed" of this one, should it be stopped or fail.
+  std::error_code ec;
+  fs::remove(spec.work_dir + "/summary.json", ec);
+  if (ec) return ErrnoError(ec.value(), "removing " + spec.work_dir + "/summary.json");
   Identity identity;
   identity.data[job.data.name] = spec.data_path;
   identity.work_dir = spec.work_dir;
@@ -186,8 +190,8 @@ Status TrainRounds(const TrainCommandSpec& spec, const LoadModule& load, StopOnS
 Status TrainAlone(const TrainCommandSpec& spec, const LoadModule& load) {
   StopOnSignal stop;
   const Status trained = TrainRounds(spec, load, stop);
-  // Whichever phase ended of it, there is one thing to say.
-  if (!trained.ok() && trained.error().code() == Code::kCancelled) return stop.Check();
+  // Whichever phase ended of it, there is one thing to say; what was cancelled without a signal says it itself.
+  if (!trained.ok() && trained.error().code() == Code::kCancelled) TRIBUTARY_TRY(stop.Check());
   return trained;
 }
 

@@ -33,6 +33,7 @@ class TrainCommand : public testing::Test {
     TrainCommandSpec spec{*job, temp_.File("text"), temp_.File("work"), false};
     return TrainAlone(spec, [this] {
       if (at_load_ != 0) raise(at_load_);
+      if (!load_.ok()) return Result<train::Module*>(load_.error());
       return Result<train::Module*>(&module_);
     });
   }
@@ -46,6 +47,7 @@ class TrainCommand : public testing::Test {
   const TempDirectory temp_;
   FakeModule module_;
   int at_load_ = 0;
+  Status load_;
 };
 
 TEST_F(TrainCommand, WithoutASignalItEnds) {
@@ -83,6 +85,26 @@ TEST_F(TrainCommand, ASignalBetweenPhasesIsNotForgotten) {
   // The next training has nothing to do with it.
   at_load_ = 0;
   EXPECT_TRUE(Train().ok());
+}
+
+TEST_F(TrainCommand, AnEarlierSummarySaysNothingOfATrainingThatDidNotEnd) {
+  ASSERT_TRUE(Train().ok());
+  ASSERT_TRUE(fs::exists(temp_.File("work/summary.json")));
+  at_load_ = SIGTERM;
+  ExpectStopped(Train(), SIGTERM);
+  at_load_ = 0;
+  ASSERT_TRUE(Train().ok());
+  load_ = Error(Code::kIo, "no module");
+  EXPECT_FALSE(Train().ok());
+  EXPECT_FALSE(fs::exists(temp_.File("work/summary.json")));
+}
+
+TEST_F(TrainCommand, WhatWasCancelledWithoutASignalIsNoSuccess) {
+  load_ = Error(Code::kCancelled, "cancelled by nobody");
+  const Status status = Train();
+  ASSERT_FALSE(status.ok());
+  EXPECT_EQ(status.error().code(), Code::kCancelled);
+  EXPECT_EQ(status.error().message(), "cancelled by nobody");
 }
 
 TEST_F(TrainCommand, HandlersOfBeforeAreBack) {
