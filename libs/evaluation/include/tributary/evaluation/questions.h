@@ -6,8 +6,8 @@
 //
 // `*.json` holds the same records as an array; in a folder, a record without "subject" is of its
 // file's (SUBJECT_test.jsonl). The questions of `test` are asked, those of `dev` are the examples in
-// front of them. All of it is in memory, kMaxQuestionBytes at most (MMLU: 8 MB). Values; functions
-// without state, any thread. Errors name file and line: rows of another form, answers that are no
+// front of them. What is chosen of both is in memory (MMLU: 8 MB), and kMaxQuestionBytes bounds each
+// of the two: texts and records, not what the heap adds. Values; functions without state, any thread. Errors name file and line: rows of another form, answers that are no
 // letter, a subject without its examples, a directory without questions.
 #pragma once
 
