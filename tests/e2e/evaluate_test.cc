@@ -87,6 +87,9 @@ TEST_F(Evaluate, AdaptersOverTheirBase) {
   };
   const double plain = first({});
   EXPECT_EQ(first({"--base", dir_.File("base/model")}), plain);
+  // It is --base that is read: over other weights of the same shapes the answers are others.
+  ASSERT_NO_FATAL_FAILURE(Train("other", "{family: gpt2, layers: 2, heads: 2, hidden: 32, positions: 512, seed: 5}"));
+  EXPECT_NE(first({"--base", dir_.File("other/model")}), plain);
   const double packed = first({"--quantization", "nf4"});
   EXPECT_NE(packed, plain);
   EXPECT_NEAR(packed, plain, 0.5);
