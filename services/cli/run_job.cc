@@ -366,6 +366,7 @@ class JobRun {
     modeldir::ExportOptions into;
     into.tokenizer = spec_.job.model.tokenizer;
     into.tokenizer_object = tokenizer_object_;
+    into.stop = stop;
     into.progress = [&](std::uint64_t, std::uint64_t) {
       return stop.stop_requested() ? Status(MakeError(Code::kCancelled, "the export was stopped")) : Ok();
     };

@@ -30,7 +30,7 @@ constexpr std::uint64_t kWriteStep = 32u << 20;
 
 // Tensors stand in the file in manifest order, whatever their dtypes; a slot's pieces go to their tensors' places.
 Status WriteWeights(blob::BlobStore& store, const ObjectName& object, const wire::ObjectSpec& spec, const std::string& path,
-                    const ExportProgress& progress) {
+                    const ExportProgress& progress, std::stop_token stop) {
   TRIBUTARY_ASSIGN(const tensor::Layout layout, wire::MakeLayout(spec));
   const std::string header = tensor::MakeSafetensorsHeader(spec.tensors, {{"format", "pt"}});
   TRIBUTARY_ASSIGN(const NewFile file, NewFile::Make(path));
@@ -43,6 +43,7 @@ Status WriteWeights(blob::BlobStore& store, const ObjectName& object, const wire
   }
   blob::ReadOptions options;
   options.wait = std::chrono::seconds(60);
+  options.stop = stop;
   TRIBUTARY_ASSIGN(auto reader, store.Read(blob::SlotsOf(object, layout.all_slots()), options));
   std::uint64_t done = 0;
   for (;;) {
@@ -91,6 +92,16 @@ Result<NamedFiles> FilesOfTokenizer(const std::string& path) {
   const auto makes_tokens = [](const auto& file) { return file.second != kGenerationConfig; };
   if (std::ranges::none_of(files, makes_tokens)) return MakeError(Code::kNotFound, "no tokenizer at {}: give its directory or tokenizer.json", path);
   return files;
+}
+
+// That the tokenizer of the store is there, before gigabytes are written. Its bytes are checked when they come.
+Status LookForTokenizer(blob::BlobStore& store, const std::string& object) {
+  if (object.empty()) return Ok();
+  TRIBUTARY_ASSIGN(const auto name, ObjectName::Parse(object.substr(0, object.find('@'))));
+  const auto info = store.Stat(name);
+  if (info.ok()) return Ok();
+  if (info.error().code() != Code::kNotFound) return info.error().Wrap("the tokenizer");
+  return MakeError(Code::kNotFound, "the tokenizer {} is not in the store any more; --tokenizer PATH takes the files of a directory in its place", name.str());
 }
 
 Status CopyTokenizer(const NamedFiles& files, const fs::path& directory) {
@@ -182,14 +193,15 @@ Status WriteDirectory(const std::string& directory, const std::string& info, con
 Status ExportModel(blob::BlobStore& store, const ObjectName& object, const std::string& directory,
                    const ExportOptions& options) {
   TRIBUTARY_ASSIGN(const auto tokenizer, FilesOfTokenizer(options.tokenizer));
+  TRIBUTARY_TRY(LookForTokenizer(store, options.tokenizer_object));
   TRIBUTARY_ASSIGN(const blob::ObjectInfo info, store.Stat(object));
   if (!info.sealed) return MakeError(Code::kUnavailable, "{} is not sealed yet: it has no final content", object.str());
   TRIBUTARY_ASSIGN(const wire::ObjectSpec spec, store.Spec(object));
   return WriteDirectory(
-      directory, spec.info, [&](const std::string& file) { return WriteWeights(store, object, spec, file, options.progress); },
+      directory, spec.info, [&](const std::string& file) { return WriteWeights(store, object, spec, file, options.progress, options.stop); },
       [&](const std::string& into) {
         if (options.tokenizer_object.empty()) return CopyTokenizer(tokenizer, into);
-        return FetchTokenizer(store, options.tokenizer_object, into, Fetched::kBesideAModel);
+        return FetchTokenizer(store, options.tokenizer_object, into, Fetched::kBesideAModel, options.stop);
       });
 }
 

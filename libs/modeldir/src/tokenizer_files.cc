@@ -93,7 +93,7 @@ Result<std::string> ImportTokenizer(blob::BlobStore& store, const ModelDirectory
     if (bytes > 0) files.push_back({objects::ByteEntry(name, bytes), path, 0, bytes});
   }
   auto object = ObjectName::Parse(model.str() + std::string(kSuffix));
-  if (!object.ok()) return object.error().Wrap("the tokenizer's object; give a shorter --name");
+  if (!object.ok()) return object.error().Wrap("the tokenizer's object has '.tokenizer' after the model's name; tributary model import DIR --name models/NAME gives a shorter one");
   wire::ObjectSpec spec;
   spec.kind = wire::ObjectKind::kOther;
   spec.chunk_bytes = options.chunk_bytes;
@@ -107,6 +107,18 @@ Result<std::string> ImportTokenizer(blob::BlobStore& store, const ModelDirectory
   quiet.progress = nullptr;
   TRIBUTARY_ASSIGN(const std::string digest, PutOnce(store, *object, spec, entries, {"tokenizer", directory.path}, quiet));
   return object->str() + "@" + digest;
+}
+
+Result<std::string> FindTokenizer(blob::BlobStore& store, const ObjectName& model) {
+  const auto object = ObjectName::Parse(model.str() + std::string(kSuffix));
+  if (!object.ok()) return std::string();  // longer than a name may be: no import made one
+  const auto info = store.Stat(*object);
+  if (!info.ok() && info.error().code() == Code::kNotFound) return std::string();
+  if (!info.ok()) return info.error();
+  if (!info->sealed) return MakeError(Code::kUnavailable, "{} is not sealed yet; let its import end, or import again", object->str());
+  TRIBUTARY_ASSIGN(const wire::ObjectSpec spec, store.Spec(*object));
+  if (spec.info != kInfo) return MakeError(Code::kInvalidArgument, "{} is no tokenizer that an import made", object->str());
+  return object->str() + "@" + info->digest;
 }
 
 Status FetchTokenizer(blob::BlobStore& store, const std::string& object, const std::string& directory, Fetched which, std::stop_token stop) {

@@ -26,6 +26,8 @@ std::string Read(const fs::path& path) {
   return text.str();
 }
 
+const std::string kTrained = "{\"model_type\": \"trained\"}";
+
 class TokenizerFiles : public testing::Test {
  protected:
   TokenizerFiles() {
@@ -38,10 +40,10 @@ class TokenizerFiles : public testing::Test {
     temp_.Write("blobs/generation", "{\"eos_token_id\": 0}");
     fs::create_symlink("../blobs/generation", temp_.path() / "in/generation_config.json");
   }
-  Result<std::string> Import() {
+  Result<std::string> Import(std::uint64_t chunk_bytes = 4096) {
     TRIBUTARY_ASSIGN(const auto directory, OpenModelDirectory(temp_.File("in")));
     ImportOptions options;
-    options.chunk_bytes = 4096;
+    options.chunk_bytes = chunk_bytes;
     return ImportTokenizer(*store_, directory, name_, options);
   }
   Status Fetch(const std::string& object, Fetched which = Fetched::kAll) { return FetchTokenizer(*store_, object, temp_.File("out"), which); }
@@ -52,6 +54,16 @@ class TokenizerFiles : public testing::Test {
     const auto put = objects::Put(*store_, ObjectName::Trusted("strange"), **source);
     EXPECT_TRUE(put.ok());
     return "strange@" + put->digest;
+  }
+  // A model to export.
+  void PutModel() {
+    wire::ObjectSpec spec;
+    spec.tensors = {{"a", tensor::DType::kF32, {4}}};
+    spec.chunk_bytes = 4096;
+    spec.info = kTrained;
+    ASSERT_TRUE(store_->Create(name_, spec, false).ok());
+    ASSERT_TRUE(store_->PutSlot(name_, 0, 0, std::vector<std::byte>(16), nullptr, nullptr).ok());
+    ASSERT_TRUE(store_->Seal(name_, 0, false).ok());
   }
   std::size_t Out() const { return static_cast<std::size_t>(std::distance(fs::directory_iterator(temp_.path() / "out"), {})); }
 
@@ -72,6 +84,9 @@ TEST_F(TokenizerFiles, ComeOutAsTheyWentIn) {
     EXPECT_EQ(Read(temp_.path() / "out" / name), Read(temp_.path() / "in" / name)) << name;
   }
   EXPECT_EQ(*Import(), *object) << "a second time nothing changes";
+  const auto other_chunks = Import(16384);
+  ASSERT_TRUE(other_chunks.ok()) << other_chunks.error().message();
+  EXPECT_EQ(*other_chunks, *object);
 }
 
 TEST_F(TokenizerFiles, ADirectoryWithoutOneGivesNone) {
@@ -103,20 +118,77 @@ TEST_F(TokenizerFiles, AFileOverTheBoundIsRefused) {
 TEST_F(TokenizerFiles, AnExportHasThemAndItsOwnConfig) {
   const auto object = Import();
   ASSERT_TRUE(object.ok());
-  wire::ObjectSpec spec;
-  spec.tensors = {{"a", tensor::DType::kF32, {4}}};
-  spec.chunk_bytes = 4096;
-  spec.info = "{\"model_type\": \"trained\"}";
-  ASSERT_TRUE(store_->Create(name_, spec, false).ok());
-  ASSERT_TRUE(store_->PutSlot(name_, 0, 0, std::vector<std::byte>(16), nullptr, nullptr).ok());
-  ASSERT_TRUE(store_->Seal(name_, 0, false).ok());
+  ASSERT_NO_FATAL_FAILURE(PutModel());
   for (int i = 0; i < 2; ++i) {  // the second replaces the first
     const Status exported = ExportModel(*store_, name_, temp_.File("model"), {.tokenizer = "", .tokenizer_object = *object, .progress = nullptr});
     ASSERT_TRUE(exported.ok()) << exported.error().message();
-    EXPECT_EQ(Read(temp_.path() / "model/config.json"), spec.info);
+    EXPECT_EQ(Read(temp_.path() / "model/config.json"), kTrained);
     EXPECT_EQ(Read(temp_.path() / "model/tokenizer.json"), Read(temp_.path() / "in/tokenizer.json"));
     EXPECT_EQ(Read(temp_.path() / "model/generation_config.json"), "{\"eos_token_id\": 0}");
   }
+}
+
+TEST_F(TokenizerFiles, AnExportThatLacksThemSaysSoBeforeItWrites) {
+  ASSERT_NO_FATAL_FAILURE(PutModel());
+  bool written = false;
+  ExportOptions options;
+  options.tokenizer_object = "models/in.tokenizer@" + std::string(64, 'a');
+  options.progress = [&](std::uint64_t, std::uint64_t) {
+    written = true;
+    return Ok();
+  };
+  const Status exported = ExportModel(*store_, name_, temp_.File("model"), options);
+  ASSERT_FALSE(exported.ok());
+  EXPECT_EQ(exported.error().code(), Code::kNotFound);
+  EXPECT_THAT(exported.error().message(), HasSubstr("the tokenizer models/in.tokenizer is not in the store any more; --tokenizer PATH"));
+  EXPECT_FALSE(written);
+  EXPECT_FALSE(fs::exists(temp_.path() / "model.tmp"));
+}
+
+TEST_F(TokenizerFiles, AnExportIsStoppedInThem) {
+  const auto object = Import();
+  ASSERT_TRUE(object.ok());
+  ASSERT_NO_FATAL_FAILURE(PutModel());
+  std::stop_source stop;
+  ExportOptions options;
+  options.tokenizer_object = *object;
+  options.stop = stop.get_token();
+  options.progress = [&](std::uint64_t done, std::uint64_t total) {
+    if (done == total) stop.request_stop();
+    return Ok();
+  };
+  const Status exported = ExportModel(*store_, name_, temp_.File("model"), options);
+  ASSERT_FALSE(exported.ok());
+  EXPECT_EQ(exported.error().code(), Code::kCancelled);
+  EXPECT_FALSE(fs::exists(temp_.path() / "model"));
+}
+
+TEST_F(TokenizerFiles, OfAModelAreFoundBesideIt) {
+  const auto none = FindTokenizer(*store_, name_);
+  ASSERT_TRUE(none.ok());
+  EXPECT_EQ(*none, "");
+  const auto object = Import();
+  ASSERT_TRUE(object.ok());
+  const auto found = FindTokenizer(*store_, name_);
+  ASSERT_TRUE(found.ok()) << found.error().message();
+  EXPECT_EQ(*found, *object);
+}
+
+TEST_F(TokenizerFiles, WhatOnlyHasTheNameIsNotTaken) {
+  const auto name = ObjectName::Trusted("models/in.tokenizer");
+  wire::ObjectSpec spec;
+  spec.kind = wire::ObjectKind::kOther;
+  spec.tensors = {{"a", tensor::DType::kU8, {4}}};
+  ASSERT_TRUE(store_->Create(name, spec, false).ok());
+  const auto open = FindTokenizer(*store_, name_);
+  ASSERT_FALSE(open.ok());
+  EXPECT_EQ(open.error().code(), Code::kUnavailable);
+  ASSERT_TRUE(store_->PutSlot(name, 0, 0, std::vector<std::byte>(4), nullptr, nullptr).ok());
+  ASSERT_TRUE(store_->Seal(name, 0, false).ok());
+  const auto other = FindTokenizer(*store_, name_);
+  ASSERT_FALSE(other.ok());
+  EXPECT_EQ(other.error().code(), Code::kInvalidArgument);
+  EXPECT_THAT(other.error().message(), HasSubstr("models/in.tokenizer is no tokenizer that an import made"));
 }
 
 TEST_F(TokenizerFiles, AnotherDigestIsRefused) {

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -28,10 +29,11 @@ struct ExportOptions {
   // In place of it, "NAME@SHA256" of a tokenizer in the same store (tokenizer_files.h), as of the job's model.tokenizer.
   std::string tokenizer_object = {};
   ExportProgress progress;
+  std::stop_token stop = {};  // kCancelled, whether it is in the weights or in the tokenizer
 };
 
-// kUnavailable if the object is not sealed; kNotFound if there is no tokenizer at options.tokenizer or options.tokenizer_object. config.json is the object's
-// `info`; without one it is left out.
+// kUnavailable if the object is not sealed; kNotFound if there is no tokenizer at options.tokenizer or options.tokenizer_object, which is looked for
+// before anything is written. config.json is the object's `info`; without one it is left out.
 Status ExportModel(blob::BlobStore& store, const ObjectName& object, const std::string& directory, const ExportOptions& options = {});
 
 // The same of a model in memory: bytes(i) are those of tensors[i]. `info` and `tokenizer` are as above.

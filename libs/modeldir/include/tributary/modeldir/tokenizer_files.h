@@ -27,6 +27,10 @@ std::span<const char* const> TokenizerFileNames();
 Result<std::string> ImportTokenizer(blob::BlobStore& store, const ModelDirectory& directory, const ObjectName& model,
                                     const ImportOptions& options = {});
 
+// "NAME@SHA256" of what an import put beside `model`; empty where nothing lies there. kUnavailable where its import has not ended, kInvalidArgument for
+// an object that is no tokenizer's.
+Result<std::string> FindTokenizer(blob::BlobStore& store, const ObjectName& model);
+
 enum class Fetched {
   kAll,            // with config.json, from which a tokenizer knows its roles
   kBesideAModel,   // without it: the model has its own
