@@ -3,6 +3,9 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <memory>
+#include <string_view>
+#include <utility>
 
 #include "services/cli/connect.h"
 #include "services/cli/progress.h"
@@ -13,14 +16,12 @@
 
 namespace tributary::cli {
 
-Result<Imported> ImportDirectory(const config::Options& options, const modeldir::ModelDirectory& directory, const std::string& name,
-                                 std::uint64_t chunk_bytes) {
-  std::error_code ec;
-  auto path = std::filesystem::absolute(directory.path, ec).lexically_normal();
-  if (!path.has_filename()) path = path.parent_path();
-  auto object = ObjectName::Parse(name.empty() ? "models/" + path.filename().string() : name);
-  if (!object.ok()) return object.error().Wrap("give --name");
-  memory::Pool pool(config::kDefaultMemoryBudget);
+namespace {
+
+constexpr std::string_view kModels = "models/";
+
+// The store that the options name; `pool` outlives it.
+Result<std::unique_ptr<blob::BlobStore>> OpenStore(const config::Options& options, memory::Pool& pool) {
   blob_client::RemoteOptions remote;
   const auto address = config::GetStoreAddress(options);
   remote.endpoints = address.endpoints;
@@ -28,7 +29,34 @@ Result<Imported> ImportDirectory(const config::Options& options, const modeldir:
   remote.instance = "cli";
   remote.derived = {true, true, true, true};
   TRIBUTARY_ASSIGN(auto context, OpenContext(options, remote.endpoints, remote.connections));
-  TRIBUTARY_ASSIGN(const auto store, blob_client::ConnectStore(std::move(context), pool, remote));
+  TRIBUTARY_ASSIGN(auto store, blob_client::ConnectStore(std::move(context), pool, remote));
+  return std::unique_ptr<blob::BlobStore>(std::move(store));
+}
+
+// With keys, what is imported is read below models/ (services/blob-store/access.cc).
+Result<ObjectName> NameOf(const modeldir::ModelDirectory& directory, const std::string& name) {
+  std::error_code ec;
+  auto path = std::filesystem::absolute(directory.path, ec).lexically_normal();
+  if (!path.has_filename()) path = path.parent_path();
+  if (!name.empty() && !name.starts_with(kModels)) {
+    return MakeError(Code::kInvalidArgument, "--name {}: imported models lie below {}, where services with keys may read them; give --name {}{}", name, kModels, kModels, name);
+  }
+  auto object = ObjectName::Parse(name.empty() ? std::string(kModels) + path.filename().string() : name);
+  if (object.ok()) return object;
+  // Whatever command imports, this one can name it.
+  return object.error().Wrap(name.empty() ? fmt::format("{} has no name for an object; tributary model import {} --name models/NAME gives one, and prints "
+                                                        "the job's model.object", directory.path, directory.path)
+                                          : std::string("--name"));
+}
+
+}  // namespace
+
+Result<Imported> ImportDirectory(const config::Options& options, const modeldir::ModelDirectory& directory, const std::string& name,
+                                 std::uint64_t chunk_bytes) {
+  const auto object = NameOf(directory, name);
+  if (!object.ok()) return object.error();
+  memory::Pool pool(config::kDefaultMemoryBudget);
+  TRIBUTARY_ASSIGN(const auto store, OpenStore(options, pool));
   const bool terminal = isatty(STDERR_FILENO) == 1;
   modeldir::ImportOptions import;
   import.chunk_bytes = chunk_bytes;
@@ -43,6 +71,15 @@ Result<Imported> ImportDirectory(const config::Options& options, const modeldir:
   TRIBUTARY_ASSIGN(const std::string tokenizer, modeldir::ImportTokenizer(*store, directory, *object, import));
   if (!tokenizer.empty()) imported.tokenizer = "object:" + tokenizer;
   return imported;
+}
+
+Result<std::string> FindTokenizer(const config::Options& options, const std::string& model) {
+  const auto object = ObjectName::Parse(model.substr(0, model.find('@')));
+  if (!object.ok()) return object.error().Wrap("model.object");
+  memory::Pool pool(config::kDefaultMemoryBudget);
+  TRIBUTARY_ASSIGN(const auto store, OpenStore(options, pool));
+  TRIBUTARY_ASSIGN(const std::string tokenizer, modeldir::FindTokenizer(*store, *object));
+  return tokenizer.empty() ? tokenizer : "object:" + tokenizer;
 }
 
 }  // namespace tributary::cli

@@ -34,6 +34,9 @@ void PrintStatus(const wire::JobStatus& status) {
   }
 }
 
+// False where what is trained on is images, or made up.
+bool ReadsText(const job::Job& job) { return job.reads_data() && job.data.format != "cifar10"; }
+
 }  // namespace
 
 int SubmitCommand(int argc, char** argv) {
@@ -62,6 +65,15 @@ int SubmitCommand(int argc, char** argv) {
     if (!imported.ok()) return FailCommand("submit", imported.error());
     overrides->push_back({"model.object", imported->model});
     if (!imported->tokenizer.empty() && !job->model.tokenizer_given) overrides->push_back({"model.tokenizer", imported->tokenizer});
+  } else if (!job->model.object.empty() && !job->model.tokenizer_given && ReadsText(*job)) {
+    // What the import of that object put beside it, or a pretrained model would read bytes.
+    const auto tokenizer = FindTokenizer(options, job->model.object);
+    if (!tokenizer.ok()) {
+      return Report("submit", tokenizer.error().Wrap(fmt::format("looking for the tokenizer beside {} (a model.tokenizer in the job, be it bytes, needs no "
+                                                                 "look)", job->model.object)));
+    }
+    if (!tokenizer->empty()) overrides->push_back({"model.tokenizer", *tokenizer});
+    else fmt::print(stderr, "no tokenizer lies beside {}: text is read as bytes; model.tokenizer names another\n", job->model.object);
   }
   const auto merged = job::MergeOverrides(*text, file, *overrides);
   if (!merged.ok()) return FailCommand("submit", merged.error());

@@ -32,7 +32,7 @@ int ImportCommand(int argc, char** argv) {
                           "the model.tokenizer that came with it");
   config::AddStoreOptions(options, kDefaultBlobStore);
   options.AddPositional("directory", "config.json and safetensors, and the tokenizer's files");
-  options.AddString("name", "", "the object's name (default: models/ and the directory's name)");
+  options.AddString("name", "", "the object's name, models/NAME (default: models/ and the directory's name)");
   options.AddBytes("chunk-bytes", tensor::kDefaultChunkBytes, "of one slot", tensor::kMinChunkBytes, tensor::kMaxChunkBytes);
   config::AddKeyOptions(options, false);
   if (const auto exit_code = options.ParseOrExitCode(argc, argv, environ)) return *exit_code;

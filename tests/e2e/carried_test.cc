@@ -100,6 +100,33 @@ TEST_F(Carried, TrainersNeedNothingButTheirData) {
   const Outcome second = Tributary({"submit", Job("hand", fmt::format("{{object: '{}', tokenizer: '{}'}}", object, tokenizer)), "--coordinator", coordinator_});
   ASSERT_EQ(second.exit_code, 0) << second.err;
   EXPECT_TRUE(Completed(second.out.substr(0, second.out.find('\n'))));
+
+  // Without it: what lies beside the object is taken, pinned, and the model does not read bytes.
+  const Outcome bare = Tributary({"submit", Job("bare", "{object: models/model}"), "--coordinator", coordinator_, "--blob-store", store_});
+  ASSERT_EQ(bare.exit_code, 0) << bare.err;
+  EXPECT_EQ(bare.err, "");
+  const std::string third = bare.out.substr(0, bare.out.find('\n'));
+  ASSERT_TRUE(Completed(third));
+  const Outcome again = Tributary({"model", "export", third, dir_.File("bare-out"), "--coordinator", coordinator_, "--blob-store", store_});
+  ASSERT_EQ(again.exit_code, 0) << again.err;
+  EXPECT_EQ(ReadFile(dir_.File("bare-out/tokenizer.json")), ReadFile(dir_.File("base/model/tokenizer.json")));
+  // A job that says bytes has its way, and needs no store to say so.
+  const Outcome bytes = Tributary({"submit", Job("bytes", "{object: models/model, tokenizer: bytes}"), "--coordinator", coordinator_});
+  EXPECT_EQ(bytes.exit_code, 0) << bytes.err;
+}
+
+TEST_F(Carried, AnObjectWithoutATokenizerIsSaidToReadBytes) {
+  StartServers();
+  const Outcome submitted = Tributary({"submit", Job("none", "{object: models/none}"), "--coordinator", coordinator_, "--blob-store", store_});
+  ASSERT_EQ(submitted.exit_code, 0) << submitted.err;
+  EXPECT_THAT(submitted.err, HasSubstr("no tokenizer lies beside models/none: text is read as bytes; model.tokenizer names another"));
+}
+
+TEST_F(Carried, ANameElsewhereThanImportedModelsIsRefused) {
+  ASSERT_NO_FATAL_FAILURE(MakeDirectory());
+  const Outcome outcome = Tributary({"model", "import", dir_.File("model"), "--name", "mine", "--blob-store", store_});
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_THAT(outcome.LastErrorLine(), HasSubstr("--name mine: imported models lie below models/, where services with keys may read them; give --name models/mine"));
 }
 
 TEST_F(Carried, AJobThatNamesItsTokenizerKeepsIt) {

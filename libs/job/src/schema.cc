@@ -185,7 +185,8 @@ const Row kRows[] = {
      "a TorchScript file whose forward gives the loss (models.md), at this path on every trainer's machine; in place of model.family", "", kGpt2,
      READ { return ReadText(n, j.model.script); }},
     {"model.object", "an object's name, or NAME@DIGEST", "",
-     "what model.source was imported as; tributary run and tributary submit set it", "", kGpt2,
+     "the sealed model to start from, with the tokenizer beside it (models.md); tributary run and "
+     "tributary submit set it to what model.source was imported as, but submit takes one that is given", "", kGpt2,
      READ { return ReadText(n, j.model.object, 1024); }},
     {"model.format", "pytorch", "pytorch", "of the directory that model.source names: safetensors", "numpy", kGpt2,
      READ { std::string word; (void)j; return ReadWord(n, word, "pytorch"); }},
@@ -207,7 +208,7 @@ const Row kRows[] = {
      READ { return ReadUint32(n, j.model.positions, 2, 1u << 20); }},
     {"model.vocabulary", "a whole number of 0 to 10000000", "0", "token ids; 0: as many as the tokenizer has", "",
      kGpt2, READ { return ReadUint32(n, j.model.vocabulary, 0, 10 * kMillion); }},
-    {"model.tokenizer", "bytes, a directory, a tokenizer.json, or object:NAME@DIGEST", "that of model.source, else bytes",
+    {"model.tokenizer", "bytes, a directory, a tokenizer.json, or object:NAME@DIGEST", "that of model.source or model.object, else bytes",
      "how text becomes tokens; a path is of each trainer's machine, bytes needs no file, an object is one that an import made (models.md)", "", kGpt2,
      ReadTokenizer},
     {"model.shapes", "llama-3.1-8b, llama-3.1-70b or gpt2-large", "",
