@@ -69,7 +69,7 @@ int SubmitCommand(int argc, char** argv) {
     // What the import of that object put beside it, or a pretrained model would read bytes.
     const auto tokenizer = FindTokenizer(options, job->model.object);
     if (!tokenizer.ok()) {
-      return Report("submit", tokenizer.error().Wrap(fmt::format("looking for the tokenizer beside {} (a model.tokenizer in the job, be it bytes, needs no "
+      return FailCommand("submit", tokenizer.error().Wrap(fmt::format("looking for the tokenizer beside {} (a model.tokenizer in the job, be it bytes, needs no "
                                                                  "look)", job->model.object)));
     }
     if (!tokenizer->empty()) overrides->push_back({"model.tokenizer", *tokenizer});
