@@ -26,6 +26,19 @@ std::vector<std::string> Join(World& world) {
           world.Connect(Able("b", 1))};
 }
 
+TEST(Imports, AreTheObjectsThatTheTextNamesWithoutTheirDigests) {
+  job::Job spec = World::TwoSeats();
+  World plain(spec);
+  ASSERT_TRUE(plain.Submit().ok());
+  EXPECT_THAT(plain.federation->ImportsOf("job"), testing::IsEmpty());
+  EXPECT_THAT(plain.federation->ImportsOf("no-such-job"), testing::IsEmpty());
+  spec.model.object = "models/base@" + std::string(64, 'a');
+  spec.model.tokenizer_object = "models/base.tokenizer@" + std::string(64, 'b');
+  World imported(spec);
+  ASSERT_TRUE(imported.Submit().ok());
+  EXPECT_THAT(imported.federation->ImportsOf("job"), testing::ElementsAre("models/base", "models/base.tokenizer"));
+}
+
 TEST(Broadcast, TrainersReadItAndAggregatorsReadTheModel) {
   World world(Encoded());
   ASSERT_TRUE(world.Submit().ok());
