@@ -67,7 +67,7 @@ class Flags(ChartCase):
 def key_files(helm, root):
     """Entry of the Secret -> file, made by `tributary keygen` and named by the words with which the chart itself makes the Secret."""
     job = next(each for each in case.rendered(helm, "-f", chart.CHART / "ci/generated-keys-values.yaml") if each["kind"] == "Job")["spec"]["template"]["spec"]
-    words = [word.replace("/work", str(root)) for word in job["initContainers"][0]["args"]]
+    words = [word.replace("/generated", str(root)) for word in job["initContainers"][0]["args"]]
     subprocess.run([BINARIES / "tributary", *words], check=True, stdout=subprocess.DEVNULL)
     pairs = [word.removeprefix("--from-file=").split("=", 1) for word in job["containers"][0]["command"] if word.startswith("--from-file=")]
     return {entry: root / path for entry, path in pairs}

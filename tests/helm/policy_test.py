@@ -368,7 +368,7 @@ class KeyMaker(ChartCase):
         for kind in ("ServiceAccount", "Role", "RoleBinding", "Job"):
             self.assertEqual(self.find(manifests, kind, "keygen")["metadata"]["annotations"]["helm.sh/hook"], "pre-install,pre-upgrade")
         pod = self.find(manifests, "Job", "keygen")["spec"]["template"]["spec"]
-        self.assertEqual(pod["initContainers"][0]["args"], ["keygen", "/work/keys", "--site", "site-1"])
+        self.assertEqual(pod["initContainers"][0]["args"], ["keygen", "/generated/keys", "--site", "site-1"])
         self.assertEqual(pod["containers"][0]["command"][:5], ["kubectl", "create", "secret", "generic", "fl-tributary-keys"])
         # What it puts in is what the pods take out.
         made = {re.match(r"--from-file=([^=]+)=", word).group(1) for word in pod["containers"][0]["command"] if word.startswith("--from-file")}
