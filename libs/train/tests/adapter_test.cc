@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "family_golden.h"
 #include "fixtures.h"
 #include "golden_files.h"
 
@@ -234,6 +235,32 @@ TEST_F(AdapterGolden, ScoreGivesEachRowsLogProbability) {
   EXPECT_EQ((*scores)[2].targets, 6u);
   EXPECT_NEAR(-sum / static_cast<double>(targets), LossOf(*model, batch_), 1e-5);
 }
+
+// Adapters that `tributary train` wrote, over a base of 257 tokens: what PEFT computes from that directory (golden/check_written_directories.py).
+class WrittenByUs : public ::testing::TestWithParam<const char*> {
+ protected:
+  std::string File(const char* tail) const { return std::string("ours_") + GetParam() + tail; }
+};
+
+TEST_P(WrittenByUs, PeftComputesFromItWhatWeDo) {
+  const Json golden = ReadGolden(File("_golden.json"));
+  const Json& written = golden["adapter_config"];
+  const Batch batch{.rows = golden["rows"], .columns = golden["columns"], .tokens = golden["tokens"], .targets = golden["targets"]};
+  ModelSpec spec{.config_json = golden["config"].dump()};
+  spec.lora = {.rank = written["r"], .alpha = written["lora_alpha"], .dropout = written["lora_dropout"], .targets = written["target_modules"], .pattern = false};
+  const auto model = Make(spec);
+  LoadWeights(*model, File("_golden.safetensors"));
+  LoadParameters(*model, File("_adapter.safetensors"));
+  const auto logits = model->Logits(batch);
+  ASSERT_TRUE(logits.ok()) << logits.error().message();
+  const double error = LargestDifference(*logits, ReadTensors(File("_expected.safetensors")).at("logits"));
+  RecordProperty("logits_error", std::to_string(error));
+  EXPECT_LE(error, 1e-4);
+  // Its config is what is written today, so PEFT reads that as well.
+  EXPECT_EQ(*ParseJson(model->AdapterConfigJson(), "adapter_config.json"), written);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, WrittenByUs, ::testing::Values("gpt2", "llama"), [](const auto& info) { return std::string(info.param); });
 
 }  // namespace
 }  // namespace tributary::train

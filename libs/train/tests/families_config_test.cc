@@ -185,9 +185,36 @@ TEST(PublishedConfigs, GptNeo) {
   EXPECT_EQ(Parsed<GptNeoConfig>(json).ToJson(), config.ToJson());
 }
 
+TEST(PublishedConfigs, Gpt2MayNameTokensThatASmallVocabularyLacks) {
+  Json json = Gpt2(2, 64, 2);
+  json["vocab_size"] = 260;
+  const auto config = Parsed<Gpt2Config>(json);
+  EXPECT_EQ(config.token_ids["eos_token_id"], 50256) << "as GPT2Config writes it, whatever the vocabulary";
+  ExpectRoundTrip(config);
+  json.erase("eos_token_id");
+  EXPECT_EQ(Parsed<Gpt2Config>(json).token_ids["eos_token_id"], 259);
+}
+
 TEST(PublishedConfigs, Gpt2Sizes) {
   EXPECT_EQ(Parsed<Gpt2Config>(Gpt2(48, 1600, 25)).inner, 6400);
   EXPECT_EQ(Parsed<Gpt2Config>(Gpt2(6, 768, 12)).layers, 6);
+}
+
+TEST(PublishedConfigs, TransformersOwnResNet18) {
+  Json json = {{"architectures", {"ResNetForImageClassification"}}, {"depths", {2, 2, 2, 2}}, {"downsample_in_first_stage", false}, {"embedding_size", 64},
+               {"hidden_act", "relu"}, {"hidden_sizes", {64, 128, 256, 512}}, {"id2label", {{"0", "cat"}, {"1", "dog"}, {"2", "tench"}}},
+               {"label2id", {{"cat", 0}, {"dog", 1}, {"tench", 2}}}, {"layer_type", "basic"}, {"model_type", "resnet"}, {"num_channels", 3}};
+  const auto config = Parsed<ResNetConfig>(json);
+  EXPECT_TRUE(config.transformers);
+  EXPECT_FALSE(config.cifar);
+  EXPECT_EQ(config.classes, 3);
+  EXPECT_EQ(config.labels["id2label"]["2"], "tench");
+  ExpectRoundTrip(config);
+  EXPECT_THAT(Refused<ResNetConfig>(json, "id2label", {"cat"}), HasSubstr("'id2label' is no object of 2"));
+  EXPECT_THAT(Refused<ResNetConfig>(json, "stem", "cifar"), HasSubstr("stem 'cifar' is not supported; supported: imagenet"));
+  EXPECT_THAT(RefusedWithout<ResNetConfig>(json, "layer_type"), HasSubstr("transformers' blocks are bottlenecks; supported: basic"));
+  json.erase("id2label");
+  EXPECT_EQ(Parsed<ResNetConfig>(json).classes, 2) << "transformers' default";
 }
 
 TEST(PublishedConfigs, ResNetOfBothStems) {
@@ -316,7 +343,8 @@ TEST(ConfigErrors, ResNetsOfOtherKinds) {
   EXPECT_THAT(RefusedWithout<ResNetConfig>(ResNet18(), "stem"), HasSubstr("'stem' is missing"));
   EXPECT_THAT(Refused<ResNetConfig>(ResNet18(), "depths", {2, 2, 2}), HasSubstr("'depths' is no list of 4"));
   EXPECT_THAT(Refused<ResNetConfig>(ResNet18(), "depths", {2, 2, 2, 0}), HasSubstr("'depths' has 0"));
-  EXPECT_THAT(Refused<ResNetConfig>(ResNet18(), "architectures", {"ResNetForImageClassification"}), HasSubstr("names of torchvision's"));
+  EXPECT_THAT(Refused<ResNetConfig>(ResNet18(), "architectures", {"ResNetModel"}), HasSubstr("names of torchvision's"));
+  EXPECT_THAT(Refused<ResNetConfig>(ResNet18(), "architectures", {"ResNetForImageClassification", "ResNet18"}), HasSubstr("is not supported"));
   EXPECT_THAT(Refused<ResNetConfig>(ResNet18(), "embedding_size", 32), HasSubstr("'embedding_size' 32 is not supported"));
 }
 

@@ -88,7 +88,8 @@ TEST_P(ResNetGolden, AdaptersLeaveTheBaseAlone) {
   const auto model = Load(false, 2);
   ASSERT_TRUE(model->InitAdapter(1).ok());
   ASSERT_EQ(model->Parameters().size(), 2u);
-  EXPECT_EQ(model->Parameters()[0].name, "base_model.model.fc.lora_A.weight");
+  const std::string classifier = GetParam() == std::string("resnet_transformers") ? "classifier.1" : "fc";
+  EXPECT_EQ(model->Parameters()[0].name, "base_model.model." + classifier + ".lora_A.weight");
   const auto before = *model->Logits(batch_);
   EXPECT_EQ(before, *Load()->Logits(batch_));
   StepOfSgd(*model, batch_);
@@ -106,7 +107,7 @@ TEST_P(ResNetGolden, ItsOwnConfigJsonMakesTheSameModel) {
   EXPECT_EQ((*again)->Parameters(), model->Parameters());
 }
 
-INSTANTIATE_TEST_SUITE_P(All, ResNetGolden, ::testing::Values("resnet_cifar", "resnet_imagenet"),
+INSTANTIATE_TEST_SUITE_P(All, ResNetGolden, ::testing::Values("resnet_cifar", "resnet_imagenet", "resnet_transformers"),
                          [](const auto& info) { return std::string(info.param); });
 
 Json TinyResNet(const char* stem = "cifar") {

@@ -20,9 +20,11 @@ Result<Gpt2Config> Gpt2Config::Parse(const Json& config) {
   TRIBUTARY_ASSIGN(c.inner, BoundedOr(config, "n_inner", 4 * c.hidden, 1, kMaxInner));
   TRIBUTARY_ASSIGN(c.epsilon, PositiveOr(config, "layer_norm_epsilon", c.epsilon, 1));
   TRIBUTARY_ASSIGN(c.initializer_range, PositiveOr(config, "initializer_range", c.initializer_range, 1));
+  TRIBUTARY_ASSIGN(c.token_ids, TokenIds(config));
   // The end of text is the last id of both GPT-2's vocabulary and the byte tokenizer's.
-  TRIBUTARY_ASSIGN(c.bos, BoundedOr(config, "bos_token_id", c.vocabulary - 1, 0, c.vocabulary - 1));
-  TRIBUTARY_ASSIGN(c.eos, BoundedOr(config, "eos_token_id", c.vocabulary - 1, 0, c.vocabulary - 1));
+  for (const char* key : {"bos_token_id", "eos_token_id"}) {
+    if (!Given(config, key)) c.token_ids[key] = c.vocabulary - 1;
+  }
   const double h = static_cast<double>(c.hidden);
   const double per_layer = 4 * h * h + 2 * h * static_cast<double>(c.inner);
   TRIBUTARY_TRY(RefuseHuge(per_layer * static_cast<double>(c.layers) + static_cast<double>(c.vocabulary + c.positions) * h));
@@ -46,8 +48,7 @@ std::string Gpt2Config::ToJson() const {
   json["embd_pdrop"] = 0.0;
   json["resid_pdrop"] = 0.0;
   json["tie_word_embeddings"] = true;
-  json["bos_token_id"] = bos;
-  json["eos_token_id"] = eos;
+  WriteTokenIds(json, token_ids);
   json["torch_dtype"] = "float32";
   return json.dump(2) + "\n";
 }

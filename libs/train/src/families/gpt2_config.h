@@ -16,8 +16,7 @@ struct Gpt2Config {
   std::int64_t inner = 0;
   std::int64_t positions = 0;
   std::int64_t vocabulary = 0;
-  std::int64_t bos = 0;
-  std::int64_t eos = 0;
+  Json token_ids;  // as they stand: a model of few tokens may say 50256, the default of GPT2Config
   double epsilon = 1e-5;
   double initializer_range = 0.02;  // standard deviation of first weights
 

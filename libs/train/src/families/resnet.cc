@@ -1,4 +1,5 @@
-// ResNet of basic blocks (He et al. 2016), ResNet-18 among them: torchvision's, with the stem for ImageNet or for CIFAR.
+// ResNet of basic blocks (He et al. 2016), ResNet-18 among them: torchvision's, with the stem for ImageNet or for CIFAR, and transformers', which
+// computes the same as torchvision's.
 //
 // Batch norm's running statistics travel with the weights, so that the aggregate evaluates as what was trained; the count of batches
 // does not: with a fixed momentum nothing is computed from it.
@@ -46,22 +47,40 @@ struct Block {
   BatchNorm shortcut_norm;
 };
 
+// What the weights are called, without .weight and .bias: torchvision's names, or those of transformers' ResNetForImageClassification.
+struct Names {
+  bool transformers = false;
+
+  const char* stem() const { return transformers ? "resnet.embedder.embedder.convolution" : "conv1"; }
+  const char* stem_norm() const { return transformers ? "resnet.embedder.embedder.normalization" : "bn1"; }
+  const char* classifier() const { return transformers ? "classifier.1" : "fc"; }
+  std::string block(std::size_t stage, std::int64_t i) const {
+    if (transformers) return "resnet.encoder.stages." + std::to_string(stage) + ".layers." + std::to_string(i) + ".";
+    return "layer" + std::to_string(stage + 1) + "." + std::to_string(i) + ".";
+  }
+  const char* conv1() const { return transformers ? "layer.0.convolution" : "conv1"; }
+  const char* norm1() const { return transformers ? "layer.0.normalization" : "bn1"; }
+  const char* conv2() const { return transformers ? "layer.1.convolution" : "conv2"; }
+  const char* norm2() const { return transformers ? "layer.1.normalization" : "bn2"; }
+  const char* shortcut() const { return transformers ? "shortcut.convolution" : "downsample.0"; }
+  const char* shortcut_norm() const { return transformers ? "shortcut.normalization" : "downsample.1"; }
+};
+
 class ResNet final : public Network {
  public:
-  ResNet(const ResNetConfig& config, const ModelSpec& spec) : Network(spec), config_(config) {
-    weights().set_default_targets({"fc"});
-    stem_ = AddConvolution("conv1", config.channels, config.widths[0], config.cifar ? 3 : 7, config.cifar ? 1 : 2);
-    stem_norm_ = AddNorm("bn1", config.widths[0]);
+  ResNet(const ResNetConfig& config, const ModelSpec& spec) : Network(spec), config_(config), names_{config.transformers} {
+    weights().set_default_targets({names_.classifier()});
+    stem_ = AddConvolution(names_.stem(), config.channels, config.widths[0], config.cifar ? 3 : 7, config.cifar ? 1 : 2);
+    stem_norm_ = AddNorm(names_.stem_norm(), config.widths[0]);
     std::int64_t in = config.widths[0];
     for (std::size_t stage = 0; stage < ResNetConfig::kStages; ++stage) {
       for (std::int64_t i = 0; i < config.depths[stage]; ++i) {
         const std::int64_t out = config.widths[stage];
-        const std::string p = "layer" + std::to_string(stage + 1) + "." + std::to_string(i) + ".";
-        blocks_.push_back(AddBlock(p, in, out, stage > 0 && i == 0 ? 2 : 1));
+        blocks_.push_back(AddBlock(names_.block(stage, i), in, out, stage > 0 && i == 0 ? 2 : 1));
         in = out;
       }
     }
-    fc_ = weights().AddLinear("fc", in, config.classes, MatrixOrder::kOutIn, true, Init::Uniform(1 / std::sqrt(static_cast<double>(in))));
+    fc_ = weights().AddLinear(names_.classifier(), in, config.classes, MatrixOrder::kOutIn, true, Init::Uniform(1 / std::sqrt(static_cast<double>(in))));
   }
 
   Result<std::uint64_t> Check(const Batch& batch) const override {
@@ -112,13 +131,13 @@ class ResNet final : public Network {
 
   Block AddBlock(const std::string& p, std::int64_t in, std::int64_t out, std::int64_t stride) {
     Block block;
-    block.conv1 = AddConvolution(p + "conv1", in, out, 3, stride);
-    block.bn1 = AddNorm(p + "bn1", out);
-    block.conv2 = AddConvolution(p + "conv2", out, out, 3, 1);
-    block.bn2 = AddNorm(p + "bn2", out);
+    block.conv1 = AddConvolution(p + names_.conv1(), in, out, 3, stride);
+    block.bn1 = AddNorm(p + names_.norm1(), out);
+    block.conv2 = AddConvolution(p + names_.conv2(), out, out, 3, 1);
+    block.bn2 = AddNorm(p + names_.norm2(), out);
     if (stride == 1 && in == out) return block;
-    block.shortcut = AddConvolution(p + "downsample.0", in, out, 1, stride);
-    block.shortcut_norm = AddNorm(p + "downsample.1", out);
+    block.shortcut = AddConvolution(p + names_.shortcut(), in, out, 1, stride);
+    block.shortcut_norm = AddNorm(p + names_.shortcut_norm(), out);
     return block;
   }
 
@@ -185,6 +204,7 @@ class ResNet final : public Network {
   }
 
   ResNetConfig config_;
+  Names names_;
   Convolution stem_;
   BatchNorm stem_norm_;
   std::vector<Block> blocks_;

@@ -24,38 +24,63 @@ Status ReadSizes(const Json& config, const std::string& key, std::int64_t high, 
   return Ok();
 }
 
+constexpr const char* kTransformers = "ResNetForImageClassification";
+
 // transformers' own ResNet has the same model_type and other names of weights.
-Status RefuseTransformers(const Json& config) {
-  if (!Given(config, "architectures")) return Ok();
-  const std::string text = config["architectures"].dump();
-  if (text.find("ResNetForImageClassification") == std::string::npos && text.find("ResNetModel") == std::string::npos) return Ok();
-  return MakeError(Code::kInvalidArgument,
-                   "{}: architectures {} is not supported: weights have the names of torchvision's resnet18, architectures is [\"ResNet18\"]",
-                   kConfig, text);
+Result<bool> IsTransformers(const Json& config) {
+  if (!Given(config, "architectures")) return false;
+  const Json& architectures = config["architectures"];
+  if (architectures == Json::array({kTransformers})) return true;
+  const std::string text = architectures.dump();
+  if (text.find("ResNetForImageClassification") == std::string::npos && text.find("ResNetModel") == std::string::npos &&
+      text.find("ResNetBackbone") == std::string::npos) {
+    return false;
+  }
+  return MakeError(Code::kInvalidArgument, "{}: architectures {} is not supported; supported: [\"{}\"], or [\"ResNet18\"] with the names of torchvision's resnet18", kConfig,
+                   text, kTransformers);
+}
+
+// How many classes transformers counts: its files name each one, and the default is two.
+Result<std::int64_t> CountLabels(const Json& config) {
+  if (Given(config, "num_labels")) return Bounded(config, "num_labels", 2, kMaxClasses);
+  if (!Given(config, "id2label")) return 2;
+  const Json& names = config["id2label"];
+  if (!names.is_object() || names.size() < 2 || names.size() > static_cast<std::size_t>(kMaxClasses)) {
+    return MakeError(Code::kInvalidArgument, "{}: 'id2label' is no object of 2 to {} names", kConfig, kMaxClasses);
+  }
+  return static_cast<std::int64_t>(names.size());
 }
 
 }  // namespace
 
 Result<ResNetConfig> ResNetConfig::Parse(const Json& config) {
   TRIBUTARY_TRY(RefuseForeign(config));
-  TRIBUTARY_TRY(RefuseTransformers(config));
   ResNetConfig c;
+  TRIBUTARY_ASSIGN(c.transformers, IsTransformers(config));
+  if (c.transformers && !Given(config, "layer_type")) {
+    return MakeError(Code::kInvalidArgument, "{}: 'layer_type' is missing, and then transformers' blocks are bottlenecks; supported: basic", kConfig);
+  }
   TRIBUTARY_TRY(ChoiceOr(config, "layer_type", "basic", {"basic"}).status());
   TRIBUTARY_TRY(ChoiceOr(config, "hidden_act", "relu", {"relu"}).status());
   TRIBUTARY_TRY(RequireFlag(config, "downsample_in_first_stage", false));
   TRIBUTARY_TRY(ReadSizes(config, "depths", kMaxDepth, c.depths));
   TRIBUTARY_TRY(ReadSizes(config, "hidden_sizes", kMaxChannels, c.widths));
-  TRIBUTARY_ASSIGN(const std::int64_t stem, BoundedOr(config, "embedding_size", c.widths[0], 1, kMaxChannels));
+  TRIBUTARY_ASSIGN(const std::int64_t stem, BoundedOr(config, "embedding_size", c.transformers ? 64 : c.widths[0], 1, kMaxChannels));
   if (stem != c.widths[0]) {
     return MakeError(Code::kInvalidArgument, "{}: 'embedding_size' {} is not supported; supported: the first of hidden_sizes, {}", kConfig,
                      stem, c.widths[0]);
   }
   TRIBUTARY_ASSIGN(c.channels, BoundedOr(config, "num_channels", c.channels, 1, 1024));
-  TRIBUTARY_ASSIGN(c.classes, Bounded(config, "num_labels", 2, kMaxClasses));
-  if (!Given(config, "stem")) return MakeError(Code::kInvalidArgument, "{}: 'stem' is missing: cifar or imagenet", kConfig);
-  TRIBUTARY_ASSIGN(const std::string name, ChoiceOr(config, "stem", "", {"cifar", "imagenet"}));
+  TRIBUTARY_ASSIGN(c.classes, c.transformers ? CountLabels(config) : Bounded(config, "num_labels", 2, kMaxClasses));
+  if (!c.transformers && !Given(config, "stem")) return MakeError(Code::kInvalidArgument, "{}: 'stem' is missing: cifar or imagenet", kConfig);
+  TRIBUTARY_ASSIGN(const std::string name, c.transformers ? ChoiceOr(config, "stem", "imagenet", {"imagenet"}) : ChoiceOr(config, "stem", "", {"cifar", "imagenet"}));
   c.cifar = name == "cifar";
-  if (Given(config, "architectures") && config["architectures"].is_array() && config["architectures"].size() == 1) {
+  if (c.transformers) {
+    c.architecture = kTransformers;
+    for (const char* key : {"id2label", "label2id"}) {
+      if (Given(config, key)) c.labels[key] = config[key];
+    }
+  } else if (Given(config, "architectures") && config["architectures"].is_array() && config["architectures"].size() == 1) {
     TRIBUTARY_ASSIGN(c.architecture, ChoiceOr(Json{{"architectures", config["architectures"][0]}}, "architectures", c.architecture,
                                               {"ResNet18", "ResNet34", "ResNet"}));
   }
@@ -77,8 +102,16 @@ std::string ResNetConfig::ToJson() const {
   json["hidden_sizes"] = widths;
   json["layer_type"] = "basic";
   json["num_channels"] = channels;
-  json["num_labels"] = classes;
-  json["stem"] = cifar ? "cifar" : "imagenet";
+  if (transformers) {
+    json["embedding_size"] = widths[0];
+    json["hidden_act"] = "relu";
+    json["downsample_in_first_stage"] = false;
+    if (!labels.contains("id2label")) json["num_labels"] = classes;
+    for (const auto& [key, names] : labels.items()) json[key] = names;
+  } else {
+    json["num_labels"] = classes;
+    json["stem"] = cifar ? "cifar" : "imagenet";
+  }
   json["torch_dtype"] = "float32";
   return json.dump(2) + "\n";
 }

@@ -1,4 +1,5 @@
-// The config.json of a ResNet of basic blocks, in a form of this project, checked.
+// The config.json of a ResNet of basic blocks, checked: in a form of this project, whose weights have torchvision's names, or as transformers
+// writes that of ResNetForImageClassification.
 #pragma once
 
 #include <array>
@@ -19,6 +20,8 @@ struct ResNetConfig {
   std::int64_t classes = 0;
   bool cifar = false;  // stem: 3x3 at stride 1; else 7x7 at stride 2 and a max pool
   std::string architecture = "ResNet18";
+  bool transformers = false;           // weights have the names of ResNetForImageClassification
+  Json labels = Json::object();        // transformers' id2label and label2id as they stand
 
   static Result<ResNetConfig> Parse(const Json& config);
   std::string ToJson() const;

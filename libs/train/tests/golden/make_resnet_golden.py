@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""Writes the cases resnet_cifar and resnet_imagenet of ../data: ResNets of basic blocks in plain PyTorch, their weights named as
-torchvision's resnet18. The files are those of golden.py, for images: pixels and after_step.STATISTIC stand in the expected tensors,
+"""Writes the cases resnet_cifar, resnet_imagenet and resnet_transformers of ../data: ResNets of basic blocks in plain PyTorch, their
+weights named as torchvision's resnet18, and transformers' own. The files are those of golden.py, for images: pixels and after_step.STATISTIC stand in the expected tensors,
 logits are those of evaluation. That the names are torchvision's is checked here too."""
 import torch
 import torchvision
 from torch import nn
 from torch.nn import functional as F
+
+from transformers import ResNetConfig, ResNetForImageClassification
 
 from golden import IGNORE, fill, write
 
@@ -66,17 +68,37 @@ def check_names():
     assert torch.allclose(full.eval()(images), theirs.eval()(images), atol=1e-5)
 
 
-def case(name, config, rows, side):
-    model = fill(ResNet(config))
+class Transformers(nn.Module):
+    """transformers' ResNet, its logits alone; names without the wrapper's."""
+
+    def __init__(self, config):
+        super().__init__()
+        self.inner = ResNetForImageClassification(ResNetConfig.from_dict(dict(config)))
+
+    def forward(self, x):
+        return self.inner(x).logits
+
+    def named_parameters(self, *arguments, **words):
+        return self.inner.named_parameters(*arguments, **words)
+
+    def named_buffers(self, *arguments, **words):
+        return self.inner.named_buffers(*arguments, **words)
+
+    def state_dict(self, *arguments, **words):
+        return self.inner.state_dict(*arguments, **words)
+
+
+def case(name, config, rows, side, make=ResNet):
+    model = fill(make(config))
     generator = torch.Generator().manual_seed(9)
-    for n, statistic in model.named_buffers():
+    for n, statistic in list(model.named_buffers()):
         if n.endswith("running_mean"):
             statistic.copy_(0.2 * torch.randn(statistic.shape, generator=generator))
         elif n.endswith("running_var"):
             statistic.copy_(0.5 + torch.rand(statistic.shape, generator=generator))
     weights = {n: t.detach().clone() for n, t in weights_of(model).items()}
     pixels = torch.randn(rows, config.get("num_channels", 3), side, side, generator=generator)
-    labels = torch.randint(0, config["num_labels"], (rows,), generator=generator)
+    labels = torch.randint(0, config.get("num_labels", len(config.get("id2label", ()))), (rows,), generator=generator)
     expected = {"pixels": pixels}
     model.eval()
     with torch.no_grad():
@@ -104,6 +126,10 @@ def main():
     case("resnet_cifar", {**sizes, "depths": [2, 1, 1, 1], "hidden_sizes": [3, 4, 4, 5], "stem": "cifar"}, 4, 9)
     case("resnet_imagenet", {**sizes, "depths": [1, 1, 1, 2], "hidden_sizes": [2, 3, 4, 4], "stem": "imagenet",
                             "num_channels": 1}, 4, 33)
+    case("resnet_transformers", {"model_type": "resnet", "architectures": ["ResNetForImageClassification"], "layer_type": "basic", "depths": [1, 2, 1, 1],
+                                "hidden_sizes": [3, 3, 4, 5], "embedding_size": 3, "hidden_act": "relu", "downsample_in_first_stage": False, "num_channels": 3,
+                                "id2label": {str(i): f"class {i}" for i in range(5)}, "label2id": {f"class {i}": i for i in range(5)}}, 4, 33,
+         Transformers)
 
 
 if __name__ == "__main__":
