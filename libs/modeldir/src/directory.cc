@@ -98,6 +98,13 @@ Result<ModelDirectory> OpenModelDirectory(const std::string& path) {
   return directory;
 }
 
+std::string WeightsFileOf(const std::string& path) {
+  std::error_code ec;
+  if (IsAdapterDirectory(path)) return "adapter_model.safetensors";
+  const std::string index = "model.safetensors.index.json";
+  return !fs::exists(path + "/model.safetensors", ec) && fs::exists(path + "/" + index, ec) ? index : "model.safetensors";
+}
+
 bool IsAdapterDirectory(const std::string& path) {
   std::error_code ec;
   return fs::exists(path + "/adapter_config.json", ec);

@@ -17,8 +17,8 @@
 #include "new_file.h"
 #include "tributary/json/json.h"
 #include "tributary/modeldir/tokenizer_files.h"
-#include "tributary/tensor/safetensors.h"
 #include "tributary/wire/object.h"
+#include "weight_files.h"
 
 namespace tributary::modeldir {
 namespace {
@@ -28,19 +28,9 @@ namespace fs = std::filesystem;
 constexpr const char* kGenerationConfig = "generation_config.json";  // comes along, and is no tokenizer by itself
 constexpr std::uint64_t kWriteStep = 32u << 20;
 
-// Tensors stand in the file in manifest order, whatever their dtypes; a slot's pieces go to their tensors' places.
-Status WriteWeights(blob::BlobStore& store, const ObjectName& object, const wire::ObjectSpec& spec, const std::string& path,
-                    const ExportProgress& progress, std::stop_token stop) {
-  TRIBUTARY_ASSIGN(const tensor::Layout layout, wire::MakeLayout(spec));
-  const std::string header = tensor::MakeSafetensorsHeader(spec.tensors, {{"format", "pt"}});
-  TRIBUTARY_ASSIGN(const NewFile file, NewFile::Make(path));
-  TRIBUTARY_TRY(file.WriteAt(std::as_bytes(std::span(header)), 0));
-  std::vector<std::uint64_t> offsets;
-  std::uint64_t end = header.size();
-  for (std::uint32_t i = 0; i < layout.tensors().size(); ++i) {
-    offsets.push_back(end);
-    end += layout.PlaceOfTensor(i).elements * tensor::ElementBytes(layout.tensors()[i].dtype);
-  }
+// Tensors stand in the files in manifest order, whatever their dtypes; a slot's pieces go to their tensors' places.
+Status WriteWeights(blob::BlobStore& store, const ObjectName& object, const tensor::Layout& layout, WeightFiles& files, const ExportProgress& progress,
+                    std::stop_token stop) {
   blob::ReadOptions options;
   options.wait = std::chrono::seconds(60);
   options.stop = stop;
@@ -54,13 +44,13 @@ Status WriteWeights(blob::BlobStore& store, const ObjectName& object, const wire
                        chunk->bytes.size(), layout.SlotBytes(chunk->slot));
     }
     for (const tensor::SlotPiece& piece : layout.Pieces(chunk->slot)) {
-      TRIBUTARY_TRY(file.WriteAt(chunk->bytes.subspan(piece.chunk_offset, piece.bytes), offsets[piece.tensor] + piece.tensor_offset));
+      TRIBUTARY_TRY(files.Write(piece.tensor, piece.tensor_offset, chunk->bytes.subspan(piece.chunk_offset, piece.bytes)));
     }
     const std::uint64_t before = std::exchange(done, done + chunk->bytes.size());
-    if (before / kWriteStep != done / kWriteStep) file.StartWriting();
+    if (before / kWriteStep != done / kWriteStep) files.StartWriting();
     if (progress) TRIBUTARY_TRY(progress(done, layout.total_bytes()));
   }
-  return file.Sync();
+  return Ok();
 }
 
 // Whether an object's `info` is PEFT's adapter_config.json: the tensors are adapters.
@@ -69,11 +59,10 @@ bool IsAdapter(const std::string& info) {
   return json.ok() && json->is_object() && json->contains("peft_type");
 }
 
-// Files of an earlier export; whatever else lies in a directory is somebody's and stays.
-std::vector<std::string> Ours() {
-  std::vector<std::string> names{"model.safetensors", "config.json", "adapter_model.safetensors", "adapter_config.json"};
-  names.insert(names.end(), TokenizerFileNames().begin(), TokenizerFileNames().end());
-  return names;
+// A file of an earlier export; whatever else lies in a directory is somebody's and stays.
+bool IsOurs(const std::string& name) {
+  if (WeightFiles::IsOurs(name) || name == "config.json" || name == "adapter_config.json") return true;
+  return std::ranges::any_of(TokenizerFileNames(), [&](const char* file) { return name == file; });
 }
 
 // The files of the tokenizer at `path` and their names in an export; kNotFound where there are none.
@@ -125,10 +114,9 @@ Status CheckReplaceable(const fs::path& path) {
   std::error_code ec;
   if (!fs::exists(fs::symlink_status(path, ec))) return Ok();
   if (!fs::is_directory(path, ec)) return MakeError(Code::kAlreadyExists, "{} is no directory; give another place", path.string());
-  const std::vector<std::string> ours = Ours();
   for (fs::directory_iterator entry(path, ec), end; entry != end; entry.increment(ec)) {
     const std::string name = entry->path().filename().string();
-    if (std::find(ours.begin(), ours.end(), name) == ours.end()) {
+    if (!IsOurs(name)) {
       return MakeError(Code::kAlreadyExists, "{} holds other files ({}); give a new directory", path.string(), name);
     }
   }
@@ -138,7 +126,11 @@ Status CheckReplaceable(const fs::path& path) {
 // Removes an earlier export, if there is one; REQUIRES: CheckReplaceable(path).
 Status RemoveEarlier(const fs::path& path) {
   std::error_code ec;
-  for (const std::string& name : Ours()) fs::remove(path / name, ec);
+  std::vector<fs::path> ours;
+  for (fs::directory_iterator entry(path, ec), end; entry != end; entry.increment(ec)) {
+    if (IsOurs(entry->path().filename().string())) ours.push_back(entry->path());
+  }
+  for (const fs::path& file : ours) fs::remove(file, ec);
   fs::remove(path, ec);
   return ec ? Status(ErrnoError(ec.value(), "replacing " + path.string())) : Ok();
 }
@@ -161,10 +153,10 @@ Status Replace(const std::string& fresh, const std::string& target) {
 
 namespace {
 
-// Makes the directory and puts it in its place; `write` writes the weights into the file that it is given, `write_tokenizer` files
-// of a tokenizer into the directory.
-Status WriteDirectory(const std::string& directory, const std::string& info, const std::function<Status(const std::string& file)>& write,
-                      const std::function<Status(const std::string& directory)>& write_tokenizer) {
+// Makes the directory and puts it in its place; `write` writes the bytes of `tensors` into their files, `write_tokenizer` files of a tokenizer into the
+// directory. Adapters are never cut: PEFT reads one file.
+Status WriteDirectory(const std::string& directory, const std::string& info, const std::vector<tensor::TensorSpec>& tensors, std::uint64_t max_shard_bytes,
+                      const std::function<Status(WeightFiles& files)>& write, const std::function<Status(const std::string& directory)>& write_tokenizer) {
   fs::path target = fs::absolute(directory).lexically_normal();
   if (!target.has_filename()) target = target.parent_path();  // "out/" is "out"
   const std::string temporary = target.string() + ".tmp";
@@ -174,10 +166,13 @@ Status WriteDirectory(const std::string& directory, const std::string& info, con
   TRIBUTARY_TRY(RemoveEarlier(temporary));
   fs::create_directories(temporary, ec);
   if (ec) return ErrnoError(ec.value(), "making " + temporary);
-  const std::string prefix = IsAdapter(info) ? "/adapter_" : "/";
-  TRIBUTARY_TRY(write(temporary + prefix + "model.safetensors"));
+  const bool adapter = IsAdapter(info);
+  const std::string prefix = adapter ? "adapter_" : "";
+  TRIBUTARY_ASSIGN(WeightFiles files, WeightFiles::Make(temporary, prefix, tensors, adapter ? 0 : max_shard_bytes));
+  TRIBUTARY_TRY(write(files));
+  TRIBUTARY_TRY(files.Finish());
   if (!info.empty()) {
-    TRIBUTARY_ASSIGN(const NewFile config, NewFile::Make(temporary + prefix + "config.json"));
+    TRIBUTARY_ASSIGN(const NewFile config, NewFile::Make(temporary + "/" + prefix + "config.json"));
     TRIBUTARY_TRY(config.WriteAt(std::as_bytes(std::span(info)), 0));
     TRIBUTARY_TRY(config.Sync());
   }
@@ -197,8 +192,10 @@ Status ExportModel(blob::BlobStore& store, const ObjectName& object, const std::
   TRIBUTARY_ASSIGN(const blob::ObjectInfo info, store.Stat(object));
   if (!info.sealed) return MakeError(Code::kUnavailable, "{} is not sealed yet: it has no final content", object.str());
   TRIBUTARY_ASSIGN(const wire::ObjectSpec spec, store.Spec(object));
+  TRIBUTARY_ASSIGN(const tensor::Layout layout, wire::MakeLayout(spec));
   return WriteDirectory(
-      directory, spec.info, [&](const std::string& file) { return WriteWeights(store, object, spec, file, options.progress, options.stop); },
+      directory, spec.info, spec.tensors, options.max_shard_bytes,
+      [&](WeightFiles& files) { return WriteWeights(store, object, layout, files, options.progress, options.stop); },
       [&](const std::string& into) {
         if (options.tokenizer_object.empty()) return CopyTokenizer(tokenizer, into);
         return FetchTokenizer(store, options.tokenizer_object, into, Fetched::kBesideAModel, options.stop);
@@ -206,20 +203,16 @@ Status ExportModel(blob::BlobStore& store, const ObjectName& object, const std::
 }
 
 Status SaveModel(const std::vector<tensor::TensorSpec>& tensors, const std::function<std::span<const std::byte>(std::uint32_t)>& bytes,
-                 const std::string& info, const std::string& directory, const std::string& tokenizer) {
-  TRIBUTARY_ASSIGN(const auto files, FilesOfTokenizer(tokenizer));
-  const auto write = [&](const std::string& path) -> Status {
-    const std::string header = tensor::MakeSafetensorsHeader(tensors, {{"format", "pt"}});
-    TRIBUTARY_ASSIGN(const NewFile file, NewFile::Make(path));
-    TRIBUTARY_TRY(file.WriteAt(std::as_bytes(std::span(header)), 0));
-    std::uint64_t end = header.size();
+                 const std::string& info, const std::string& directory, const std::string& tokenizer, std::uint64_t max_shard_bytes) {
+  TRIBUTARY_ASSIGN(const auto names, FilesOfTokenizer(tokenizer));
+  const auto write = [&](WeightFiles& files) -> Status {
     for (std::uint32_t i = 0; i < tensors.size(); ++i) {
-      TRIBUTARY_TRY(file.WriteAt(bytes(i), end));
-      end += bytes(i).size();
+      TRIBUTARY_TRY(files.Write(i, 0, bytes(i)));
+      files.StartWriting();
     }
-    return file.Sync();
+    return Ok();
   };
-  return WriteDirectory(directory, info, write, [&](const std::string& into) { return CopyTokenizer(files, into); });
+  return WriteDirectory(directory, info, tensors, max_shard_bytes, write, [&](const std::string& into) { return CopyTokenizer(names, into); });
 }
 
 }  // namespace tributary::modeldir

@@ -29,4 +29,21 @@ Result<std::string> ImportModel(blob::BlobStore& store, const ModelDirectory& di
   return PutOnce(store, object, spec, weights, {"model", directory.path}, options);
 }
 
+Result<std::string> ImportAdapters(blob::BlobStore& store, const AdapterDirectory& directory, const ObjectName& object, const ImportOptions& options) {
+  std::vector<const StoredWeight*> weights;
+  wire::ObjectSpec spec;
+  spec.kind = wire::ObjectKind::kModel;
+  spec.chunk_bytes = options.chunk_bytes;
+  spec.info = directory.config_json;
+  for (const StoredWeight& weight : directory.weights) {
+    if (weight.spec.dtype != tensor::DType::kF32) {
+      return MakeError(Code::kInvalidArgument, "{}: tensor '{}' is {}; adapters are read as F32", weight.file, weight.spec.name, tensor::DTypeName(weight.spec.dtype));
+    }
+    weights.push_back(&weight);
+    spec.tensors.push_back(weight.spec);
+  }
+  if (weights.empty()) return MakeError(Code::kInvalidArgument, "{} has no adapters: adapter_model.safetensors is empty", directory.path);
+  return PutOnce(store, object, spec, weights, {"model", directory.path, "adapter.object"}, options);
+}
+
 }  // namespace tributary::modeldir

@@ -25,6 +25,12 @@ Result<NewFile> NewFile::Make(const std::string& path) {
   return NewFile(fd, path);
 }
 
+Result<NewFile> NewFile::Again(const std::string& path) {
+  const int fd = open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+  if (fd < 0) return ErrnoError(errno, "opening " + path);
+  return NewFile(fd, path);
+}
+
 Status NewFile::WriteAt(std::span<const std::byte> bytes, std::uint64_t offset) const {
   while (!bytes.empty()) {
     const ssize_t n = pwrite(fd_, bytes.data(), bytes.size(), static_cast<off_t>(offset));

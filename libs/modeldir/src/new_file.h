@@ -14,6 +14,8 @@ class NewFile {
  public:
   // A file that is there is emptied; a link is not followed.
   static Result<NewFile> Make(const std::string& path);
+  // One that is there, as it is.
+  static Result<NewFile> Again(const std::string& path);
   NewFile(NewFile&& other) noexcept;
   NewFile& operator=(NewFile&& other) noexcept;
   ~NewFile();

@@ -12,8 +12,7 @@ namespace {
 
 Error Taken(const ObjectName& object, const Origin& origin, const std::string& why) {
   return MakeError(Code::kAlreadyExists, "{} holds another {} than {} ({}); import the directory under a name of its own, tributary model import {} "
-                   "--name models/NAME, and name in the job what that prints: model.object, and model.tokenizer where there is one", object.str(),
-                   origin.what, origin.directory, why, origin.directory);
+                   "--name models/NAME, and name in the job what that prints: {}", object.str(), origin.what, origin.directory, why, origin.directory, origin.keys);
 }
 
 class Put {

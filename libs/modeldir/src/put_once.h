@@ -13,6 +13,7 @@ namespace tributary::modeldir {
 struct Origin {
   std::string what;       // "model"
   std::string directory;
+  std::string keys = "model.object, and model.tokenizer where there is one";  // of a job, that name what an import prints
 };
 
 // `entries` are the tensors of `spec`, in order. The sealed object's digest; kAlreadyExists as ImportModel has it.

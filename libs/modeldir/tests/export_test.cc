@@ -6,10 +6,13 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <sstream>
 
 #include "libs/base/testing/temp_directory.h"
 #include "tributary/blob/local_store.h"
+#include "tributary/json/json.h"
+#include "tributary/modeldir/import.h"
 #include "tributary/tensor/safetensors.h"
 
 namespace tributary::modeldir {
@@ -78,6 +81,79 @@ TEST_F(ExportTest, EveryByteOfEveryTensorIsWhereTheHeaderSays) {
   ASSERT_TRUE(status.ok()) << status.error().message();
   ExpectWhole(root_ / "out");
   EXPECT_FALSE(fs::exists(root_ / "out.tmp"));
+}
+
+// The tensors have 12000, 10000 and 3108 bytes.
+TEST_F(ExportTest, ShardsHaveTheirIndexAndComeBackThroughAnImportByteForByte) {
+  SealIt();
+  ASSERT_TRUE(ExportModel(*store_, name_, (root_ / "whole").string()).ok());
+  for (const auto& [size, files] : std::map<std::uint64_t, std::vector<std::string>>{
+           {15'000, {"model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "model-00002-of-00002.safetensors"}},
+           {13'108, {"model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "model-00002-of-00002.safetensors"}},
+           {22'000, {"model-00001-of-00002.safetensors", "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"}},
+           {4'000, {"model-00001-of-00003.safetensors", "model-00002-of-00003.safetensors", "model-00003-of-00003.safetensors"}},
+           {25'108, {}}}) {
+    const fs::path out = root_ / fmt::format("out-{}", size);
+    ExportOptions options;
+    options.max_shard_bytes = size;
+    const Status status = ExportModel(*store_, name_, out.string(), options);
+    ASSERT_TRUE(status.ok()) << status.error().message();
+    const auto index = ReadJsonFile((out / "model.safetensors.index.json").string());
+    if (files.empty()) {
+      ExpectWhole(out);
+      EXPECT_FALSE(index.ok()) << "what fits one file has no index";
+      EXPECT_EQ(WeightsFileOf(out.string()), "model.safetensors");
+      continue;
+    }
+    ASSERT_TRUE(index.ok()) << index.error().message();
+    EXPECT_EQ(*index, Json({{"metadata", {{"total_size", 25108}}}, {"weight_map", {{"a", files[0]}, {"half", files[1]}, {"b", files[2]}}}}));
+    EXPECT_EQ(WeightsFileOf(out.string()), "model.safetensors.index.json");
+    EXPECT_FALSE(fs::exists(out / "model.safetensors"));
+    const auto directory = OpenModelDirectory(out.string());
+    ASSERT_TRUE(directory.ok()) << directory.error().message();
+    const ObjectName again = ObjectName::Trusted(fmt::format("models/again-{}", size));
+    ImportOptions import;
+    import.chunk_bytes = 4096;
+    ASSERT_TRUE(ImportModel(*store_, *directory, again, import).ok());
+    ASSERT_TRUE(ExportModel(*store_, again, (root_ / fmt::format("again-{}", size)).string()).ok());
+    EXPECT_EQ(Read(root_ / fmt::format("again-{}", size) / "model.safetensors"), Read(root_ / "whole/model.safetensors")) << size;
+  }
+}
+
+TEST_F(ExportTest, ShardsTakeThePlaceOfOtherShardsAndOfAWholeFile) {
+  SealIt();
+  for (const std::uint64_t size : {0, 4000, 15000, 0}) {
+    ExportOptions options;
+    options.max_shard_bytes = size;
+    const Status status = ExportModel(*store_, name_, (root_ / "out").string(), options);
+    ASSERT_TRUE(status.ok()) << status.error().message();
+    const std::size_t files = size == 0 ? 1 : size == 4000 ? 4 : 3;
+    EXPECT_EQ(std::distance(fs::directory_iterator(root_ / "out"), fs::directory_iterator()), static_cast<std::ptrdiff_t>(files + 1)) << size;
+  }
+  ExpectWhole(root_ / "out");
+  std::ofstream(root_ / "out" / "model-00001-of-0002.safetensors") << "somebody's";
+  EXPECT_EQ(ExportModel(*store_, name_, (root_ / "out").string()).error().code(), Code::kAlreadyExists);
+}
+
+TEST_F(ExportTest, AModelInMemoryIsCutAsWell) {
+  const std::vector<tensor::TensorSpec> tensors{{"a", tensor::DType::kF32, {1000}}, {"b", tensor::DType::kF32, {500}}, {"c", tensor::DType::kF32, {10}}};
+  std::vector<std::vector<std::byte>> values;
+  for (const auto& spec : tensors) values.emplace_back(4 * spec.shape[0], static_cast<std::byte>(values.size() + 1));
+  const auto bytes = [&](std::uint32_t i) { return std::span<const std::byte>(values[i]); };
+  ASSERT_TRUE(SaveModel(tensors, bytes, "{\"model_type\": \"gpt2\"}", (root_ / "out").string(), "", 4040).ok());
+  const auto directory = OpenModelDirectory((root_ / "out").string());
+  ASSERT_TRUE(directory.ok()) << directory.error().message();
+  ASSERT_EQ(directory->weights.size(), 3u);
+  for (std::size_t i = 0; i < 3; ++i) {
+    std::vector<std::byte> read(values[i].size());
+    EXPECT_EQ(directory->weights[i].spec, tensors[i]);
+    EXPECT_THAT(directory->weights[i].file, HasSubstr(i == 0 ? "model-00001-of-00002.safetensors" : "model-00002-of-00002.safetensors"));
+    ASSERT_TRUE(ReadWeight(directory->weights[i], 0, read).ok());
+    EXPECT_EQ(read, values[i]);
+  }
+  // PEFT reads one file.
+  ASSERT_TRUE(SaveModel(tensors, bytes, "{\"peft_type\": \"LORA\"}", (root_ / "adapters").string(), "", 4040).ok());
+  EXPECT_TRUE(fs::exists(root_ / "adapters/adapter_model.safetensors"));
 }
 
 TEST_F(ExportTest, AnEarlierExportIsReplacedAlsoWithATrailingSlash) {

@@ -102,6 +102,24 @@ TEST_F(ImportTest, ComesOutAsItWentIn) {
   EXPECT_EQ(*Import(), *digest) << "a second time nothing changes";
 }
 
+TEST_F(ImportTest, AdaptersComeOutAsTheyWentIn) {
+  Write("adapter_config.json", R"({"peft_type": "LORA", "r": 2})");
+  WriteTensors("adapter_model.safetensors", {{"x.lora_A.weight", DType::kF32, {2, 1500}}, {"x.lora_B.weight", DType::kF32, {1500, 2}}});
+  const auto adapters = OpenAdapterDirectory(path_.string());
+  ASSERT_TRUE(adapters.ok()) << adapters.error().message();
+  const auto digest = ImportAdapters(*store_, *adapters, name_);
+  ASSERT_TRUE(digest.ok()) << digest.error().message();
+  ASSERT_TRUE(ExportModel(*store_, name_, (temp_.path() / "out").string()).ok());
+  EXPECT_EQ(Read(temp_.path() / "out/adapter_model.safetensors"), Read(path_ / "adapter_model.safetensors"));
+  EXPECT_EQ(Read(temp_.path() / "out/adapter_config.json"), Read(path_ / "adapter_config.json"));
+  WriteTensors("adapter_model.safetensors", {{"x.lora_A.weight", DType::kF32, {2, 1500}}, {"x.lora_B.weight", DType::kF32, {1500, 2}}}, 8);
+  const auto other = ImportAdapters(*store_, *OpenAdapterDirectory(path_.string()), name_);
+  EXPECT_THAT(other.error().message(), HasSubstr("and name in the job what that prints: adapter.object"));
+  WriteTensors("adapter_model.safetensors", {{"x.lora_A.weight", DType::kBF16, {2, 15}}});
+  EXPECT_THAT(ImportAdapters(*store_, *OpenAdapterDirectory(path_.string()), ObjectName::Trusted("models/b")).error().message(),
+              HasSubstr("tensor 'x.lora_A.weight' is BF16; adapters are read as F32"));
+}
+
 TEST_F(ImportTest, ShardsBecomeOneObjectAndWhatIsDerivedIsLeftOut) {
   WriteTensors("model-1.safetensors", {{"transformer.h.0.attn.bias", DType::kF32, {1, 1, 4, 4}}, {"a", DType::kF16, {100}}});
   WriteTensors("model-2.safetensors", {{"lm_head.weight", DType::kF16, {50}}});

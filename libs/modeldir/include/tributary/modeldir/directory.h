@@ -42,6 +42,9 @@ struct AdapterDirectory {
 bool IsAdapterDirectory(const std::string& path);
 Result<AdapterDirectory> OpenAdapterDirectory(const std::string& path);
 
+// The file by which the weights of a directory are read: model.safetensors, the index of its shards, or adapter_model.safetensors.
+std::string WeightsFileOf(const std::string& path);
+
 // Whether a tensor of this name may lie in a file though a model does without: masks, tables of rotations, and an output layer that is
 // tied to the embedding. Older versions of transformers saved them.
 bool DerivedWeight(std::string_view name);

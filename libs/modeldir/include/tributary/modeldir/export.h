@@ -1,4 +1,4 @@
-// Writes a sealed model of the blob-store as a Hugging Face directory: model.safetensors, config.json, and the files of its tokenizer; adapters
+// Writes a sealed model of the blob-store as a Hugging Face directory: model.safetensors (or its shards and their index), config.json, and the files of its tokenizer; adapters
 // as PEFT does: adapter_model.safetensors, adapter_config.json.
 //
 // Streams chunk by chunk: memory is the reader's window, whatever the model's size. Files are written into DIR.tmp, synced, and the
@@ -28,6 +28,8 @@ struct ExportOptions {
   std::string tokenizer;
   // In place of it, "NAME@SHA256" of a tokenizer in the same store (tokenizer_files.h), as of the job's model.tokenizer.
   std::string tokenizer_object = {};
+  // Bytes of tensors in one file of weights, as transformers' max_shard_size; a larger tensor has a file of its own. 0: one file. Adapters are one file.
+  std::uint64_t max_shard_bytes = 0;
   ExportProgress progress;
   std::stop_token stop = {};  // kCancelled, whether it is in the weights or in the tokenizer
 };
@@ -38,6 +40,6 @@ Status ExportModel(blob::BlobStore& store, const ObjectName& object, const std::
 
 // The same of a model in memory: bytes(i) are those of tensors[i]. `info` and `tokenizer` are as above.
 Status SaveModel(const std::vector<tensor::TensorSpec>& tensors, const std::function<std::span<const std::byte>(std::uint32_t)>& bytes,
-                 const std::string& info, const std::string& directory, const std::string& tokenizer);
+                 const std::string& info, const std::string& directory, const std::string& tokenizer, std::uint64_t max_shard_bytes = 0);
 
 }  // namespace tributary::modeldir

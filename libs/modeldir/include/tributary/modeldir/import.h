@@ -29,4 +29,7 @@ struct ImportOptions {
 Result<std::string> ImportModel(blob::BlobStore& store, const ModelDirectory& directory, const ObjectName& object,
                                 const ImportOptions& options = {});
 
+// The same of PEFT's adapters, all of them F32; `info` is the directory's adapter_config.json.
+Result<std::string> ImportAdapters(blob::BlobStore& store, const AdapterDirectory& directory, const ObjectName& object, const ImportOptions& options = {});
+
 }  // namespace tributary::modeldir
