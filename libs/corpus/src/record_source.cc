@@ -14,6 +14,7 @@
 namespace tributary::corpus {
 namespace {
 
+constexpr const char* kText = "text";
 constexpr const char* kPrompt = "prompt";
 constexpr const char* kCompletion = "completion";
 
@@ -64,7 +65,7 @@ struct Columns {
 class RecordSource final : public DocumentSource {
  public:
   RecordSource(const CorpusOptions& options, std::vector<DataFile> files)
-      : options_(options), files_(std::move(files)) {}
+      : options_(options), text_key_(options.text_key.value_or(kText)), files_(std::move(files)) {}
 
   // The first record says whether all of them are pairs.
   Status LookAtFirst() {
@@ -78,14 +79,14 @@ class RecordSource final : public DocumentSource {
                           const auto has = [&](const std::string& name) {
                             return std::count(names.begin(), names.end(), name) > 0;
                           };
-                          pairs_ = !has(options_.text_key) && has(kPrompt) && has(kCompletion);
+                          pairs_ = !options_.text_key && !has(text_key_) && has(kPrompt) && has(kCompletion);
                           return false;
                         });
     }
     return EachJsonRecord(files_[0],
                           [&](std::string_view text, std::uint64_t line) -> Result<bool> {
                             TRIBUTARY_ASSIGN(const Json record, ParseRecord(files_[0], text, line));
-                            pairs_ = !record.contains(options_.text_key) &&
+                            pairs_ = !options_.text_key && !record.contains(text_key_) &&
                                      IsText(record, kPrompt) && IsText(record, kCompletion);
                             return false;
                           });
@@ -148,7 +149,7 @@ class RecordSource final : public DocumentSource {
                            TextOf(file, line, record, kCompletion, ", as the first has"));
         } else {
           TRIBUTARY_ASSIGN(document.text,
-                           TextOf(file, line, record, options_.text_key,
+                           TextOf(file, line, record, text_key_,
                                   "; say data.text_key, or give prompt and completion"));
         }
         return document;
@@ -191,7 +192,7 @@ class RecordSource final : public DocumentSource {
                              text::ReplaceInvalidUtf8(all)));
     };
     Columns columns;
-    TRIBUTARY_ASSIGN(columns.text, find(pairs_ ? kCompletion : options_.text_key));
+    TRIBUTARY_ASSIGN(columns.text, find(pairs_ ? kCompletion : text_key_));
     if (pairs_) {
       TRIBUTARY_ASSIGN(columns.prompt, find(kPrompt));
     }
@@ -199,6 +200,7 @@ class RecordSource final : public DocumentSource {
   }
 
   CorpusOptions options_;
+  const std::string text_key_;
   std::vector<DataFile> files_;
   bool pairs_ = false;
 };

@@ -46,7 +46,7 @@ std::string KeyOf(const CorpusOptions& o, const TokenForm& form, const DocumentS
   const std::string text = fmt::format(
       "{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n", kVersion,
       o.path, o.format, static_cast<int>(o.scheme), o.partition, o.partitions, o.seed, o.alpha,
-      o.validation_fraction, o.samples, o.text_key, form.packing, form.mark_prompts,
+      o.validation_fraction, o.samples, o.text_key.value_or(""), form.packing, form.mark_prompts,
       // What packed files hold does not follow from the length of their windows.
       form.packing ? 0 : form.max_length, form.with_validation, tokenizer.VocabularySize(),
       tokenizer.EndOfText(), o.tokenizer_key, source.Fingerprint());

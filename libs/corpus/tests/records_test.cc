@@ -141,6 +141,23 @@ TEST(Jsonl, ATextKeyOrPromptsAndCompletions) {
   EXPECT_EQ(LearnedText(Epoch(*corpus)[0]), " tell");
 }
 
+TEST(Records, AGivenTextKeyIsNeverPassedOverForPromptsAndCompletions) {
+  const TempDirectory directory;
+  CorpusOptions o = Whole("jsonl", directory.Write("a.jsonl", "{\"prompt\": \"ask:\", \"completion\": \" tell\", \"body\": \"other\"}\n"));
+  o.packing = false;
+  o.text_key = "body";
+  auto corpus = OpenOk(o);
+  ASSERT_NE(corpus, nullptr);
+  EXPECT_EQ(RowText(Epoch(*corpus)[0]), "other");
+  for (const char* format : {"jsonl", "csv"}) {
+    o = Whole(format, format == std::string("csv") ? directory.Write("a.csv", "prompt,completion\nask:, tell\n") : o.path);
+    o.text_key = "no-such";
+    const auto opened = OpenCorpus(o, *text::MakeByteTokenizer());
+    ASSERT_FALSE(opened.ok()) << format;
+    EXPECT_THAT(opened.error().message(), HasSubstr("'no-such'")) << format;
+  }
+}
+
 TEST(Jsonl, Malformed) {
   EXPECT_THAT(ErrorOf("jsonl", "a.jsonl", "{\"text\": \"a\"}\n{\"text\": \"b\"\n"),
               AllOf(HasSubstr("a.jsonl:2: not valid JSON")));

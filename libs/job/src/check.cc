@@ -52,7 +52,7 @@ Status CheckAdapter(const Job& job, const Given& given) {
     }
     return Ok();
   }
-  for (const std::string path : {"adapter.lora.alpha", "adapter.lora.dropout", "adapter.lora.targets", "adapter.base.quantization",
+  for (const std::string path : {"adapter.source", "adapter.object", "adapter.lora.alpha", "adapter.lora.dropout", "adapter.lora.targets", "adapter.base.quantization",
                                  "adapter.base.double_quantization"}) {
     if (given.Has(path)) return Impossible(given, path, "it only with adapter.lora.r");
   }

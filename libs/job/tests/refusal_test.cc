@@ -55,6 +55,11 @@ TEST(Refusals, WrongTypes) {
   EXPECT_THAT(ErrorOf(""), HasSubstr("got nothing"));
 }
 
+TEST(Refusals, AdaptersToStartFromWithoutAdapters) {
+  EXPECT_THAT(With("adapter.source", "somewhere"), HasSubstr("adapter.source: got 'somewhere', expected it only with adapter.lora.r"));
+  EXPECT_THAT(With("adapter.object", "models/a"), HasSubstr("adapter.object: got 'models/a', expected it only with adapter.lora.r"));
+}
+
 TEST(Refusals, ValuesOutOfBounds) {
   const std::vector<std::pair<std::string, std::vector<std::string>>> cases = {
       {"name", {"''", "../x", "a b", std::string(64, 'a')}},

@@ -38,7 +38,7 @@ struct CorpusOptions {
   std::uint64_t validation_samples = 0;  // most that one validation looks at; 0: every one
 
   // Of text.
-  std::string text_key = "text";  // of jsonl and csv
+  std::optional<std::string> text_key;  // of jsonl and csv; unset: "text", or prompt and completion
   std::optional<bool> packing;    // unset: as the format has it
   std::optional<LossOn> loss_on;  // unset: completion where there are completions
   std::uint32_t max_length = 128;

@@ -68,6 +68,8 @@ struct Model {
 // Low-rank adapters in place of the weights: they alone are trained and sent.
 struct Adapter {
   std::uint32_t rank = 0;  // 0: none
+  std::string source;      // a PEFT directory to start from, or empty
+  std::string object;      // what `source` was imported as, "NAME" or "NAME@SHA256", or another sealed object of adapters; trainers read this
   double alpha = 16;
   double dropout = 0;
   std::vector<std::string> targets;  // layers by the end of their name; empty: the family's usual ones
@@ -89,7 +91,7 @@ struct Data {
   double validation_fraction = 0.1;
   std::uint64_t samples = 0;      // documents or images taken; 0: every one
   std::uint64_t validation_samples = 0;  // most that one validation looks at; 0: every one
-  std::string text_key = "text";  // of jsonl and csv
+  std::optional<std::string> text_key;  // of jsonl and csv; unset: "text", or prompt and completion
   std::optional<bool> packing;    // unset: as the format has it
   std::string loss_on;            // "all", "completion"; empty: completion where there are completions
   bool augment = false;           // of images
@@ -152,6 +154,7 @@ struct Transfer {
 struct Checkpoint {
   std::uint32_t every = 0;  // rounds; 0: only the last is kept
   std::uint32_t keep = 1;
+  std::uint64_t max_shard_bytes = 0;  // of one file of exported weights; 0: one file
   bool export_model = true;  // into the work directory, at the end of `tributary run`
   bool best = false;        // the model of the lowest val_loss is kept, too
 };
