@@ -29,15 +29,11 @@ std::vector<std::string_view> Segments(std::string_view name) {
 
 // What a trainer may write at all, whatever its grant says. The names are federation/plan.h's: jobs/J/models/R, jobs/J/broadcasts/R,
 // jobs/J/rounds/R/updates/SITE/ORDINAL; offers/SITE/N is the coordinator's.
-bool IsOwnOffer(const std::string& site, std::string_view object) {
-  const auto parts = Segments(object);
-  return parts.size() == 3 && parts[0] == "offers" && parts[1] == site;
-}
+bool IsOwnOffer(const std::string& site, std::string_view object) { return object.starts_with("offers/") && SiteOf(object) == site; }
 bool IsTrainersWork(const std::string& site, std::string_view object) {
   const auto parts = Segments(object);
-  const bool own_update = parts.size() == 7 && parts[0] == "jobs" && parts[2] == "rounds" && parts[4] == "updates" && parts[5] == site;
   const bool first_model = parts.size() == 4 && parts[0] == "jobs" && (parts[2] == "models" || parts[2] == "broadcasts") && parts[3] == "0";
-  return own_update || first_model || IsOwnOffer(site, object);
+  return first_model || (!site.empty() && SiteOf(object) == site);
 }
 
 bool TrainerMay(const std::string& site, const wire::Grant& grant, Right right, std::string_view object) {
@@ -76,8 +72,9 @@ bool May(const Asker& asker, Right right, std::string_view object) {
     case PeerRole::kOperator: return true;
     case PeerRole::kAggregator: return AggregatorMay(right, object);
     case PeerRole::kTrainer: return asker.grant != nullptr && TrainerMay(peer.name, *asker.grant, right, object);
-    case PeerRole::kBlobStore: return right == Right::kRead && IsModel(object);
-    case PeerRole::kCoordinator: return false;
+    case PeerRole::kCache: return right == Right::kRead && IsModel(object);
+    case PeerRole::kCoordinator:
+    case PeerRole::kBlobStore: return false;
   }
   return false;
 }
@@ -97,6 +94,13 @@ Status CheckObject(const Asker& asker, Right right, const wire::FrameView& frame
 }
 
 }  // namespace
+
+std::string SiteOf(std::string_view object) {
+  const auto parts = Segments(object);
+  if (parts.size() == 7 && parts[0] == "jobs" && parts[2] == "rounds" && parts[4] == "updates") return std::string(parts[5]);
+  if (parts.size() == 3 && parts[0] == "offers") return std::string(parts[1]);
+  return "";
+}
 
 Status CheckAccess(const transport::Identity& peer, const std::optional<wire::Grant>& grant, const wire::FrameView& frame) {
   using wire::Type;
@@ -127,8 +131,8 @@ Status CheckAccess(const transport::Identity& peer, const std::optional<wire::Gr
     }
     // Credit is memory of the store: not for those who have nothing to write.
     case Type::kCreditRequest: {
-      if (peer.role != PeerRole::kTrainer || (asker.grant != nullptr && !asker.grant->writes.empty())) return Ok();
-      return MakeError(Code::kPermission, "{} may not ask for credit: no task of it writes", peer.str());
+      if (peer.role == PeerRole::kAggregator || (peer.role == PeerRole::kTrainer && asker.grant != nullptr && !asker.grant->writes.empty())) return Ok();
+      return MakeError(Code::kPermission, "{} may not ask for credit: {}", peer.str(), peer.role == PeerRole::kTrainer ? "no task of it writes" : "it has nothing to write");
     }
     // Of the session alone: cancelled reads; and what no store takes.
     default: return Ok();

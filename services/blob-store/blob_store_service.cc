@@ -3,6 +3,7 @@
 #include <condition_variable>
 #include <mutex>
 
+#include "services/blob-store/access.h"
 #include "services/blob-store/maintenance.h"
 #include "services/blob-store/reactor.h"
 #include "tributary/base/log.h"
@@ -145,6 +146,8 @@ Result<std::unique_ptr<BlobStoreService>> BlobStoreService::Start(Spec spec) {
   blob::DiskOptions disk;
   disk.directory = spec.directory;
   disk.quota = spec.quota;
+  disk.share = spec.site_quota;
+  disk.owner = [](const ObjectName& object) { return SiteOf(object.str()); };
   disk.shard = {spec.shard, spec.shards};
   if (spec.s3) {
     TRIBUTARY_ASSIGN(state.bucket, s3::MakeClient(*spec.s3));
@@ -175,6 +178,10 @@ Result<std::unique_ptr<BlobStoreService>> BlobStoreService::Start(Spec spec) {
     auto grants = transport::GrantVerifier::Make(*spec.keyring);
     if (!grants.ok()) return grants.error().Wrap("--peers");
     if (!grants->believes_somebody()) log::Warning("--peers names no coordinator: no trainer may read or write here");
+    const auto* own = spec.keyring->peers.Find(spec.keyring->own.public_key);
+    if (caches && (own == nullptr || own->role != transport::PeerRole::kCache)) {
+      log::Warning("--upstream with a key that --peers does not name a cache's: it is admitted nowhere; 'tributary keygen DIR --cache NAME' makes one");
+    }
     state.grants = *std::move(grants);
     reacting.grants = &*state.grants;
   }

@@ -32,6 +32,7 @@ class BlobStoreService {
     std::size_t worker_threads = 2;
     std::size_t io_threads = 1;
     std::uint64_t quota = 0;  // bytes that objects may take on disk; 0: no limit
+    std::uint64_t site_quota = 0;  // the same of updates and offers of one site
     std::vector<std::string> upstream = {};  // endpoints, by shard, of the blob-store of which this is a cache; empty: of none
     Duration upstream_answer{5'000};  // no answer of it for so long: it is away
     Duration cache_in_use{10'000};    // what was read this lately does not go to make room

@@ -68,6 +68,7 @@ int Main(int argc, char** argv) {
                     });
   options.Require("data-dir");
   options.AddBytes("quota", 0, "bytes that objects may take on disk; 0: no limit but the disk");
+  options.AddBytes("site-quota", 0, "bytes that updates and offers of one site may take on disk; 0: no limit but --quota");
   options.AddStrings("upstream", "endpoint of another blob-store (of each of its shards, in order): be a cache of it, that is only read; what is asked for is fetched once and kept",
                      config::CheckEndpoint);
   options.AddDuration("scrub-interval", std::chrono::hours(24), "between the passes that read sealed objects and check them; 0s: none");
@@ -125,6 +126,7 @@ int Main(int argc, char** argv) {
   spec.worker_threads = options.Uint("worker-threads");
   spec.io_threads = options.Uint("io-threads");
   spec.quota = options.Bytes("quota");
+  spec.site_quota = options.Bytes("site-quota");
   spec.upstream = options.Strings("upstream");
   spec.s3 = *std::move(bucket);
   spec.s3_cache_bytes = options.Bytes("s3-cache-bytes");

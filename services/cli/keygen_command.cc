@@ -39,6 +39,7 @@ Status MakeDirectory(const fs::path& path) {
 fs::path KeyOf(const fs::path& directory, const Identity& who) {
   if (who.role == PeerRole::kTrainer) return directory / "sites" / who.name / "key";
   if (who.role == PeerRole::kOperator && who.name != "operator") return directory / "operators" / who.name / "key";
+  if (who.role == PeerRole::kCache) return directory / "caches" / who.name / "key";
   return directory / transport::RoleName(who.role) / "key";
 }
 
@@ -146,6 +147,7 @@ Result<Outcome> Generate(const config::Options& options) {
   }
   std::vector<Identity> wanted = {{PeerRole::kCoordinator, "coordinator"}, {PeerRole::kBlobStore, "blob-store"}, {PeerRole::kAggregator, "aggregator"}, {PeerRole::kOperator, "operator"}};
   for (const std::string& site : options.Strings("site")) wanted.push_back({PeerRole::kTrainer, site});
+  for (const std::string& name : options.Strings("cache")) wanted.push_back({PeerRole::kCache, name});
   for (const std::string& name : options.Strings("operator")) wanted.push_back({PeerRole::kOperator, name});
   for (const Identity& who : wanted) {
     if (is_revoked(who)) continue;
@@ -166,7 +168,8 @@ Result<Outcome> Generate(const config::Options& options) {
   }
   PeerList servers;
   for (const auto& entry : list.entries()) {
-    if (entry.who.role == PeerRole::kCoordinator || entry.who.role == PeerRole::kBlobStore) TRIBUTARY_TRY(servers.Add(entry.who, entry.key));
+    const bool server = entry.who.role == PeerRole::kCoordinator || entry.who.role == PeerRole::kBlobStore || entry.who.role == PeerRole::kCache;
+    if (server) TRIBUTARY_TRY(servers.Add(entry.who, entry.key));
   }
   if (!out.entries().empty()) TRIBUTARY_TRY(transport::WritePeerList(directory / "revoked", out));
   TRIBUTARY_TRY(transport::WritePeerList(directory / "servers", servers));
@@ -191,13 +194,14 @@ int KeygenCommand(int argc, char** argv) {
   config::Options options("tributary keygen", "makes a federation's keys and the list of who is admitted; what is there is kept");
   options.AddPositional("directory", "for keys and lists; with --own the key file to make");
   options.AddStrings("site", "a site that trains: makes DIR/sites/NAME/key; may be repeated", config::CheckName);
+  options.AddStrings("cache", "a cache of the blob-store (--upstream): makes DIR/caches/NAME/key; may be repeated", config::CheckName);
   options.AddStrings("operator", "one more who may submit and stop jobs, put and get: makes DIR/operators/NAME/key; may be repeated", config::CheckName);
   options.AddStrings("admit", "ROLE/NAME=PUBLIC-KEY: whose secret key was made elsewhere, as with --own; may be repeated");
   options.AddStrings("revoke", "ROLE/NAME: is heard no more within 5 s, by servers that run too; may be repeated");
   options.AddBool("own", false, "make one key and print its public half: what a site does that gives its secret to nobody");
   if (const auto exit_code = options.ParseOrExitCode(argc, argv, environ)) return *exit_code;
   if (options.Flag("own")) {
-    for (const char* other : {"site", "operator", "admit", "revoke"}) {
+    for (const char* other : {"site", "cache", "operator", "admit", "revoke"}) {
       if (options.Given(other)) return Report(MakeError(Code::kInvalidArgument, "--own makes one key and nothing else: leave out --{}", other));
     }
     return MakeOwn(options.String("directory"));

@@ -7,9 +7,8 @@
 #include <filesystem>
 #include <fstream>
 #include <regex>
-#include <thread>
 
-#include "tests/e2e/support.h"
+#include "tests/e2e/keyed_federation.h"
 
 namespace tributary::e2e {
 namespace {
@@ -19,99 +18,10 @@ using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
 
-class Keys : public testing::Test {
- protected:
-  void SetUp() override {
-    ASSERT_EQ(Tributary({"keygen", dir_.File("keys"), "--site", "a", "--site", "b"}).exit_code, 0);
-    store_ = std::make_unique<Program>(With({Binary("tributary-blob-store"), "--listen", "tcp://127.0.0.1:0", "--data-dir", dir_.File("blobs")}, "blob-store", "peers"), dir_);
-    store_at_ = Endpoint(*store_);
-    coordinator_ = std::make_unique<Program>(With({Binary("tributary-coordinator"), "--listen", "tcp://127.0.0.1:0", "--state-dir", dir_.File("state"), "--blob-store",
-                                                   store_at_, "--heartbeat", "100ms", "--seat-timeout", "2s"},
-                                                  "coordinator", "peers"),
-                                             dir_);
-    coordinator_at_ = Endpoint(*coordinator_);
-    workers_.push_back(Worker("tributary-aggregator", "aggregator", {"--instance", "g0"}));
-  }
-
-  std::vector<std::string> With(std::vector<std::string> words, const std::string& who, const std::string& peers) {
-    words.insert(words.end(), {"--key", dir_.File("keys/" + who + "/key"), "--peers", dir_.File("keys/" + peers)});
-    if (words[0] != Binary("tributary")) words.insert(words.end(), {"--metrics-address", "off"});
-    return words;
-  }
-  std::unique_ptr<Program> Worker(const std::string& binary, const std::string& who, std::vector<std::string> more) {
-    std::vector<std::string> words = {Binary(binary), "--coordinator", coordinator_at_};
-    words.insert(words.end(), more.begin(), more.end());
-    return std::make_unique<Program>(With(words, who, "servers"), dir_);
-  }
-  std::unique_ptr<Program> Trainer(const std::string& site, const std::string& key_of, std::vector<std::string> more = {}) {
-    more.insert(more.end(), {"--site", site, "--instance", "of-" + site + "-" + key_of, "--work-dir", dir_.File("work-" + site)});
-    return Worker("tributary-trainer", "sites/" + key_of, more);
-  }
-  Outcome Tributary(std::vector<std::string> words) {
-    words.insert(words.begin(), Binary("tributary"));
-    return RunProgram(words, dir_);
-  }
-  Outcome As(const std::string& who, std::vector<std::string> words) {
-    words.insert(words.begin(), Binary("tributary"));
-    return RunProgram(With(words, who, "servers"), dir_);
-  }
-  // As an operator.
-  Outcome Operate(std::vector<std::string> words) { return As("operator", std::move(words)); }
-
-  // Where it listens, as its log says.
-  static std::string Endpoint(Program& program) {
-    std::smatch found;
-    std::string log;
-    const bool told = Until([&] {
-      log = program.ErrorSoFar();
-      return std::regex_search(log, found, std::regex("at (tcp://127\\.0\\.0\\.1:[0-9]+)"));
-    });
-    EXPECT_TRUE(told) << log;
-    return told ? found[1].str() : "";
-  }
-  template <class Condition>
-  static bool Until(Condition condition) {
-    for (int i = 0; i < 12'000; ++i) {
-      if (condition()) return true;
-      std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    }
-    return false;
-  }
-  bool Says(Program& program, const std::string& text) {
-    return Until([&] { return program.ErrorSoFar().find(text) != std::string::npos; });
-  }
-  std::string StateOf(const std::string& job) {
-    const Outcome status = Operate({"status", job, "--coordinator", coordinator_at_});
-    std::smatch found;
-    return std::regex_search(status.out, found, std::regex("state: +([a-z]+)")) ? found[1].str() : status.err;
-  }
-  void Submit(const std::string& name, const std::string& text) {
-    std::ofstream(dir_.File(name + ".yaml")) << text;
-    const Outcome submitted = Operate({"submit", dir_.File(name + ".yaml"), "--coordinator", coordinator_at_, "--blob-store", store_at_});
-    ASSERT_EQ(submitted.exit_code, 0) << submitted.err;
-  }
-  void ExpectCompleted(const std::string& job) {
-    std::string state;
-    EXPECT_TRUE(Until([&] { return (state = StateOf(job)) != "queued" && state != "running"; }));
-    EXPECT_EQ(state, "completed") << coordinator_->ErrorSoFar();
-  }
-  static std::string Synthetic(const std::string& name, int rounds) {
-    return fmt::format("name: {}\nrounds: {}\ntasks: [train]\nparticipants: {{min: 2, quorum: 1, round_deadline: 10s}}\n"
-                       "model: {{family: synthetic, bytes: 3MiB, tensors: 3, dtype: f32, fill: random, seed: 5}}\n"
-                       "data: {{name: none, format: synthetic, partition: {{count: 2}}}}\ntransfer: {{encoding: bf16, broadcast: bf16, chunk_bytes: 256KiB}}\n",
-                       name, rounds);
-  }
-
-  const TempDirectory dir_;
-  std::unique_ptr<Program> store_;
-  std::unique_ptr<Program> coordinator_;
-  std::string store_at_;
-  std::string coordinator_at_;
-  std::vector<std::unique_ptr<Program>> workers_;
-};
+using Keys = KeyedFederation;
 
 TEST_F(Keys, AreEachReadableByTheirOwnerAloneAndNeverMadeAnew) {
-  for (const char* who : {"coordinator", "blob-store", "aggregator", "operator", "sites/a", "sites/b"}) {
+  for (const char* who : {"coordinator", "blob-store", "aggregator", "operator", "sites/a", "sites/b", "caches/near"}) {
     struct stat about{};
     ASSERT_EQ(stat(dir_.File(fmt::format("keys/{}/key", who)).c_str(), &about), 0) << who;
     EXPECT_EQ(about.st_mode & 0777, 0600u) << who;
@@ -122,7 +32,7 @@ TEST_F(Keys, AreEachReadableByTheirOwnerAloneAndNeverMadeAnew) {
   EXPECT_EQ(ReadFile(dir_.File("keys/sites/a/key")), before);
   EXPECT_THAT(again.out, HasSubstr("1 keys made"));
   EXPECT_THAT(ReadFile(dir_.File("keys/peers")), HasSubstr("trainer c "));
-  EXPECT_THAT(ReadFile(dir_.File("keys/servers")), Not(HasSubstr("trainer")));
+  EXPECT_THAT(ReadFile(dir_.File("keys/servers")), AllOf(HasSubstr("cache near "), Not(HasSubstr("trainer"))));
   // A site that makes its own gives away its public half alone.
   const Outcome own = Tributary({"keygen", dir_.File("elsewhere/key"), "--own"});
   ASSERT_EQ(own.exit_code, 0) << own.err;
@@ -156,6 +66,29 @@ TEST_F(Keys, AJobRunsFromTheFirstModelToTheOneThatIsFetched) {
   EXPECT_EQ(got.exit_code, 0) << got.err;
   EXPECT_EQ(ReadFile(dir_.File("notes")), ReadFile(dir_.File("keys/servers")));
   for (const Program* program : {store_.get(), coordinator_.get()}) EXPECT_THAT(program->ErrorSoFar(), Not(HasSubstr("may not")));
+}
+
+TEST_F(Keys, ACacheHasAKeyOfItsOwnAndServesTrainersWhatTheirTasksName) {
+  Program cache(With({Binary("tributary-blob-store"), "--listen", "tcp://127.0.0.1:0", "--data-dir", dir_.File("cache"), "--upstream", store_at_}, "caches/near", "peers"), dir_);
+  const std::string cache_at = Endpoint(cache);
+  for (const char* site : {"a", "b"}) workers_.push_back(Trainer(site, site, {"--model-cache", cache_at}));
+  ASSERT_NO_FATAL_FAILURE(Submit("job", Synthetic("job", 2)));
+  ExpectCompleted("job");
+  EXPECT_TRUE(std::filesystem::exists(dir_.File("cache/objects/jobs+job+broadcasts+1"))) << cache.ErrorSoFar();
+  for (const Program* program : {store_.get(), coordinator_.get(), &cache}) EXPECT_THAT(program->ErrorSoFar(), Not(HasSubstr("may not")));
+  // What a cache may do itself is to read models.
+  EXPECT_EQ(As("caches/near", {"put", "shared/x", dir_.File("keys/servers"), "--blob-store", store_at_}).exit_code, 1);
+  EXPECT_THAT(As("caches/near", {"list", "--coordinator", coordinator_at_}).err, HasSubstr("cache near may not send"));
+  // It is not taken for the blob-store, whoever dials it as that.
+  const Outcome posed = Operate({"ping", cache_at, "--service", "blob-store", "--timeout", "2s"});
+  EXPECT_EQ(posed.exit_code, 1);
+  EXPECT_THAT(posed.err, HasSubstr("its key is not"));
+  const Outcome pinged = Operate({"ping", cache_at, "--service", "cache"});
+  EXPECT_EQ(pinged.exit_code, 0) << pinged.err;
+  const auto unknown = Trainer("a", "a", {"--model-cache", cache_at, "--model-cache-name", "far"});
+  const Outcome refused = unknown->Wait(seconds(60));
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_THAT(refused.LastErrorLine(), HasSubstr("no 'cache far KEY'"));
 }
 
 TEST_F(Keys, ASitesKeyReadsAndWritesNothingWithoutATask) {

@@ -25,7 +25,8 @@ Result<std::unique_ptr<Session>> Session::Make(std::shared_ptr<transport::Contex
   transport::ClientOptions client;
   client.endpoint = shard.endpoint;
   client.max_frame_bytes = options.max_message + wire::kMaxHeaderWithPayload;
-  client.server = transport::PeerRole::kBlobStore;
+  client.server = options.server;
+  client.server_name = options.server_name;
   TRIBUTARY_ASSIGN(session->client_, transport::FrameClient::Connect(std::move(context), client));
   return session;
 }

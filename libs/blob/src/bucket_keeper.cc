@@ -215,7 +215,7 @@ Status BucketKeeper::FetchFiles(const ObjectName& name, const fs::path& director
   TRIBUTARY_TRY(WriteWholeFile(directory / kBucketMark, std::as_bytes(std::span(header)), true));
   TRIBUTARY_TRY(WriteWholeFile(directory / "root", std::as_bytes(std::span(root)), true));
   TRIBUTARY_TRY(SyncDirectory(directory));
-  shared_.space.TakeAnyway(TakenBytesOf(directory));
+  shared_.space.TakeAnyway(name, TakenBytesOf(directory));
   std::error_code error;
   fs::remove(directory / kStub, error);
   if (error) return ErrnoError(error.value(), "removing " + (directory / kStub).string());
@@ -238,7 +238,7 @@ Status BucketKeeper::FetchFile(const std::string& key, std::uint64_t bytes, cons
 
 Status BucketKeeper::Forget(const ObjectName& name, const fs::path& directory) {
   TRIBUTARY_ASSIGN(const std::string id, UploadIn(directory));
-  shared_.space.Give(TakenBytesOf(directory));
+  shared_.space.Give(name, TakenBytesOf(directory));
   TRIBUTARY_TRY(WriteStub({name, id}));
   for (const char* file : {"root", kBucketMark, "data", "slots", "pages", "spec"}) Unlink(directory / file);
   return Ok();

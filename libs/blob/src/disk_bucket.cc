@@ -204,7 +204,7 @@ Result<std::uint64_t> DiskObject::Evict() {
   local_ = false;
   // Reads under way keep their descriptor.
   CloseFiles();
-  shared_.space.Give(UpToBlock(bytes));
+  shared_.space.Give(name_, UpToBlock(bytes));
   log::Info("evicted: object '{}' lies in the bucket alone now, {} are free again", name_.str(), FormatBytes(bytes));
   return UpToBlock(bytes);
 }

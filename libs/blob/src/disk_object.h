@@ -69,7 +69,7 @@ constexpr const char* kBucketMark = "bucket";
 // What the objects of one store have in common; outlives them.
 struct DiskShared {
   explicit DiskShared(const DiskOptions& options)
-      : space(options.quota), bucket(options.bucket), part_bytes(options.bucket_part_bytes), shard(options.shard) {}
+      : space(options.quota, options.owner ? options.share : 0, options.owner), bucket(options.bucket), part_bytes(options.bucket_part_bytes), shard(options.shard) {}
   Space space;
   RecentChunks recent;
   Bucket* const bucket;  // may be null

@@ -70,7 +70,7 @@ Result<std::uint64_t> DiskObject::Place(const OpenFiles& files, std::uint64_t sl
   // What another put has begun to write behind it must stay where it is; this place then lies idle until the object goes.
   if (tail_ == location + room && CutFile(files.data, location, directory_ / "data").ok()) {
     tail_ = location;
-    shared_.space.Give(room);
+    shared_.space.Give(name_, room);
   }
   return written.error();
 }
@@ -91,7 +91,7 @@ Status DiskObject::CutTail(const OpenFiles& files) {
   const std::lock_guard lock(grow_);
   if (bytes <= tail_) return Ok();
   TRIBUTARY_TRY(CutFile(files.data, tail_, path));
-  shared_.space.Give(UpToBlock(bytes) - tail_);
+  shared_.space.Give(name_, UpToBlock(bytes) - tail_);
   return Ok();
 }
 

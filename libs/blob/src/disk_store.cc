@@ -44,8 +44,8 @@ class DirectoryStore final : public LocalStore, public DiskStore {
   // Counts what an earlier process left, and finds what the bucket holds.
   Status Begin() {
     if (keeper_) TRIBUTARY_TRY(keeper_->Begin());
-    return ForEachObject(objects_, [&](const ObjectName&, const fs::path& directory) {
-      shared_.space.TakeAnyway(TakenBytesOf(directory));
+    return ForEachObject(objects_, [&](const ObjectName& name, const fs::path& directory) {
+      shared_.space.TakeAnyway(name, TakenBytesOf(directory));
       return Ok();
     });
   }
@@ -231,6 +231,7 @@ class DirectoryStore final : public LocalStore, public DiskStore {
 
  private:
   struct Trash {
+    ObjectName name;
     fs::path path;
     std::uint64_t room = 0;
   };
@@ -279,7 +280,7 @@ class DirectoryStore final : public LocalStore, public DiskStore {
     if (status.ok()) status = RenamePath(made, objects_ / FileNameOf(name));
     if (!status.ok()) {
       RemoveTree(made);
-      shared_.space.Give(room);
+      shared_.space.Give(name, room);
       return status.error();
     }
     Changed();
@@ -328,13 +329,13 @@ class DirectoryStore final : public LocalStore, public DiskStore {
     const fs::path away = tmp_ / std::to_string(++tmp_count_);
     TRIBUTARY_ASSIGN(const bool moved, table_.TakeAway(name, away));
     if (!moved) return Ok();
-    trash = Trash{away, TakenBytesOf(away)};
+    trash = Trash{name, away, TakenBytesOf(away)};
     return Ok();
   }
 
   void Discard(const Trash& trash) {
     RemoveTree(trash.path);
-    shared_.space.Give(trash.room);
+    shared_.space.Give(trash.name, trash.room);
   }
 
   const fs::path objects_;

@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <vector>
 
+#include "libs/base/testing/sanitized.h"
+
 namespace tributary::memory {
 namespace {
 
@@ -13,6 +15,7 @@ namespace {
 std::size_t MappedRegions() { return mallinfo2().hblks; }
 
 TEST(SteadyHeap, TakesBuffersFromTheHeapWhileItLives) {
+  if (kSanitized) GTEST_SKIP() << "a sanitizer has a heap of its own";
   TuneMalloc(64u << 20);
   constexpr std::size_t kBuffer = 16u << 20;
   const std::size_t before = MappedRegions();
@@ -30,6 +33,7 @@ TEST(SteadyHeap, TakesBuffersFromTheHeapWhileItLives) {
 }
 
 TEST(SteadyHeap, GivesWhatIsFreeBackAtItsEnd) {
+  if (kSanitized) GTEST_SKIP() << "a sanitizer has a heap of its own";
   TuneMalloc(64u << 20);
   const std::size_t before = mallinfo2().arena;
   {

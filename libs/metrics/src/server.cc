@@ -80,7 +80,8 @@ void Serve(mg_connection* connection, const ServerSpec& spec) {
     return Answer(connection, 405, "Method Not Allowed", kPlain, "only GET and HEAD\n", head);
   }
   if (path == "/metrics") {
-    const std::string text = spec.registry != nullptr ? spec.registry->Text() : "";
+    if (spec.registry == nullptr) return Answer(connection, 404, "Not Found", kPlain, "this process's metrics are served elsewhere; here are /healthz and /readyz\n", head);
+    const std::string text = spec.registry->Text();
     return Answer(connection, 200, "OK", "text/plain; version=0.0.4; charset=utf-8", text, head);
   }
   if (path == "/healthz") return AnswerHealth(connection, spec.live, head);

@@ -11,6 +11,7 @@
 namespace tributary::metrics {
 namespace {
 
+using testing::AllOf;
 using testing::EndsWith;
 using testing::HasSubstr;
 using testing::StartsWith;
@@ -104,6 +105,15 @@ TEST_F(MetricsServerTest, PortInUseNamesAddressAndFlag) {
   RecordProperty("message", second.error().message());
 }
 
+TEST(MetricsServer, WithoutARegistryItTellsHealthAlone) {
+  ServerSpec spec;
+  spec.address = "127.0.0.1:0";
+  const auto server = MetricsServer::Start(spec);
+  ASSERT_TRUE(server.ok()) << server.error().message();
+  EXPECT_THAT(Get((*server)->port(), "/healthz"), StartsWith("HTTP/1.1 200"));
+  EXPECT_THAT(Get((*server)->port(), "/metrics"), StartsWith("HTTP/1.1 404"));
+}
+
 TEST(MetricsServer, OffServesNothing) {
   ServerSpec spec;
   spec.address = "off";
@@ -127,7 +137,7 @@ TEST(MetricsServer, WithoutFunctionsIsLiveAndReady) {
   const auto server = MetricsServer::Start(spec);
   ASSERT_TRUE(server.ok());
   EXPECT_THAT(Get((*server)->port(), "/readyz"), StartsWith("HTTP/1.1 200"));
-  EXPECT_THAT(Get((*server)->port(), "/metrics"), StartsWith("HTTP/1.1 200"));
+  EXPECT_THAT(Get((*server)->port(), "/metrics"), AllOf(StartsWith("HTTP/1.1 404"), HasSubstr("served elsewhere"))) << "without a registry";
 }
 
 }  // namespace

@@ -26,8 +26,12 @@ constexpr std::size_t kMostFiles = 65'536;
 constexpr std::uint64_t kFree = 64u << 10;
 // The same of a connection that may be a stranger's: a handshake's commands.
 constexpr std::uint64_t kFreeToStrangers = 4u << 10;
+// Of all of them together, beyond that: nobody who means well has any.
+constexpr std::uint64_t kHeldByStrangers = 2u << 20;
 // Those that a key was the reason of are the gate's to count.
 constexpr int kFailedHandshakes = ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL;
+// What a connection dropped that ended before anybody looked at it, for all that is known.
+constexpr std::uint64_t kDroppedUnseen = 32u << 10;
 // Greeting and handshake, before the first frame.
 constexpr std::uint64_t kHandshake = 512;
 // What a long-lived connection says beside its messages (pings of ZMTP).
@@ -129,6 +133,9 @@ void ConnectionWatch::ReadEvents() {
       ++failed_handshakes_;
       ++news_.failed_handshakes;
     } else if (const auto ended = connections_.find(fd); ended != connections_.end()) {
+      const Connection& connection = ended->second;
+      const std::uint64_t unseen = connection.tcp && connection.peer.routing_id.empty() ? kDroppedUnseen : 0;
+      news_.dropped_bytes += std::max(connection.received - std::min(connection.received, connection.delivered), unseen);
       if (!ended->second.peer.routing_id.empty()) news_.gone.push_back(std::move(ended->second.peer));
       connections_.erase(ended);
     }
@@ -179,9 +186,11 @@ ConnectionWatch::News ConnectionWatch::Look(TimePoint now, const std::function<s
   struct Excess {
     std::uint64_t bytes;
     int fd;
+    bool stranger;
   };
   std::vector<Excess> all;
   std::uint64_t sum = 0;
+  std::uint64_t strangers = 0;  // of it
   for (auto& [fd, connection] : connections_) {
     if (connection.cut) continue;
     // There was no descriptor left to end it with.
@@ -192,13 +201,16 @@ ConnectionWatch::News ConnectionWatch::Look(TimePoint now, const std::function<s
     if (held <= free) continue;
     const std::uint64_t allowed = free + (connection.peer.routing_id.empty() ? 0 : allowance(connection.peer));
     if (held <= allowed) continue;
-    all.push_back({held - allowed, fd});
+    all.push_back({held - allowed, fd, stranger});
     sum += held - allowed;
+    if (stranger) strangers += held - allowed;
   }
   std::sort(all.begin(), all.end(), [](const Excess& a, const Excess& b) { return a.bytes > b.bytes; });
   for (const Excess& excess : all) {
-    if (excess.bytes <= limits_.held_each && sum <= limits_.held_all) break;
+    const bool may_stay = excess.bytes <= limits_.held_each && sum <= limits_.held_all && (!excess.stranger || strangers <= kHeldByStrangers);
+    if (may_stay) continue;
     sum -= excess.bytes;
+    if (excess.stranger) strangers -= excess.bytes;
     Cut(excess.fd, connections_.at(excess.fd), fmt::format("it sent {} without ending a message", FormatBytes(excess.bytes)));
   }
   return std::exchange(news_, {});

@@ -43,6 +43,7 @@ class ConnectionWatch {
     std::vector<PeerId> gone;
     std::vector<std::pair<PeerId, std::string>> cut;
     std::uint64_t failed_handshakes = 0;
+    std::uint64_t dropped_bytes = 0;  // that ended connections had sent of messages which never came to be: memory that libzmq has let go
   };
 
   // Watches `socket`, which is not bound yet.

@@ -13,7 +13,7 @@ namespace tributary::transport {
 namespace {
 
 constexpr int kSendHighWater = 1000;
-constexpr int kEvents = ZMQ_EVENT_CONNECTED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
+constexpr int kEvents = ZMQ_EVENT_CONNECTED | ZMQ_EVENT_CLOSED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
                         ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH;
 
 }  // namespace
@@ -81,7 +81,8 @@ struct FrameClient::Impl {
       constexpr int kFailed = ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH;
       lost = lost || (event & kFailed) != 0;
       if ((event & kFailed) != 0) refused = event != ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL;
-      if (event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED) {
+      // Closed: nobody took the connection, and what an earlier one failed for is not why.
+      if (event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED || event == ZMQ_EVENT_CLOSED) {
         trouble.clear();
         refused = false;
       } else if (event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH) {
@@ -129,10 +130,8 @@ Result<std::unique_ptr<FrameClient>> FrameClient::Connect(std::shared_ptr<Contex
   client->impl_->context = std::move(context);
   client->impl_->options = options;
   if (const auto& keyring = client->impl_->context->keyring()) {
-    const auto key = keyring->peers.KeyOf(options.server);
-    if (!key) {
-      return MakeError(Code::kInvalidArgument, "{}: the list of peers has no '{} NAME KEY', whose key that server must have", options.endpoint, RoleName(options.server));
-    }
+    const auto key = keyring->peers.KeyToDial(options.server, options.server_name);
+    if (!key.ok()) return key.error().Wrap(options.endpoint);
     client->impl_->curve = CurveClient{keyring->own, *key};
   }
   TRIBUTARY_TRY(client->impl_->Open());

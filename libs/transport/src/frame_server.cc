@@ -8,6 +8,7 @@
 
 #include "tributary/base/log.h"
 #include "tributary/digest/digest.h"
+#include "tributary/memory/malloc.h"
 #include "complaints.h"
 #include "connection_watch.h"
 #include "gate.h"
@@ -16,6 +17,11 @@
 
 namespace tributary::transport {
 namespace {
+
+// Memory that connections leave when they end without ending their messages lies all over the heap, since each piece is as long as was claimed and holds what came: it is
+// given back after so many bytes, not more often than that.
+constexpr std::uint64_t kTrimAfter = 8u << 20;
+constexpr std::chrono::milliseconds kTrimEvery{100};
 
 Error BindError(const std::string& endpoint, const zmq::error_t& e) {
   if (e.num() == EADDRINUSE) {
@@ -60,6 +66,17 @@ struct FrameServer::Impl {
   std::atomic<std::uint64_t> revoked{0};
   std::atomic<std::uint64_t> connections{0};
   std::atomic<std::uint64_t> cut_off{0};
+  std::uint64_t dropped_bytes = 0;  // the loop's alone, as what follows
+  std::chrono::steady_clock::time_point trimmed;
+
+  void GiveBackMemory(std::uint64_t dropped) {
+    dropped_bytes += dropped;
+    const auto now = std::chrono::steady_clock::now();
+    if (dropped_bytes < kTrimAfter || now - trimmed < kTrimEvery) return;
+    memory::TrimHeap();
+    dropped_bytes = 0;
+    trimmed = now;
+  }
 
   void Watch() {
     const auto news = watch.Look(std::chrono::steady_clock::now(), [this](const PeerId& peer) { return handler->Allowance(peer); });
@@ -67,6 +84,7 @@ struct FrameServer::Impl {
     for (const PeerId& peer : news.gone) handler->OnGone(peer);
     connections = watch.connections();
     cut_off = watch.cut_off();
+    GiveBackMemory(news.dropped_bytes);
     failed_handshakes = watch.failed_handshakes();
     if (news.failed_handshakes > 0) Say("handshakes", "a connection did not come to an agreement on keys: it does not know this server's key, or does not encrypt");
   }
@@ -237,7 +255,7 @@ Result<std::unique_ptr<FrameServer>> FrameServer::Start(std::shared_ptr<Context>
     const std::uint64_t overhead = impl.context->keyring() ? kCurveOverhead : 0;
     impl.socket.set(zmq::sockopt::maxmsgsize, static_cast<std::int64_t>(options.max_frame_bytes + overhead));
     impl.socket.set(zmq::sockopt::router_mandatory, 1);
-    impl.socket.set(zmq::sockopt::handshake_ivl, 10000);
+    impl.socket.set(zmq::sockopt::handshake_ivl, static_cast<int>(options.handshake_limit.count()));
     impl.socket.set(zmq::sockopt::tcp_keepalive, 1);
     impl.socket.set(zmq::sockopt::tcp_keepalive_idle, 30);
     impl.socket.set(zmq::sockopt::tcp_maxrt, static_cast<int>(options.unresponsive.count()));

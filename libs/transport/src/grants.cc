@@ -11,7 +11,7 @@ namespace tributary::transport {
 namespace {
 
 // With the format's number: grants of another one are not signed right.
-constexpr std::string_view kPurpose = "tributary grant 1";
+constexpr std::string_view kPurpose = "tributary grant 2";
 
 Result<digest::Curve25519Key> BytesOf(const std::string& z85) {
   digest::Curve25519Key raw{};
@@ -21,10 +21,10 @@ Result<digest::Curve25519Key> BytesOf(const std::string& z85) {
   return raw;
 }
 
-Result<digest::Sha256> KeyBetween(const CurveKeys& own, const std::string& other, const std::string& coordinator, const std::string& blob_store) {
+Result<digest::Sha256> KeyBetween(const CurveKeys& own, const std::string& other, const std::string& coordinator, const std::string& store) {
   TRIBUTARY_ASSIGN(const auto secret, BytesOf(own.secret_key));
   TRIBUTARY_ASSIGN(const auto peer, BytesOf(other));
-  const std::string purpose = fmt::format("{}\n{}\n{}", kPurpose, coordinator, blob_store);
+  const std::string purpose = fmt::format("{}\n{}\n{}", kPurpose, coordinator, store);
   return digest::AgreeOnKey(secret, peer, std::as_bytes(std::span(purpose)));
 }
 
@@ -33,18 +33,32 @@ Result<digest::Sha256> KeyBetween(const CurveKeys& own, const std::string& other
 Result<std::optional<GrantSigner>> GrantSigner::Make(const Keyring& coordinator) {
   const auto store = coordinator.peers.KeyOf(PeerRole::kBlobStore);
   if (!store) return std::optional<GrantSigner>();
-  TRIBUTARY_ASSIGN(const auto key, KeyBetween(coordinator.own, *store, coordinator.own.public_key, *store));
-  return std::optional(GrantSigner(key));
+  std::vector<std::string> readers = {*store};
+  for (const PeerList::Entry& entry : coordinator.peers.entries()) {
+    if (entry.who.role == PeerRole::kCache) readers.push_back(entry.key);
+  }
+  if (readers.size() > kMaxSignatures) {
+    return MakeError(Code::kInvalidArgument, "the list of peers has {} keys of caches: grants are signed for {} at most", readers.size() - 1, kMaxSignatures - 1);
+  }
+  std::vector<digest::Sha256> keys;
+  for (const std::string& reader : readers) {
+    TRIBUTARY_ASSIGN(const auto key, KeyBetween(coordinator.own, reader, coordinator.own.public_key, reader));
+    keys.push_back(key);
+  }
+  return std::optional(GrantSigner(std::move(keys)));
 }
 
 Result<std::vector<std::byte>> GrantSigner::Sign(const wire::Grant& grant) const {
   const std::string text = wire::EncodeGrant(grant);
   const auto bytes = std::as_bytes(std::span(text));
-  const digest::Sha256 mac = digest::ComputeHmac(key_, bytes);
-  if (mac.size() + bytes.size() > wire::kMaxGrantBytes) {
-    return MakeError(Code::kInternal, "the grant of a task of job {} has {} bytes: at most {}", grant.job, mac.size() + bytes.size(), wire::kMaxGrantBytes);
+  std::vector<std::byte> sealed = {static_cast<std::byte>(keys_.size())};
+  for (const digest::Sha256& key : keys_) {
+    const digest::Sha256 mac = digest::ComputeHmac(key, bytes);
+    sealed.insert(sealed.end(), mac.begin(), mac.end());
   }
-  std::vector<std::byte> sealed(mac.begin(), mac.end());
+  if (sealed.size() + bytes.size() > wire::kMaxGrantBytes) {
+    return MakeError(Code::kInternal, "the grant of a task of job {} has {} bytes: at most {}", grant.job, sealed.size() + bytes.size(), wire::kMaxGrantBytes);
+  }
   sealed.insert(sealed.end(), bytes.begin(), bytes.end());
   return sealed;
 }
@@ -60,11 +74,16 @@ Result<GrantVerifier> GrantVerifier::Make(const Keyring& blob_store) {
 }
 
 Result<wire::Grant> GrantVerifier::Verify(std::span<const std::byte> sealed, const Identity& presenter, std::int64_t now) const {
-  digest::Sha256 mac{};
-  const bool whole = sealed.size() > mac.size() && sealed.size() <= wire::kMaxGrantBytes;
-  const auto bytes = sealed.subspan(whole ? mac.size() : sealed.size());
-  if (whole) std::copy_n(sealed.begin(), mac.size(), mac.begin());
-  const bool known = whole && std::ranges::any_of(keys_, [&](const digest::Sha256& key) { return digest::SameInConstantTime(digest::ComputeHmac(key, bytes), mac); });
+  const std::size_t signatures = sealed.empty() ? 0 : static_cast<std::size_t>(sealed.front());
+  const std::size_t before = 1 + signatures * digest::Sha256{}.size();
+  const bool whole = signatures <= kMaxSignatures && sealed.size() > before && sealed.size() <= wire::kMaxGrantBytes;
+  const auto bytes = sealed.subspan(whole ? before : sealed.size());
+  bool known = false;
+  for (std::size_t i = 0; whole && i < signatures; ++i) {
+    digest::Sha256 mac{};
+    std::copy_n(sealed.begin() + static_cast<std::ptrdiff_t>(1 + i * mac.size()), mac.size(), mac.begin());
+    known = known || std::ranges::any_of(keys_, [&](const digest::Sha256& key) { return digest::SameInConstantTime(digest::ComputeHmac(key, bytes), mac); });
+  }
   if (!known) {
     return MakeError(Code::kPermission, "the grant of {} was not signed for this blob-store by a coordinator of its --peers: both servers need one another's key there, "
                      "and are started anew when one of the two keys is another", presenter.str());

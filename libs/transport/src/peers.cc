@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::size_t kKeyCharacters = 40;
 constexpr std::size_t kMaxFileBytes = 4u << 20;
-constexpr std::array<std::string_view, 5> kRoleNames = {"coordinator", "blob-store", "aggregator", "trainer", "operator"};
+constexpr std::array<std::string_view, 6> kRoleNames = {"coordinator", "blob-store", "aggregator", "trainer", "operator", "cache"};
 
 bool IsKey(const std::string& text) {
   std::array<std::uint8_t, 32> raw{};
@@ -72,7 +72,7 @@ Result<PeerList> PeerList::Parse(std::string_view text, const std::string& file)
     }
     const auto parsed = ParseRole(role);
     if (!parsed) {
-      return MakeError(Code::kInvalidArgument, "{}:{}: no role '{}': coordinator, blob-store, aggregator, trainer or operator", file, number, role.substr(0, 40));
+      return MakeError(Code::kInvalidArgument, "{}:{}: no role '{}': coordinator, blob-store, aggregator, trainer, operator or cache", file, number, role.substr(0, 40));
     }
     if (const Status added = list.Add({*parsed, name}, key); !added.ok()) return added.error().Wrap(fmt::format("{}:{}", file, number));
   }
@@ -89,6 +89,23 @@ std::optional<std::string> PeerList::KeyOf(PeerRole role) const {
     if (entry.who.role == role) return entry.key;
   }
   return std::nullopt;
+}
+
+Result<std::string> PeerList::KeyToDial(PeerRole role, std::string_view name) const {
+  const Entry* found = nullptr;
+  for (const Entry& entry : entries_) {
+    if (entry.who.role != role || (!name.empty() && entry.who.name != name)) continue;
+    if (found == nullptr) {
+      found = &entry;
+      if (role != PeerRole::kCache) break;
+    } else if (found->who != entry.who) {
+      return MakeError(Code::kInvalidArgument, "the list of peers has several of '{0} NAME KEY': {1} and {2}; say which one is dialled", RoleName(role), found->who.name, entry.who.name);
+    }
+  }
+  if (found == nullptr) {
+    return MakeError(Code::kInvalidArgument, "the list of peers has no '{} {} KEY', whose key that server must have", RoleName(role), name.empty() ? "NAME" : name);
+  }
+  return found->key;
 }
 
 std::string PeerList::Text() const {

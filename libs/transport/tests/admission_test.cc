@@ -1,19 +1,13 @@
 // Who is heard by a server with keys: known keys alone, as long as they are known, and as who they are. All against real sockets.
 #include <gmock/gmock.h>
-#include <zmq.h>
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <poll.h>
-#include <sys/socket.h>
-
-#include <atomic>
 #include <fstream>
-#include <thread>
 
-#include "endpoints.h"
-#include "libs/base/testing/temp_directory.h"
+#include "keyed_server.h"
+#include "libs/base/testing/sanitized.h"
+#include "proxy.h"
 #include "raw_connection.h"
+#include "raw_dealer.h"
 #include "tributary/memory/process_memory.h"
 
 namespace tributary::transport {
@@ -21,72 +15,7 @@ namespace {
 
 using testing::HasSubstr;
 
-CurveKeys Keys() {
-  auto keys = GenerateCurveKeys();
-  EXPECT_TRUE(keys.ok());
-  return *std::move(keys);
-}
-
-class Admission : public testing::Test {
- protected:
-  void SetUp() override {
-    Know({PeerRole::kCoordinator, "main"}, server_);
-    Know({PeerRole::kTrainer, "a"}, a_);
-    Know({PeerRole::kTrainer, "b"}, b_);
-    Save();
-  }
-  void Know(Identity who, const CurveKeys& keys) { ASSERT_TRUE(list_.Add(std::move(who), keys.public_key).ok()); }
-  void Save() { ASSERT_TRUE(WritePeerList(file_, list_).ok()); }
-  void Revoke(const CurveKeys& keys) {
-    PeerList left;
-    for (const auto& entry : list_.entries()) {
-      if (entry.key == keys.public_key) continue;
-      ASSERT_TRUE(left.Add(entry.who, entry.key).ok());
-    }
-    list_ = left;
-    Save();
-  }
-  void Start(std::size_t max_frame = wire::kMaxControlFrame, std::uint64_t max_unfinished_bytes = 0) {
-    ServerOptions options;
-    options.endpoint = "tcp://127.0.0.1:0";
-    options.max_frame_bytes = max_frame;
-    options.max_unfinished_bytes = max_unfinished_bytes;
-    auto server = FrameServer::Start(std::make_shared<Context>(1, Keyring{server_, list_, file_}), options, handler_);
-    ASSERT_TRUE(server.ok()) << server.error().message();
-    running_ = *std::move(server);
-  }
-  // A client with these keys, which believes the server to have that key.
-  std::unique_ptr<FrameClient> DialAs(const CurveKeys& keys, const std::string& server_key, const std::string& endpoint = "") {
-    PeerList servers;
-    EXPECT_TRUE(servers.Add({PeerRole::kCoordinator, "main"}, server_key).ok());
-    auto client = FrameClient::Connect(std::make_shared<Context>(1, Keyring{keys, servers, {}}), {endpoint.empty() ? running_->endpoint() : endpoint});
-    EXPECT_TRUE(client.ok());
-    return *std::move(client);
-  }
-  std::unique_ptr<FrameClient> DialAs(const CurveKeys& keys) { return DialAs(keys, server_.public_key); }
-  // The frame with this id comes from `who`.
-  void ExpectHeard(FrameClient& client, std::uint64_t id, const std::string& who) {
-    ASSERT_TRUE(client.Send(MakeFrame(id, wire::Ping{})).ok());
-    const auto got = handler_.Next();
-    ASSERT_TRUE(got.has_value()) << who;
-    EXPECT_EQ(got->id, id);
-    EXPECT_EQ(got->sender, who);
-  }
-  // Waits until the client's handshake fails, and gives what it says.
-  static std::string TroubleOf(FrameClient& client) {
-    for (int i = 0; i < 200 && client.Trouble().empty(); ++i) static_cast<void>(client.Receive(Duration(100)));
-    return client.Trouble();
-  }
-
-  const TempDirectory directory_;
-  const std::filesystem::path file_ = directory_.path() / "peers";
-  const CurveKeys server_ = Keys();
-  const CurveKeys a_ = Keys();
-  const CurveKeys b_ = Keys();
-  PeerList list_;
-  QueueHandler handler_;
-  std::unique_ptr<FrameServer> running_;
-};
+using Admission = KeyedServer;
 
 TEST_F(Admission, AFrameTellsItsSenderByTheKeyAndAnswersComeBack) {
   Start();
@@ -222,32 +151,6 @@ TEST_F(Admission, AFrameOfTheGreatestLengthPassesBothWays) {
   EXPECT_EQ(reply->event, Event::kFrame);
 }
 
-// A DEALER of bare libzmq with keys and whatever routing id it likes.
-class RawDealer {
- public:
-  RawDealer(const std::string& endpoint, const CurveKeys& own, const std::string& server_key, const std::string& routing_id = "")
-      : context_(zmq_ctx_new()), socket_(zmq_socket(context_, ZMQ_DEALER)) {
-    const int none = 0;
-    zmq_setsockopt(socket_, ZMQ_LINGER, &none, sizeof none);
-    zmq_setsockopt(socket_, ZMQ_CURVE_PUBLICKEY, own.public_key.c_str(), own.public_key.size() + 1);
-    zmq_setsockopt(socket_, ZMQ_CURVE_SECRETKEY, own.secret_key.c_str(), own.secret_key.size() + 1);
-    zmq_setsockopt(socket_, ZMQ_CURVE_SERVERKEY, server_key.c_str(), server_key.size() + 1);
-    if (!routing_id.empty()) zmq_setsockopt(socket_, ZMQ_ROUTING_ID, routing_id.data(), routing_id.size());
-    EXPECT_EQ(zmq_connect(socket_, endpoint.c_str()), 0);
-  }
-  ~RawDealer() {
-    zmq_close(socket_);
-    zmq_ctx_term(context_);
-  }
-  bool Send(const std::string& bytes, bool more = false) {
-    return zmq_send(socket_, bytes.data(), bytes.size(), ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0)) == static_cast<int>(bytes.size());
-  }
-
- private:
-  void* context_;
-  void* socket_;
-};
-
 TEST_F(Admission, AForgedRoutingIdIsNoIdentity) {
   Start();
   const auto a = DialAs(a_);
@@ -275,75 +178,9 @@ TEST_F(Admission, AForgedRoutingIdIsNoIdentity) {
   EXPECT_EQ(reply->event, Event::kFrame);
 }
 
-// Between a client and the server: passes bytes on, and sends the client's last part once more when it is told to.
-class ReplayingProxy {
- public:
-  explicit ReplayingProxy(const std::string& server) : listener_(socket(AF_INET, SOCK_STREAM, 0)), server_(server) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    EXPECT_EQ(bind(listener_, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
-    EXPECT_EQ(listen(listener_, 1), 0);
-    socklen_t size = sizeof address;
-    EXPECT_EQ(getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size), 0);
-    endpoint_ = "tcp://127.0.0.1:" + std::to_string(ntohs(address.sin_port));
-    thread_ = std::thread([this] { Run(); });
-  }
-  ~ReplayingProxy() {
-    stop_ = true;
-    thread_.join();
-    close(listener_);
-  }
-  const std::string& endpoint() const { return endpoint_; }
-  void Replay() { replay_ = true; }
-  bool replayed() const { return replayed_; }
-
- private:
-  void Run() {
-    const int client = accept(listener_, nullptr, nullptr);
-    const int server = socket(AF_INET, SOCK_STREAM, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    address.sin_port = htons(static_cast<std::uint16_t>(std::stoi(server_.substr(server_.rfind(':') + 1))));
-    EXPECT_EQ(connect(server, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
-    std::string last;
-    while (!stop_) {
-      pollfd both[] = {{client, POLLIN, 0}, {server, POLLIN, 0}};
-      poll(both, 2, 20);
-      std::string part(65536, '\0');
-      if ((both[0].revents & (POLLIN | POLLHUP)) != 0) {
-        const ssize_t got = recv(client, part.data(), part.size(), 0);
-        if (got <= 0) break;
-        last = part.substr(0, static_cast<std::size_t>(got));
-        if (send(server, last.data(), last.size(), MSG_NOSIGNAL) < 0) break;
-      }
-      if ((both[1].revents & (POLLIN | POLLHUP)) != 0) {
-        const ssize_t got = recv(server, part.data(), part.size(), 0);
-        if (got <= 0) break;
-        if (send(client, part.data(), static_cast<std::size_t>(got), MSG_NOSIGNAL) < 0) break;
-      }
-      if (replay_.exchange(false)) {
-        EXPECT_EQ(send(server, last.data(), last.size(), MSG_NOSIGNAL), static_cast<ssize_t>(last.size()));
-        replayed_ = true;
-      }
-    }
-    close(client);
-    close(server);
-  }
-
-  int listener_;
-  std::string server_;
-  std::string endpoint_;
-  std::atomic<bool> stop_{false};
-  std::atomic<bool> replay_{false};
-  std::atomic<bool> replayed_{false};
-  std::thread thread_;
-};
-
 TEST_F(Admission, AReplayedFrameIsNotHeard) {
   Start();
-  ReplayingProxy proxy(running_->endpoint());
+  Proxy proxy(running_->endpoint());
   const auto client = DialAs(a_, server_.public_key, proxy.endpoint());
   ExpectHeard(*client, 1, "trainer a");
   ExpectHeard(*client, 2, "trainer a");
@@ -389,8 +226,9 @@ TEST_F(Admission, AThousandHalfOpenHandshakesHoldNextToNothing) {
   ExpectHeard(*known, 2, "trainer a");
   const auto after = resident();
   EXPECT_TRUE(Eventually([&] { return running_->counters().cut_off + running_->counters().failed_handshakes >= 990; }));
-  EXPECT_LT(after - std::min(before, after), 64_MiB);
-
+  if (!kSanitized) {  // a sanitizer keeps what is freed for a while
+    EXPECT_LT(after - std::min(before, after), 64_MiB);
+  }
 }
 
 }  // namespace

@@ -53,7 +53,7 @@ TEST(Grants, SayToTheStoreWhatTheCoordinatorSigned) {
   const auto verified = VerifierOf(servers).Verify(sealed, kSite, kNow);
   ASSERT_TRUE(verified.ok()) << verified.error().message();
   EXPECT_EQ(*verified, Grant());
-  // A coordinator that was started anew, and another shard or a cache, have the same keys.
+  // A coordinator that was started anew, and another shard, have the same keys.
   EXPECT_EQ(SignerOf(servers).Sign(Grant()).value(), sealed);
   EXPECT_TRUE(VerifierOf(servers).Verify(sealed, kSite, kNow).ok());
   EXPECT_LE(sealed.size(), 256u);
@@ -135,6 +135,34 @@ TEST(Grants, OfSeveralKeysTheFirstStoreIsSignedForAndEachCoordinatorBelieved) {
   servers.coordinator = new_coordinator;
   ASSERT_TRUE(servers.coordinator.peers.Add({PeerRole::kBlobStore, "blob-store"}, servers.store.own.public_key).ok());
   EXPECT_TRUE(VerifierOf(servers).Verify(SignerOf(servers).Sign(Grant()).value(), kSite, kNow).ok());
+}
+
+TEST(Grants, EachCacheOfTheListIsSignedForWithAKeyOfItsOwn) {
+  Servers servers = NewServers();
+  std::vector<Keyring> caches;
+  for (std::size_t i = 0; i + 1 < kMaxSignatures; ++i) {
+    caches.push_back(NewKeyring());
+    caches.back().peers = servers.store.peers;
+    ASSERT_TRUE(servers.coordinator.peers.Add({PeerRole::kCache, fmt::format("c{}", i)}, caches.back().own.public_key).ok());
+  }
+  const auto sealed = SignerOf(servers).Sign(Grant()).value();
+  EXPECT_TRUE(VerifierOf(servers).Verify(sealed, kSite, kNow).ok());
+  for (const Keyring& cache : caches) EXPECT_TRUE(GrantVerifier::Make(cache).value().Verify(sealed, kSite, kNow).ok());
+  // One that the coordinator does not know; and what is left when somebody takes a signature away.
+  Keyring other = NewKeyring();
+  other.peers = servers.store.peers;
+  EXPECT_THAT(Refusal(GrantVerifier::Make(other).value().Verify(sealed, kSite, kNow)), HasSubstr("not signed"));
+  auto fewer = sealed;
+  fewer.erase(fewer.begin() + 1, fewer.begin() + 33);
+  fewer.front() = static_cast<std::byte>(kMaxSignatures - 1);
+  EXPECT_THAT(Refusal(VerifierOf(servers).Verify(fewer, kSite, kNow)), HasSubstr("not signed"));
+  EXPECT_TRUE(GrantVerifier::Make(caches[0]).value().Verify(fewer, kSite, kNow).ok());
+  // What a cache knows signs nothing for the store.
+  Keyring forger = caches[0];
+  forger.own.public_key = servers.coordinator.own.public_key;
+  EXPECT_THAT(Refusal(VerifierOf(servers).Verify((*GrantSigner::Make(forger).value()).Sign(Grant()).value(), kSite, kNow)), HasSubstr("not signed"));
+  ASSERT_TRUE(servers.coordinator.peers.Add({PeerRole::kCache, "more"}, other.own.public_key).ok());
+  EXPECT_THAT(GrantSigner::Make(servers.coordinator).error().message(), HasSubstr("16 keys of caches"));
 }
 
 TEST(Grants, WithoutABlobStoreOnTheListNothingIsSigned) {

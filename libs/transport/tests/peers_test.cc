@@ -35,6 +35,22 @@ TEST(PeerList, IsReadAsItIsWritten) {
   EXPECT_EQ(again->Text(), list->Text());
 }
 
+TEST(PeerList, ACacheIsTheOnlyOneOrItsName) {
+  PeerList list;
+  EXPECT_THAT(list.KeyToDial(PeerRole::kCache).error().message(), HasSubstr("no 'cache NAME KEY'"));
+  const std::string near = Key(), renewed = Key(), far = Key(), store = Key();
+  ASSERT_TRUE(list.Add({PeerRole::kBlobStore, "blob-store"}, store).ok());
+  ASSERT_TRUE(list.Add({PeerRole::kBlobStore, "old"}, Key()).ok());
+  ASSERT_TRUE(list.Add({PeerRole::kCache, "near"}, near).ok());
+  ASSERT_TRUE(list.Add({PeerRole::kCache, "near"}, renewed).ok());
+  EXPECT_EQ(list.KeyToDial(PeerRole::kBlobStore).value(), store);
+  EXPECT_EQ(list.KeyToDial(PeerRole::kCache).value(), near);
+  ASSERT_TRUE(list.Add({PeerRole::kCache, "far"}, far).ok());
+  EXPECT_THAT(list.KeyToDial(PeerRole::kCache).error().message(), HasSubstr("near and far; say which"));
+  EXPECT_EQ(list.KeyToDial(PeerRole::kCache, "far").value(), far);
+  EXPECT_THAT(list.KeyToDial(PeerRole::kCache, "other").error().message(), HasSubstr("no 'cache other KEY'"));
+}
+
 TEST(PeerList, AWrongLineIsNamedWithItsNumberAndWhatIsExpected) {
   const std::string key = Key();
   const auto error = [](const std::string& text) {

@@ -47,10 +47,12 @@ memory::Pool& WorkerHost::pool() { return impl_->pool; }
 metrics::Registry& WorkerHost::registry() { return impl_->registry; }
 
 Result<std::shared_ptr<blob::BlobStore>> WorkerHost::OpenStore(const session::TaskContext& task) {
-  const auto connect = [&](const std::vector<std::string>& endpoints) -> Result<std::shared_ptr<blob::BlobStore>> {
+  const auto connect = [&](const std::vector<std::string>& endpoints, transport::PeerRole server) -> Result<std::shared_ptr<blob::BlobStore>> {
     TRIBUTARY_ASSIGN(auto options, StoreOptions(impl_->spec.instance, endpoints, impl_->spec.memory_budget, task));
     options.role = impl_->role;
     options.connections = impl_->spec.connections;
+    options.server = server;
+    if (server == transport::PeerRole::kCache) options.server_name = impl_->spec.model_cache_name;
     TRIBUTARY_ASSIGN(auto remote, blob_client::ConnectStore(impl_->context, impl_->pool, options));
     return std::shared_ptr<blob::BlobStore>(remote.release(), [this](blob::BlobStore* store) {
       const auto counters = static_cast<blob_client::RemoteStore*>(store)->counters();
@@ -59,11 +61,11 @@ Result<std::shared_ptr<blob::BlobStore>> WorkerHost::OpenStore(const session::Ta
       delete store;
     });
   };
-  TRIBUTARY_ASSIGN(auto store, connect(impl_->spec.blob_stores));
+  TRIBUTARY_ASSIGN(auto store, connect(impl_->spec.blob_stores, transport::PeerRole::kBlobStore));
   const auto kind = static_cast<wire::TaskKind>(task.spec.kind);
   const bool reads_model = kind == wire::TaskKind::kTrain || kind == wire::TaskKind::kValidate;
   if (impl_->spec.model_cache.empty() || !reads_model) return store;
-  TRIBUTARY_ASSIGN(auto cache, connect({impl_->spec.model_cache}));
+  TRIBUTARY_ASSIGN(auto cache, connect({impl_->spec.model_cache}, transport::PeerRole::kCache));
   return std::shared_ptr<blob::BlobStore>(std::make_shared<BaseFromCache>(task.spec.base, std::move(cache), std::move(store)));
 }
 
@@ -77,7 +79,7 @@ Status WorkerHost::Begin(const wire::Hello& hello, session::TaskRunner& runner, 
                            {{"site", hello.site}, {"trainer", hello.site + "/" + hello.instance}}).Set(1);
   }
   // First what may fail: a Hello takes the name from whoever has it.
-  metrics::ServerSpec server{impl.spec.metrics_address, &impl.registry};
+  metrics::ServerSpec server{impl.spec.metrics_address, impl.spec.metrics_elsewhere ? nullptr : &impl.registry};
   server.ready = [&impl]() -> Status {
     const std::lock_guard lock(impl.mutex);
     if (impl.session && impl.session->Connected()) return Ok();

@@ -165,7 +165,9 @@ TEST_F(Access, OtherRolesHaveWhatTheirWorkNeeds) {
   EXPECT_FALSE(Writes(aggregator, "models/smollm2"));
   EXPECT_FALSE(Reads(aggregator, "shared/secret"));
   EXPECT_FALSE(Reads(aggregator, "offers/hospital-a/life-1"));
-  const Identity cache{PeerRole::kBlobStore, "cache"};
+  const Identity store{PeerRole::kBlobStore, "blob-store"};
+  EXPECT_FALSE(Reads(store, "jobs/j/models/1") || Writes(store, "jobs/j/models/1"));
+  const Identity cache{PeerRole::kCache, "cache"};
   EXPECT_TRUE(Reads(cache, "jobs/j/models/1"));
   EXPECT_FALSE(Writes(cache, "jobs/j/models/1") || Removes(cache, "jobs/j/models/1") || Lists(cache, ""));
   const Identity coordinator{PeerRole::kCoordinator, "coordinator"};

@@ -31,6 +31,9 @@ struct RemoteOptions {
   std::string instance;                 // for the store's log
   wire::Role role = wire::Role::kClient;  // the store serves aggregators as often as all others together
   std::vector<std::byte> grant = {};    // a trainer's, of its task: what the store lets it do (wire/grant.h)
+  // Whose keys they have, where there are keys: the blob-store's, or those of a cache with this name in the list of peers (empty: the only one).
+  transport::PeerRole server = transport::PeerRole::kBlobStore;
+  std::string server_name = {};
   Duration request_timeout{60'000};     // no answer to a small request for this long is kDeadline
   Duration connect_timeout{60'000};     // no store at the endpoint for this long is kDeadline
   Duration read_timeout{300'000};       // of a reader without a wait of its own: no chunk for this long is kDeadline

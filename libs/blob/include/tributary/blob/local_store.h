@@ -70,6 +70,9 @@ struct DiskOptions {
   Duration bucket_grace = std::chrono::hours(1);  // parts in the bucket that belong to nobody stay so long
   std::uint64_t cache_bytes = 0;  // of chunks on the disk that lie in the bucket, too; 0: as many as the quota has room for
   Shard shard = {};  // a directory, and a bucket's prefix, belongs to one for ever
+  // Bytes that the objects of one owner may take on disk; 0: no limit but the quota. `owner` tells whose an object is, empty: nobody's; any thread, quick.
+  std::uint64_t share = 0;
+  std::function<std::string(const ObjectName&)> owner = {};
 };
 
 struct StoreUse {

@@ -17,7 +17,7 @@ namespace tributary::metrics {
 
 struct ServerSpec {
   std::string address;                        // "HOST:PORT"; port 0: any free one; "off": no endpoint
-  const Registry* registry = nullptr;
+  const Registry* registry = nullptr;         // null: /metrics is not found
   std::function<Status()> ready = nullptr;    // null: always
   std::function<Status()> live = nullptr;     // null: always
   std::string flag = "--metrics-address";     // named in errors

@@ -25,6 +25,7 @@ struct ClientOptions {
   int receive_high_water = 2;
   // Who answers there: whose key it must have, where the context has a keyring.
   PeerRole server = PeerRole::kCoordinator;
+  std::string server_name = {};  // in the list of peers; empty: the first one there, of caches the only one
 };
 
 enum class Event {
@@ -65,7 +66,7 @@ class FrameClient {
   // Nothing without a connection, and over ipc.
   std::optional<LineBytes> Line() const;
 
-  // Why there is no connection, as far as handshakes tell: "; the server refuses this process's key …". Empty: nothing is known, or there is one.
+  // Why there is no connection, as far as the last handshake tells: "; it refuses this process's key …". Empty: nothing is known, there is one, or nobody listens.
   std::string Trouble() const;
   // The last handshake failed for keys: it will fail again until somebody mends them. (One that was hung up on may be a server that starts.)
   bool Refused() const;

@@ -48,6 +48,8 @@ struct ServerOptions {
   std::uint64_t max_unfinished_bytes = 0;
   // A peer that takes nothing off the wire for this long is cut off.
   Duration unresponsive{120'000};
+  // From the connection to the end of its handshake; who takes longer is cut off.
+  Duration handshake_limit{10'000};
   Duration tick{100};          // between OnTick calls, about
 };
 

@@ -1,7 +1,7 @@
 // Who may speak to whom: the public keys (CURVE) of a federation's processes, each with a role and a name.
 //
 // A text file, one identity in a line, "ROLE NAME KEY"; blank lines and lines that begin with # say nothing. Roles: coordinator, blob-store, aggregator, trainer (its
-// name is the site's), operator. A server's file is its allow-list; who dials takes the servers' keys out of its own. One key has one
+// name is the site's), operator, cache (of a blob-store; clients tell caches by name). A server's file is its allow-list; who dials takes the servers' keys out of its own. One key has one
 // identity; an identity may have several keys (while one is replaced by another). Values, any thread. Failures: kInvalidArgument with file and line, kPermission
 // (others may write the file, and so admit whom they like), kIo.
 #pragma once
@@ -18,7 +18,7 @@
 
 namespace tributary::transport {
 
-enum class PeerRole { kCoordinator, kBlobStore, kAggregator, kTrainer, kOperator };
+enum class PeerRole { kCoordinator, kBlobStore, kAggregator, kTrainer, kOperator, kCache };
 std::string_view RoleName(PeerRole role);
 std::optional<PeerRole> ParseRole(std::string_view name);
 
@@ -40,6 +40,8 @@ class PeerList {
   const Identity* Find(std::string_view key) const;
   // The first one with this role, in the order of the file.
   std::optional<std::string> KeyOf(PeerRole role) const;
+  // Of the server that is to be dialled: the first of a name or, without a name, of the role; of caches without a name the only one. kInvalidArgument: none is.
+  Result<std::string> KeyToDial(PeerRole role, std::string_view name = {}) const;
   struct Entry {
     Identity who;
     std::string key;
