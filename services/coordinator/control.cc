@@ -382,7 +382,10 @@ Status Control::OnSubmit(const transport::PeerId& peer, std::uint64_t id, const 
 Status Control::OnGetStatus(const transport::PeerId& peer, std::uint64_t id, const wire::GetStatus& request) {
   TRIBUTARY_ASSIGN(auto status, federation_.StatusOf(request.job, Now()));
   TRIBUTARY_ASSIGN(const auto rounds, journal_.Rounds(request.job, request.since_round, kMaxRoundsRead));
-  FitFrame(status, rounds);
+  FitFrame(status, rounds, [&](const federation::RoundRow& round) {
+    auto updates = journal_.Updates(round.job, round.round);
+    return updates.ok() ? *std::move(updates) : std::vector<federation::TaskRow>();  // a status is no worse for a reason that it lacks
+  });
   Reply(peer, id, status);
   return Ok();
 }

@@ -1,6 +1,8 @@
 // What clients ask about jobs that may have ended: their log, and that they go on.
 #include "services/coordinator/control.h"
 
+#include <optional>
+
 #include "tributary/job/job.h"
 
 namespace tributary::service {
@@ -33,6 +35,9 @@ Result<wire::Resumed> Control::Resume(const wire::ResumeJob& request, federation
     if (request.rounds != 0 && request.rounds != row.rounds) {
       return MakeError(Code::kConflict, "job {} is {} with {} rounds; stop it before it is given another number", row.job, federation::JobStateName(row.state), row.rounds);
     }
+    if (request.from_round != 0) {
+      return MakeError(Code::kConflict, "job {} is {}; stop it before it goes back to round {}", row.job, federation::JobStateName(row.state), request.from_round);
+    }
     return wire::Resumed{row.job, federation::JobStateName(row.state), row.round, row.rounds};
   }
   if (request.rounds != 0 && request.rounds != row.rounds) {
@@ -49,7 +54,18 @@ Result<wire::Resumed> Control::Resume(const wire::ResumeJob& request, federation
   if (!newest.empty()) {
     TRIBUTARY_ASSIGN(updates, journal_.Updates(row.job, newest.front().round));
   }
-  return federation_.Resume(std::move(row), std::move(newest), std::move(updates), now);
+  std::optional<federation::RoundRow> from;
+  if (request.from_round > row.round) {
+    return MakeError(Code::kNotFound, "job {} has sealed {} rounds; it cannot go on behind round {}", row.job, row.round, request.from_round);
+  }
+  if (request.from_round != 0 && request.from_round != row.round) {
+    TRIBUTARY_ASSIGN(auto rounds, journal_.Rounds(row.job, request.from_round - 1, 1));
+    if (rounds.empty() || rounds.front().round != request.from_round) {
+      return MakeError(Code::kNotFound, "job {} has no finished round {}", row.job, request.from_round);
+    }
+    from = std::move(rounds.front());
+  }
+  return federation_.Resume(std::move(row), std::move(newest), std::move(updates), std::move(from), now);
 }
 
 }  // namespace tributary::service

@@ -28,6 +28,8 @@ int Main(int argc, char** argv) {
                       Duration(500));
   options.AddDuration("lease-timeout", Duration(10'000), "silence of an aggregator after which its work moves",
                       Duration(500));
+  options.AddUint("jobs-at-once", federation::Limits{}.jobs_at_once,
+                  "jobs that run side by side at most, as far as there are trainers; 1: one after the other", 1, 64);
   options.Group("Security");
   config::AddKeyOptions(options, true);
   config::AddServiceOptions(options, "127.0.0.1:9470");
@@ -58,6 +60,7 @@ int Main(int argc, char** argv) {
   spec.heartbeat = options.Time("heartbeat");
   spec.limits.seat_timeout = options.Time("seat-timeout");
   spec.limits.lease_timeout = options.Time("lease-timeout");
+  spec.limits.jobs_at_once = static_cast<std::uint32_t>(options.Uint("jobs-at-once"));
   spec.memory_budget = settings.memory_budget;
   spec.metrics_address = settings.metrics_address;
   return config::Serve([&] { return service::CoordinatorService::Start(std::move(spec)); });

@@ -11,6 +11,7 @@ namespace {
 constexpr std::size_t kFrame = wire::kMaxControlFrame - 1024;  // less the header and what changes its length
 constexpr std::size_t kSeats = kFrame / 2;
 constexpr std::size_t kMessage = 4096;
+constexpr std::size_t kReason = 512;
 
 // An upper bound of what a value takes in the frame.
 std::size_t Size(const federation::Metrics& metrics) {
@@ -23,22 +24,37 @@ std::size_t Size(const wire::SeatStatus& seat) {
 }
 std::size_t Size(const wire::RoundStatus& round) {
   std::size_t size = 150 + round.digest.size() + Size(round.metrics);
-  for (const auto* list : {&round.participants, &round.dropped}) {
+  for (const auto* list : {&round.participants, &round.dropped, &round.dropped_because}) {
     for (const std::string& name : *list) size += name.size() + 3;
   }
   return size;
 }
 
 void Shorten(wire::RoundStatus& round, std::size_t limit) {
+  while (Size(round) > limit && !round.dropped_because.empty()) round.dropped_because.resize(round.dropped_because.size() / 2);
   while (Size(round) > limit && !(round.participants.empty() && round.dropped.empty())) {
     auto& longer = round.participants.size() >= round.dropped.size() ? round.participants : round.dropped;
     longer.resize(longer.size() / 2);
   }
 }
 
+// Not within a character.
+std::string Cut(const std::string& text, std::size_t limit) {
+  if (text.size() <= limit) return text;
+  while (limit > 0 && (static_cast<unsigned char>(text[limit]) & 0xC0) == 0x80) --limit;
+  return text.substr(0, limit);
+}
+
+std::string ReasonOf(const std::string& seat, const std::vector<federation::TaskRow>& updates) {
+  const auto row = std::ranges::find_if(updates, [&](const federation::TaskRow& update) {
+    return update.state == federation::RowState::kDropped && seat == fmt::format("{}/{}", update.holder.substr(0, update.holder.find('/')), update.index);
+  });
+  return row == updates.end() ? std::string() : Cut(row->message, kReason);
+}
+
 }  // namespace
 
-wire::RoundStatus ToStatus(const federation::RoundRow& row) {
+wire::RoundStatus ToStatus(const federation::RoundRow& row, const std::vector<federation::TaskRow>& updates) {
   wire::RoundStatus round;
   round.round = row.round;
   round.seconds = row.seconds;
@@ -48,10 +64,12 @@ wire::RoundStatus ToStatus(const federation::RoundRow& row) {
   round.bytes_up = row.bytes_up;
   round.bytes_down = row.bytes_down;
   round.digest = row.digest;
+  if (updates.empty()) return round;
+  for (const std::string& seat : row.dropped) round.dropped_because.push_back(ReasonOf(seat, updates));
   return round;
 }
 
-void FitFrame(wire::JobStatus& status, const std::vector<federation::RoundRow>& rounds) {
+void FitFrame(wire::JobStatus& status, const std::vector<federation::RoundRow>& rounds, const UpdatesOf& updates) {
   if (status.message.size() > kMessage) status.message.resize(kMessage);
   std::size_t used = 600 + status.message.size();
   std::size_t seats = 0;
@@ -62,7 +80,7 @@ void FitFrame(wire::JobStatus& status, const std::vector<federation::RoundRow>& 
   }
   status.seats.resize(seats);
   for (const federation::RoundRow& row : rounds) {
-    wire::RoundStatus round = ToStatus(row);
+    wire::RoundStatus round = ToStatus(row, updates == nullptr || row.dropped.empty() ? std::vector<federation::TaskRow>() : updates(row));
     if (status.finished.empty()) Shorten(round, kFrame - used);
     const std::size_t size = Size(round);
     if (used + size > kFrame) break;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 #include <cmath>
+#include <functional>
 
 #include "tributary/config/options.h"
 #include "tributary/metrics/standard.h"
@@ -56,57 +57,81 @@ struct RoundGauge {
   const char* help;
 };
 constexpr RoundGauge kRoundGauges[] = {
-    {"train_loss", "tributary_train_loss", "Mean training loss of the newest finished round, weighted as its updates are."},
-    {"val_loss", "tributary_validation_loss", "Mean validation loss of the newest finished round's model."},
-    {"val_accuracy", "tributary_validation_accuracy_ratio", "Part of the validation targets that the newest finished round's model hits."},
-    {"encoding_error", "tributary_encoding_error_ratio", "Largest relative error that an update of the newest finished round lost to its encoding."},
+    {"train_loss", "tributary_train_loss", "Mean training loss of a job's newest finished round, weighted as its updates are."},
+    {"val_loss", "tributary_validation_loss", "Mean validation loss of a job's newest finished round's model."},
+    {"val_accuracy", "tributary_validation_accuracy_ratio", "Part of the validation targets that a job's newest finished model hits."},
+    {"encoding_error", "tributary_encoding_error_ratio", "Largest relative error that an update of a job's newest finished round lost to its encoding."},
 };
 
-void AddJob(const federation::Vitals& vitals, std::vector<metrics::Reading>& readings) {
-  const auto gauge = [&](const char* name, const char* help, double value, metrics::Labels labels = {}) {
-    readings.push_back({name, help, false, std::move(labels), value});
-  };
+void AddJobs(const federation::Vitals& vitals, std::vector<metrics::Reading>& readings) {
   using federation::JobState;
   for (const auto state : {JobState::kQueued, JobState::kRunning, JobState::kCompleted, JobState::kFailed, JobState::kStopped}) {
     const auto count = vitals.jobs.find(state);
-    gauge("tributary_jobs", "Jobs that the journal knows, by state.", count == vitals.jobs.end() ? 0 : static_cast<double>(count->second),
-          {{"state", federation::JobStateName(state)}});
+    readings.push_back({"tributary_jobs", "Jobs that the journal knows, by state.", false, {{"state", federation::JobStateName(state)}},
+                        count == vitals.jobs.end() ? 0 : static_cast<double>(count->second)});
   }
   for (const auto why : federation::kRefusals) {
     const auto count = vitals.refused.find(why);
     readings.push_back({"tributary_updates_refused_total", "Updates that a round went on without, by reason.", true,
                         {{"reason", federation::RefusalName(why)}}, count == vitals.refused.end() ? 0 : static_cast<double>(count->second)});
   }
-  if (vitals.job.empty()) return;
-  gauge("tributary_job_info", "1; names the running job. Left out, as all that is told of it, while none runs.", 1, {{"name", vitals.job}});
-  gauge("tributary_job_rounds", "Rounds that the running job has.", vitals.rounds);
-  gauge("tributary_job_round", "Round that is under way, or was done last.", vitals.round);
+}
+
+void AddJob(const federation::JobVitals& job, std::vector<metrics::Reading>& readings) {
+  const auto gauge = [&](const char* name, const char* help, double value, metrics::Labels labels = {}) {
+    labels.insert(labels.begin(), {"name", job.job});
+    readings.push_back({name, help, false, std::move(labels), value});
+  };
+  gauge("tributary_job_info", "1; names a running job. Left out, as all that is told of it, once it has ended.", 1);
+  gauge("tributary_job_rounds", "Rounds that a running job has.", job.rounds);
+  gauge("tributary_job_round", "Round of a running job that is under way, or was done last.", job.round);
   for (const char* phase : {"wait", "init", "train", "aggregate", "seal", "validate"}) {
-    gauge("tributary_round_phase", "1 for what the running job does now, 0 for what it does not.", vitals.phase == phase ? 1 : 0, {{"phase", phase}});
+    gauge("tributary_round_phase", "1 for what a running job does now, 0 for what it does not.", job.phase == phase ? 1 : 0, {{"phase", phase}});
   }
-  gauge("tributary_round_size", "Trainers that a round of the running job asks for: N.", vitals.round_size);
-  if (vitals.model_bytes > 0) {
-    gauge("tributary_model_bytes", "Bytes of the running job's model, in whole chunks: S.", static_cast<double>(vitals.model_bytes));
+  gauge("tributary_round_size", "Trainers that a round of a running job asks for: N.", job.round_size);
+  if (job.model_bytes > 0) {
+    gauge("tributary_model_bytes", "Bytes of a running job's model, in whole chunks: S.", static_cast<double>(job.model_bytes));
   }
-  if (vitals.round_deadline.count() > 0) {
+  if (job.round_deadline.count() > 0) {
     gauge("tributary_round_deadline_seconds", "participants.round_deadline: a seat without progress for so long is left out.",
-          static_cast<double>(vitals.round_deadline.count()) / 1000);
+          static_cast<double>(job.round_deadline.count()) / 1000);
   }
-  if (vitals.round_started_ms > 0) {
-    gauge("tributary_round_start_timestamp_seconds", "When the round that is under way began, in seconds since 1970.",
-          static_cast<double>(vitals.round_started_ms) / 1000);
+  if (job.round_started_ms > 0) {
+    gauge("tributary_round_start_timestamp_seconds", "When a running job's round began, in seconds since 1970.",
+          static_cast<double>(job.round_started_ms) / 1000);
   }
   const auto by_state = [&](const char* name, const char* help, std::initializer_list<std::pair<const char*, std::uint64_t>> states) {
     for (const auto& [state, count] : states) gauge(name, help, static_cast<double>(count), {{"state", state}});
   };
-  by_state("tributary_round_updates", "Updates of the round that is under way, by state.",
-           {{"training", vitals.training}, {"sending", vitals.sending}, {"done", vitals.done}, {"left_out", vitals.left_out}});
-  by_state("tributary_aggregation_parts", "Ranges of slots that the round's average is made in; 'waiting' ones have no aggregator.",
-           {{"waiting", vitals.parts_waiting}, {"leased", vitals.parts_leased}, {"done", vitals.parts_done}});
-  by_state("tributary_aggregation_slots", "Slots of the round's average.", {{"done", vitals.slots_done}, {"left", vitals.slots_left}});
-  for (const auto& seat : vitals.seats) {
-    gauge("tributary_seat_unchanged_seconds", "Time since a seat that the round waits for made progress.",
+  by_state("tributary_job_seats", "Seats of a running job, by state: with a trainer, without one.", {{"taken", job.seats_taken}, {"free", job.seats_free}});
+  by_state("tributary_round_updates", "Updates of a running job's round, by state.",
+           {{"training", job.training}, {"sending", job.sending}, {"done", job.done}, {"left_out", job.left_out}});
+  by_state("tributary_aggregation_parts", "Ranges of slots that a round's average is made in; 'waiting' ones have no aggregator.",
+           {{"waiting", job.parts_waiting}, {"leased", job.parts_leased}, {"done", job.parts_done}});
+  by_state("tributary_aggregation_slots", "Slots of a round's average.", {{"done", job.slots_done}, {"left", job.slots_left}});
+  for (const auto& seat : job.seats) {
+    gauge("tributary_seat_unchanged_seconds", "Time since a seat that its round waits for made progress.",
           static_cast<double>(seat.unchanged.count()) / 1000, {{"seat", seat.seat}, {"phase", seat.phase}});
+  }
+}
+
+// Of all seats those that stand still longest.
+void Shorten(federation::Vitals& vitals) {
+  std::vector<Duration> ages;
+  for (const auto& job : vitals.running) {
+    for (const auto& seat : job.seats) ages.push_back(seat.unchanged);
+  }
+  if (ages.size() <= kMaxSeats) return;
+  std::ranges::nth_element(ages, ages.begin() + kMaxSeats, std::greater<>());
+  const Duration limit = ages[kMaxSeats];
+  std::size_t left = kMaxSeats - static_cast<std::size_t>(std::ranges::count_if(ages, [&](Duration age) { return age > limit; }));
+  for (auto& job : vitals.running) {
+    std::erase_if(job.seats, [&](const auto& seat) {
+      if (seat.unchanged != limit) return seat.unchanged < limit;
+      if (left == 0) return true;
+      --left;
+      return false;
+    });
   }
 }
 
@@ -120,11 +145,11 @@ Telemetry::Telemetry(metrics::Registry& registry, std::uint64_t memory_budget) :
   const std::string workers = "Workers that were heard lately, by role.";
   trainers_ = registry.AddGauge("workers", Unit::kNone, workers, {{"role", "trainer"}});
   aggregators_ = registry.AddGauge("workers", Unit::kNone, workers, {{"role", "aggregator"}});
-  const std::string seats = "Seats of the running job, and trainers without one, by state.";
+  const std::string seats = "Seats of all running jobs, and trainers without one, by state.";
   seats_taken_ = registry.AddGauge("seats", Unit::kNone, seats, {{"state", "taken"}});
   seats_free_ = registry.AddGauge("seats", Unit::kNone, seats, {{"state", "free"}});
   spares_ = registry.AddGauge("seats", Unit::kNone, seats, {{"state", "spare"}});
-  seats_wanted_ = registry.AddGauge("seats_wanted", Unit::kNone, "Seats that the running job has: trainers that it can use. 0: none runs.");
+  seats_wanted_ = registry.AddGauge("seats_wanted", Unit::kNone, "Trainers that all jobs can use: the seats of running ones, and of queued ones that only lack trainers. 0: there is none.");
   sessions_ = registry.AddGauge("control_sessions", Unit::kNone, "Sessions of workers.");
   rounds_ = registry.AddCounter("rounds", Unit::kNone, "Rounds that are done.");
   const std::string bytes = "Bytes that trainers moved in rounds that are done.";
@@ -148,13 +173,12 @@ void Telemetry::Count(const federation::Federation::Census& census, std::size_t 
   spares_.Set(static_cast<double>(census.spares));
   seats_taken_.Set(static_cast<double>(census.seats_taken));
   seats_free_.Set(static_cast<double>(census.seats_free));
-  seats_wanted_.Set(static_cast<double>(census.seats_taken + census.seats_free));
+  seats_wanted_.Set(static_cast<double>(census.seats_taken + census.seats_free + census.seats_queued));
   sessions_.Set(static_cast<double>(sessions));
 }
 
 void Telemetry::Watch(federation::Vitals vitals) {
-  std::sort(vitals.seats.begin(), vitals.seats.end(), [](const auto& a, const auto& b) { return a.unchanged > b.unchanged; });
-  if (vitals.seats.size() > kMaxSeats) vitals.seats.resize(kMaxSeats);
+  Shorten(vitals);
   const std::lock_guard lock(mutex_);
   vitals_ = std::move(vitals);
 }
@@ -176,16 +200,22 @@ void Telemetry::Finished(const federation::RoundRow& round) {
     if (const auto it = round.metrics.find(gauge.metric); it != round.metrics.end()) gauges[gauge.name] = it->second;
   }
   const std::lock_guard lock(mutex_);
-  last_round_ = std::move(gauges);
+  last_round_[round.job] = std::move(gauges);
+}
+
+void Telemetry::Note(const federation::JobRow& job) {
+  if (job.state != federation::JobState::kRunning) {
+    running_.erase(job.job);
+    return;
+  }
+  if (!running_.insert(job.job).second) return;
+  const std::lock_guard lock(mutex_);
+  std::erase_if(last_round_, [&](const auto& entry) { return running_.count(entry.first) == 0 || (entry.first == job.job && job.round == 0); });
 }
 
 void Telemetry::Decided(const std::vector<federation::Decision>& decisions) {
   for (const auto& decision : decisions) {
-    if (const auto* job = std::get_if<federation::JobRow>(&decision);
-        job != nullptr && job->state == federation::JobState::kRunning && job->round == 0) {
-      const std::lock_guard lock(mutex_);
-      last_round_.clear();
-    }
+    if (const auto* job = std::get_if<federation::JobRow>(&decision)) Note(*job);
     const auto* round = std::get_if<federation::RoundRow>(&decision);
     if (round == nullptr || round->state != federation::RoundState::kDone) continue;
     for (auto& [phase, histogram] : phases_) {
@@ -216,9 +246,12 @@ void Telemetry::Forget(const std::string& trainer) {
 std::vector<metrics::Reading> Telemetry::Readings() {
   std::vector<metrics::Reading> readings;
   const std::lock_guard lock(mutex_);
-  AddJob(vitals_, readings);
-  for (const RoundGauge& gauge : kRoundGauges) {
-    if (const auto it = last_round_.find(gauge.name); it != last_round_.end()) readings.push_back({gauge.name, gauge.help, false, {}, it->second});
+  AddJobs(vitals_, readings);
+  for (const auto& job : vitals_.running) AddJob(job, readings);
+  for (const auto& [job, gauges] : last_round_) {
+    for (const RoundGauge& gauge : kRoundGauges) {
+      if (const auto it = gauges.find(gauge.name); it != gauges.end()) readings.push_back({gauge.name, gauge.help, false, {{"name", job}}, it->second});
+    }
   }
   for (const auto& [trainer, samples] : relayed_) {
     readings.push_back({"tributary_trainer_info", "1; names a trainer whose metrics are relayed, and the site whose data it has.", false,

@@ -1,13 +1,14 @@
 // The coordinator's own metrics, and those of trainers that nobody can scrape.
 //
 // Written by the server's thread, read by scrapes: thread-safe. What a trainer sends is bounded; names that are not
-// shared by all services are put under tributary_trainer_, so that a trainer cannot pose as the coordinator. What is told of the running
-// job carries no label with its name, of which there is no end: one runs at a time, and tributary_job_info names it.
+// shared by all services are put under tributary_trainer_, so that a trainer cannot pose as the coordinator. What is told of a job has its
+// name as the label `name`, and is told while it runs: as many at once as may run. Totals and what all jobs share have none.
 #pragma once
 
 #include <cstdint>
 #include <map>
 #include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -31,18 +32,21 @@ class Telemetry {
  private:
   std::vector<metrics::Reading> Readings();
   void Finished(const federation::RoundRow& round);
+  void Note(const federation::JobRow& job);
 
   metrics::Registry& registry_;
   metrics::Gauge trainers_, aggregators_, spares_, seats_taken_, seats_free_, seats_wanted_, sessions_;
   metrics::Counter rounds_, bytes_up_, bytes_down_, deduplicated_, samples_, tokens_, forbidden_;
   metrics::Histogram round_seconds_;
   std::map<std::string, metrics::Histogram> phases_;
+  std::set<std::string> running_;
 
   std::mutex mutex_;
   // State below is protected by mutex_.
   std::map<std::string, std::map<std::string, double>> relayed_;
   federation::Vitals vitals_;
-  std::map<std::string, double> last_round_;  // gauges of the newest round that is done: of an earlier job until the next begins
+  // By job, gauges of its newest round that is done: of jobs that have ended until the next begins.
+  std::map<std::string, std::map<std::string, double>> last_round_;
 };
 
 }  // namespace tributary::service

@@ -20,22 +20,23 @@ std::vector<const TaskRow*> Federation::Machine::WantedOf(const std::string& wor
   };
   const auto known = workers.find(worker);
   if (known == workers.end()) return rows;
-  if (const JobRow* job = Running()) {
-    if (const RoundRow* round = Current(job->job)) {
-      if (known->second.role == wire::Role::kAggregator) {
-        for (const auto kind : {wire::TaskKind::kInit, wire::TaskKind::kAggregate, wire::TaskKind::kSeal}) {
-          // The seal of an earlier generation is no longer meant.
-          if (kind == wire::TaskKind::kSeal && round->state != RoundState::kSeal) continue;
-          for (const TaskRow* row : Tasks(job->job, round->round, kind)) add(row);
-        }
-      } else {
-        add(Find(job->job, round->round, wire::TaskKind::kInit, 0));
-        // A former holder that comes back has the row's name no longer once its seat went to another.
-        if (const auto seat = seat_of.find(worker); seat != seat_of.end()) {
-          add(Find(job->job, round->round, wire::TaskKind::kTrain, seat->second));
-          add(Find(job->job, round->round, wire::TaskKind::kValidate, seat->second));
-        }
+  if (known->second.role == wire::Role::kAggregator) {
+    for (const std::string& job : Running()) {
+      const RoundRow* round = Current(job);
+      if (round == nullptr) continue;
+      for (const auto kind : {wire::TaskKind::kInit, wire::TaskKind::kAggregate, wire::TaskKind::kSeal}) {
+        // The seal of an earlier generation is no longer meant.
+        if (kind == wire::TaskKind::kSeal && round->state != RoundState::kSeal) continue;
+        for (const TaskRow* row : Tasks(job, round->round, kind)) add(row);
       }
+    }
+  } else if (const auto seat = seat_of.find(worker); seat != seat_of.end()) {
+    // A former holder that comes back has the row's name no longer once its seat went to another.
+    const auto& [job, ordinal] = seat->second;
+    if (const RoundRow* round = Current(job)) {
+      add(Find(job, round->round, wire::TaskKind::kInit, 0));
+      add(Find(job, round->round, wire::TaskKind::kTrain, ordinal));
+      add(Find(job, round->round, wire::TaskKind::kValidate, ordinal));
     }
   }
   // Beside a thousand inputs nothing else fits the frame. Where there is room a removal is finished before the next aggregation, which now
@@ -75,7 +76,7 @@ wire::TaskSpec Federation::Machine::SpecOf(const TaskRow& row) {
   task.encoding = static_cast<std::uint32_t>(spec.transfer.encoding);
   if (HeldByTrainer(row)) {
     const auto seat = seat_of.find(row.holder);
-    task.ordinal = seat != seat_of.end() ? seat->second : row.index;
+    task.ordinal = seat != seat_of.end() && seat->second.first == row.job ? seat->second.second : row.index;
     task.seat = SeatName(row.job, task.ordinal);
   }
   // What a trainer reads of a round's model.

@@ -81,8 +81,11 @@ void State::Apply(const Decision& decision) {
                  },
                  [this](const CloseRound& close) { EraseTasks(*this, close.job, false, close.round); },
                  [this](const AbandonRound& round) {
-                   rounds.erase({round.job, round.round});
-                   EraseTasks(*this, round.job, false, round.round);
+                   std::erase_if(rounds, [&](const auto& entry) { return entry.first.first == round.job && entry.first.second >= round.round; });
+                   std::erase_if(tasks, [&](const auto& entry) {
+                     const TaskRow& row = entry.second;
+                     return row.job == round.job && row.kind != wire::TaskKind::kRemove && row.round >= round.round;
+                   });
                  },
              },
              decision);

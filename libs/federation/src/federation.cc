@@ -15,8 +15,6 @@ constexpr std::size_t kMaxWorkers = 20'000;
 // What a Hello may list: kept for as long as the worker is known.
 constexpr std::size_t kMaxDataNames = 64;
 constexpr std::size_t kMaxEncodings = 16;
-// Each waits with its text in memory.
-constexpr std::size_t kMaxQueued = 64;
 
 Status CheckLists(const wire::Hello& hello) {
   if (hello.data.size() > kMaxDataNames) {
@@ -35,11 +33,8 @@ Status CheckLists(const wire::Hello& hello) {
 
 Federation::Machine::Machine(Limits l, JobParser p, State restored, Time t)
     : limits(l), parser(std::move(p)), state(std::move(restored)), now(t), started(t.steady) {
-  if (const JobRow* running = Running()) {
-    for (const auto& [key, seat] : state.seats) {
-      if (key.first == running->job) seat_of[HolderOf(seat)] = seat.ordinal;
-    }
-  }
+  restored_orders = NextOrder();
+  for (const auto& [key, seat] : state.seats) seat_of[HolderOf(seat)] = key;
   Advance();
 }
 
@@ -71,13 +66,6 @@ std::vector<std::string> Federation::Machine::TakeChanged() {
     if (it != workers.end() && it->second.connected && Fingerprint(key) != it->second.told) changed.push_back(key);
   }
   return changed;
-}
-
-const JobRow* Federation::Machine::Running() const {
-  for (const auto& [id, row] : state.jobs) {
-    if (row.state == JobState::kRunning) return &row;
-  }
-  return nullptr;
 }
 
 const job::Job* Federation::Machine::Spec(const std::string& job) {
@@ -158,19 +146,6 @@ void Federation::Machine::Disconnect(const std::string& worker) {
   if (it != workers.end()) it->second.connected = false;
 }
 
-Status Federation::Machine::CheckQueue() const {
-  const auto queued = std::count_if(state.jobs.begin(), state.jobs.end(),
-                                    [](const auto& entry) { return entry.second.state == JobState::kQueued; });
-  if (static_cast<std::size_t>(queued) < kMaxQueued) return Ok();
-  return MakeError(Code::kResourceExhausted, "{} jobs are queued already, no more are taken; wait for one to begin, or stop one", queued);
-}
-
-std::uint64_t Federation::Machine::NextOrder() const {
-  std::uint64_t order = 0;
-  for (const auto& [id, job] : state.jobs) order = std::max(order, job.order + 1);
-  return order;
-}
-
 Result<wire::Submitted> Federation::Machine::Submit(const wire::Submit& submit, Time t) {
   now = t;
   TRIBUTARY_TRY(JobId::Parse(submit.name).status());
@@ -208,7 +183,7 @@ Result<wire::Stopped> Federation::Machine::Stop(const std::string& job, Time t) 
   const auto known = state.jobs.find(job);
   if (known == state.jobs.end()) return MakeError(Code::kNotFound, "no job {} here", job);
   if (known->second.state == JobState::kRunning) {
-    EndJob(JobState::kStopped, "stopped on request");
+    EndJob(job, JobState::kStopped, "stopped on request");
   } else if (known->second.state == JobState::kQueued) {
     JobRow row = known->second;
     row.state = JobState::kStopped;
@@ -231,7 +206,10 @@ void Federation::Machine::Tick(Time t) {
       ++it;
     }
   }
-  if (!StopAtStalledFetch()) ExpireTasks();
+  ExpireRetries();
+  for (const std::string& job : Running()) {
+    if (!StopAtStalledFetch(job)) ExpireTasks(job);
+  }
   Advance();
 }
 
@@ -250,8 +228,8 @@ Result<wire::Submitted> Federation::Submit(const wire::Submit& submit, Time now)
   return machine_->Submit(submit, now);
 }
 Result<wire::Stopped> Federation::Stop(const std::string& job, Time now) { return machine_->Stop(job, now); }
-Result<wire::Resumed> Federation::Resume(JobRow stored, std::vector<RoundRow> newest, std::vector<TaskRow> updates, Time now) {
-  return machine_->Resume(std::move(stored), std::move(newest), std::move(updates), now);
+Result<wire::Resumed> Federation::Resume(JobRow stored, std::vector<RoundRow> newest, std::vector<TaskRow> updates, std::optional<RoundRow> from, Time now) {
+  return machine_->Resume(std::move(stored), std::move(newest), std::move(updates), std::move(from), now);
 }
 std::vector<Decision> Federation::TakeDecisions() { return std::exchange(machine_->decisions, {}); }
 std::vector<std::string> Federation::TakeChanged() { return machine_->TakeChanged(); }
@@ -261,7 +239,7 @@ std::vector<std::string> Federation::ImportsOf(const std::string& job) {
   std::vector<std::string> imports;
   const job::Job* const spec = machine_->Spec(job);
   if (spec == nullptr) return imports;
-  for (const std::string& object : {spec->model.object, spec->model.tokenizer_object}) {
+  for (const std::string& object : {spec->model.object, spec->model.tokenizer_object, spec->adapter.object}) {
     if (!object.empty()) imports.push_back(object.substr(0, object.find('@')));
   }
   return imports;

@@ -38,10 +38,13 @@ void Federation::Machine::AssignLeases() {
         row.kind == wire::TaskKind::kValidate) {
       continue;
     }
-    const Duration timeout = HeldByTrainer(row) ? limits.seat_timeout : limits.lease_timeout;
-    if (!row.holder.empty() && Alive(row.holder, timeout)) {
+    const bool by_trainer = HeldByTrainer(row);
+    const auto seat = by_trainer ? seat_of.find(row.holder) : seat_of.end();
+    // Whoever has a seat of another job by now is not told of it any more.
+    const bool told = !by_trainer || (seat != seat_of.end() && seat->second.first == row.job);
+    if (!row.holder.empty() && told && Alive(row.holder, by_trainer ? limits.seat_timeout : limits.lease_timeout)) {
       (row.kind == wire::TaskKind::kRemove ? removing : busy).insert(row.holder);
-    } else {
+    } else if (not_before.count(key) == 0) {  // what waits for its retry keeps nobody from other work
       wanted.push_back(row);
     }
   }
@@ -49,18 +52,22 @@ void Federation::Machine::AssignLeases() {
 
   std::vector<std::string> aggregators;
   for (const Worker* worker : LiveAggregators()) aggregators.push_back(worker->key);
-  std::vector<std::string> trainers;  // in order of seat
-  std::map<std::uint32_t, std::string> seated;
-  for (const auto& [key, ordinal] : seat_of) {
-    if (workers.count(key) != 0 && Alive(key, limits.seat_timeout)) seated[ordinal] = key;
+  std::map<std::string, std::vector<std::string>> trainers;  // of each job, in order of seat
+  for (const auto& [seat, row] : state.seats) {
+    const std::string key = HolderOf(row);
+    if (workers.count(key) != 0 && Alive(key, limits.seat_timeout)) trainers[seat.first].push_back(key);
   }
-  for (const auto& [ordinal, key] : seated) trainers.push_back(key);
+  // Whose phase began first goes first: no job's rounds keep another waiting for ever.
+  std::ranges::stable_sort(wanted, {}, [&](const TaskRow& row) {
+    const auto round = state.rounds.find({row.job, row.round});
+    return std::pair(round == state.rounds.end() ? 0 : round->second.phase_ms, state.jobs.at(row.job).order);
+  });
 
   for (TaskRow& row : wanted) {
     // One task of weight at a time per worker: a lease that nobody works on helps nobody, and two lists of a thousand
     // inputs do not fit one frame.
     std::set<std::string>& taken = row.kind == wire::TaskKind::kRemove ? removing : busy;
-    const auto& candidates = HeldByTrainer(row) ? trainers : aggregators;
+    const auto& candidates = HeldByTrainer(row) ? trainers[row.job] : aggregators;
     const auto next = std::find_if(candidates.begin(), candidates.end(),
                                    [&](const std::string& key) { return taken.count(key) == 0; });
     if (next == candidates.end()) continue;
@@ -91,15 +98,14 @@ void Federation::Machine::ReleaseLeases(const std::string& worker) {
   }
 }
 
-bool Federation::Machine::StopAtStalledFetch() {
-  const JobRow* running = Running();
-  const job::Job* spec = running == nullptr ? nullptr : Spec(running->job);
-  const RoundRow* round = running == nullptr ? nullptr : Current(running->job);
+bool Federation::Machine::StopAtStalledFetch(const std::string& job) {
+  const job::Job* spec = Spec(job);
+  const RoundRow* round = Current(job);
   if (spec == nullptr || round == nullptr || round->state != RoundState::kTrain) return false;
   const Duration limit = spec->transfer.wait_send_task_data_all_clients_timeout;
   if (limit.count() == 0) return false;
   std::string who;
-  for (const TaskRow* row : Tasks(running->job, round->round, wire::TaskKind::kTrain)) {
+  for (const TaskRow* row : Tasks(job, round->round, wire::TaskKind::kTrain)) {
     if (row->state != RowState::kPending) continue;
     const Progress& known = ProgressOf(*row);
     const std::string& phase = known.last.phase;
@@ -109,14 +115,14 @@ bool Federation::Machine::StopAtStalledFetch() {
                        phase == "download" ? known.last.done : 0, phase == "download" ? known.last.total : 0);
   }
   if (who.empty()) return false;
-  EndJob(JobState::kFailed,
+  EndJob(job, JobState::kFailed,
          fmt::format("round {}: the model does not reach every seat: {}, and nothing came for {} "
                      "(transfer.wait_send_task_data_all_clients_timeout). Look at these trainers and their line, or set it to 0 to go on without them",
                      round->round, who, FormatDuration(limit)));
   return true;
 }
 
-void Federation::Machine::ExpireTasks() {
+void Federation::Machine::ExpireRetries() {
   for (auto it = not_before.begin(); it != not_before.end();) {
     if (now.steady < it->second) {
       ++it;
@@ -125,10 +131,9 @@ void Federation::Machine::ExpireTasks() {
     if (const auto row = state.tasks.find(it->first); row != state.tasks.end()) Touch(row->second.holder);
     it = not_before.erase(it);
   }
+}
 
-  const JobRow* running = Running();
-  if (running == nullptr) return;
-  const std::string job = running->job;
+void Federation::Machine::ExpireTasks(const std::string& job) {
   const job::Job* spec = Spec(job);
   const RoundRow* round = Current(job);
   if (spec == nullptr || round == nullptr || spec->participants.round_deadline.count() == 0) return;
@@ -153,7 +158,7 @@ void Federation::Machine::ExpireTasks() {
                     last.phase.empty() ? "not started" : last.phase, last.done, last.total, last.unit);
     if (row.kind != wire::TaskKind::kTrain && row.kind != wire::TaskKind::kValidate) {
       TaskFailed(row, Code::kDeadline, why);
-      if (Running() == nullptr) return;
+      if (!Runs(job)) return;
       continue;
     }
     row.state = RowState::kDropped;
@@ -165,7 +170,7 @@ void Federation::Machine::ExpireTasks() {
     // Nobody sits there: the next round must not wait for this seat again.
     const auto seat = state.seats.find({job, row.index});
     if (seat != state.seats.end() && !Alive(HolderOf(seat->second), limits.seat_timeout)) {
-      SetSeat(row.index, nullptr, "it is silent and the deadline has passed");
+      SetSeat(job, row.index, nullptr, "it is silent and the deadline has passed");
     }
   }
 }

@@ -1,4 +1,4 @@
-// Private: the Federation's state and helpers, implemented by topic (seats, leases, reports, transitions, assignment, status).
+// Private: the Federation's state and helpers, implemented by topic (jobs, seats, leases, reports, transitions, assignment, status).
 #pragma once
 
 #include <deque>
@@ -33,6 +33,14 @@ struct Progress {
   Duration renewed{0};
 };
 
+// What a running job waits for; forgotten at a restart.
+struct Wait {
+  Duration since{0};
+  Duration changed{0};  // when it was something else last
+  std::string what;
+  std::string told;     // in its log
+};
+
 class Federation::Machine {
  public:
   Machine(Limits limits, JobParser parser, State restored, Time now);
@@ -42,7 +50,8 @@ class Federation::Machine {
   void Disconnect(const std::string& worker);
   Result<wire::Submitted> Submit(const wire::Submit& submit, Time now);
   Result<wire::Stopped> Stop(const std::string& job, Time now);
-  Result<wire::Resumed> Resume(JobRow stored, std::vector<RoundRow> newest, std::vector<TaskRow> updates, Time now);
+  // resume.cc
+  Result<wire::Resumed> Resume(JobRow stored, std::vector<RoundRow> newest, std::vector<TaskRow> updates, std::optional<RoundRow> from, Time now);
   void Tick(Time now);
   void Record(Decision decision);
   // `job`: whose log it belongs to; empty: of none.
@@ -51,16 +60,34 @@ class Federation::Machine {
   void TouchAll();
   std::vector<std::string> TakeChanged();
 
+  // What attempts and generations of a job begin at: above those of all its earlier lives, whose late reports and slots must not count.
+  std::uint32_t FirstAttempt(const std::string& job) const { return state.jobs.at(job).resumes * kAttemptsOfALife; }
+
+  // jobs.cc
   // kResourceExhausted when no more jobs may wait.
   Status CheckQueue() const;
   std::uint64_t NextOrder() const;
   // Removals of the job's objects are not done yet.
   bool Removing(const std::string& job) const;
-  // What attempts and generations of a job begin at: above those of all its earlier lives, whose late reports and slots must not count.
-  std::uint32_t FirstAttempt(const std::string& job) const { return state.jobs.at(job).resumes * kAttemptsOfALife; }
+  // Ids, in order of submission: they stay what they are while rows change.
+  std::vector<std::string> UnfinishedJobs() const;
+  std::vector<std::string> Running() const;
+  bool Runs(const std::string& job) const;
+  // Gives free trainers to jobs, oldest first, and lets queued jobs begin. True if one did, or stepped back into the queue.
+  bool Schedule();
+  // Trainers that the job needs to go on: participants.min before its first round, then the quorum.
+  std::size_t SeatsNeeded(const std::string& job);
+  bool CanFill(const std::string& job, const std::vector<const Worker*>& free);
+  // It was passed by younger ones often enough, and would have its trainers if they ended.
+  bool WaitedFor(const std::string& job);
+  bool StepBack(const std::vector<const Worker*>& free);
+  void StartJob(const std::string& job);
+  // Ends a job whose text is none.
+  void FailUnread(const std::string& job);
+  // Why a queued job does not run.
+  std::string QueuedBecause(const std::string& job);
 
-  // The running job, or null. Rows are copied, changed and recorded.
-  const JobRow* Running() const;
+  // Rows are copied, changed and recorded.
   const job::Job* Spec(const std::string& job);
   // The newest round of the job, or null in the phase "wait" before init.
   const RoundRow* Current(const std::string& job) const;
@@ -75,9 +102,14 @@ class Federation::Machine {
   std::vector<std::string> Averaged(const RoundRow& round) const;
 
   // seats.cc
-  void AssignSeats();
-  void SetSeat(std::uint32_t ordinal, const Worker* worker, const std::string& why);
-  const SeatRow* SeatOf(const std::string& worker) const;  // in the running job
+  // Live trainers without a seat, in order of arrival.
+  std::vector<const Worker*> FreeTrainers() const;
+  // Takes trainers out of `free` for seats without one, until `most` are taken, and for those of silent ones.
+  void FillSeats(const std::string& job, std::size_t most, std::vector<const Worker*>& free);
+  void SetSeat(const std::string& job, std::uint32_t ordinal, const Worker* worker, const std::string& why);
+  // All of a job's.
+  void FreeSeats(const std::string& job);
+  const SeatRow* SeatOf(const std::string& worker) const;
   bool Eligible(const Worker& worker, const job::Job& spec) const;
   static bool Knows(const Worker& worker, tensor::Encoding encoding);
   std::string HolderOf(const SeatRow& row) const { return row.site + "/" + row.instance; }
@@ -86,9 +118,10 @@ class Federation::Machine {
 
   // leases.cc
   void AssignLeases();
-  void ExpireTasks();
+  void ExpireRetries();
+  void ExpireTasks(const std::string& job);
   // Ends the job where a seat stands still while it fetches the round's model, if the job wants that. True if it did.
-  bool StopAtStalledFetch();
+  bool StopAtStalledFetch(const std::string& job);
   void ReleaseLeases(const std::string& worker);
   std::vector<const Worker*> LiveAggregators() const;
   bool HeldByTrainer(const TaskRow& row);
@@ -106,22 +139,23 @@ class Federation::Machine {
 
   // transitions.cc
   void Advance();
-  const JobRow* NextJob() const;
-  void StartJob();
-  bool LastRoundDone();
+  // Goes one step, if a row of the table allows it.
+  bool Step(const std::string& job);
   // Why the running job cannot go on yet, or empty.
-  std::string Waiting();
+  std::string Waiting(const std::string& job);
+  void NoteWaiting();
 
   // rounds.cc
-  void BeginInit();
-  void FinishInit();
-  void BeginRound();
+  void BeginInit(const std::string& job);
+  void FinishInit(const std::string& job);
+  void BeginRound(const std::string& job);
   void BeginAggregate(RoundRow row);
-  void WaitForUpdates();
-  void BeginSeal();
-  void FinishSeal();
-  void FinishRound();
-  void EndJob(JobState state, const std::string& message);
+  void WaitForUpdates(const std::string& job);
+  void BeginSeal(const std::string& job);
+  void FinishSeal(const std::string& job);
+  void FinishRound(const std::string& job);
+  std::string WhyNotValidated(const RoundRow& round) const;
+  void EndJob(const std::string& job, JobState state, const std::string& message);
   void EnterRound(RoundRow row, RoundState state);
   void RememberBest(RoundRow& round);
   void PlanRemovals(const std::string& job, std::uint32_t round, std::vector<std::string> objects, std::uint32_t first);
@@ -140,27 +174,28 @@ class Federation::Machine {
   // status.cc
   Result<wire::JobStatus> StatusOf(const std::string& job, Time now);
   wire::JobList Jobs() const;
-  Census Count() const;
+  Census Count();
 
   // vitals.cc
   Vitals Watch(Time now);
+  JobVitals WatchJob(const JobRow& row, const job::Job& spec);
 
   const Limits limits;
   const JobParser parser;
   State state;
   Time now;
   Duration started{0};  // of this process's knowledge: who was not heard since then counts from here
+  std::uint64_t restored_orders = 0;  // jobs of a smaller order were submitted to an earlier process
   std::map<std::string, Worker> workers;
   std::map<std::string, job::Job> specs;
   std::map<TaskKey, Progress> progress;
   std::map<TaskKey, Duration> not_before;  // retries wait
-  std::map<std::string, std::uint32_t> seat_of;  // worker -> ordinal, of the running job
+  std::map<std::string, SeatKey> seat_of;  // worker -> its one seat, of a running job
   std::set<std::string> dirty;
   std::vector<Decision> decisions;
   std::vector<Note> notes;
   std::uint64_t arrivals = 0;
-  std::optional<Duration> waiting_since;
-  std::string waiting_told;
+  std::map<std::string, Wait> waits;  // of running jobs that cannot go on
   std::map<Refusal, std::uint64_t> refused;  // updates that were left out since this process began
 };
 

@@ -120,7 +120,10 @@ bool Federation::Machine::Report(const std::string& key, const wire::Report& rep
   }
   if (report.leaving) {
     ReleaseLeases(key);
-    if (const SeatRow* seat = SeatOf(key)) SetSeat(seat->ordinal, nullptr, "it leaves");
+    if (const auto seat = seat_of.find(key); seat != seat_of.end()) {
+      const auto [job, ordinal] = seat->second;
+      SetSeat(job, ordinal, nullptr, "it leaves");
+    }
     Say(Note::Level::kInfo, "", fmt::format("{} leaves", key));
     workers.erase(key);
     changed = true;
@@ -197,9 +200,10 @@ void Federation::Machine::TaskDone(TaskRow row, const wire::TaskReport& report) 
   Say(Note::Level::kInfo, row.job, fmt::format("task {} is done by {}", TaskNameOf(row), row.holder));
   progress.erase(KeyOf(row));
   const bool trained = row.kind == wire::TaskKind::kTrain;
+  const std::string job = row.job;
   Record(std::move(row));
   if (!trained) return;
-  const RoundRow& round = *Current(Running()->job);
+  const RoundRow& round = *Current(job);
   if (round.state != RoundState::kAggregate) return;
   // From here on nobody else is to blame for a part that stands still.
   for (const TaskRow* part : Tasks(round.job, round.round, wire::TaskKind::kAggregate)) ProgressOf(*part).renewed = now.steady;
@@ -253,7 +257,7 @@ void Federation::Machine::TaskFailed(TaskRow row, Code code, const std::string& 
     return;
   }
   if (DropUpdate(row, code, message)) return;
-  EndJob(JobState::kFailed, fmt::format("{} of round {} failed on {} ({}): {}", KindName(row.kind), row.round, holder,
+  EndJob(row.job, JobState::kFailed, fmt::format("{} of round {} failed on {} ({}): {}", KindName(row.kind), row.round, holder,
                                         row.failures == 1 ? "not worth a retry"
                                                           : fmt::format("{} attempts", row.failures),
                                         message));

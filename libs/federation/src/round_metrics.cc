@@ -51,17 +51,25 @@ Metrics Federation::Machine::RoundMetrics(const RoundRow& round) const {
   if (tokens_per_second > 0) metrics["tokens_per_second"] = tokens_per_second;
   if (with_loss > 0) metrics["train_loss"] = loss / with_loss;
 
-  double val_loss = 0, correct = 0, targets = 0;
+  double val_loss = 0, correct = 0, targets = 0, validated = 0, empty = 0;
   bool accuracy = true;
-  for (const TaskRow* row : Tasks(round.job, round.round, wire::TaskKind::kValidate)) {
+  const auto validations = Tasks(round.job, round.round, wire::TaskKind::kValidate);
+  for (const TaskRow* row : validations) {
     if (row->state != RowState::kDone) continue;
     const double count = row->metrics.count("val_targets") != 0 ? Get(row->metrics, "val_targets") : 1;
-    if (count <= 0) continue;
+    if (count <= 0) {
+      ++empty;
+      continue;
+    }
+    ++validated;
     val_loss += count * Get(row->metrics, "val_loss");
     accuracy = accuracy && row->metrics.count("val_accuracy") != 0;
     correct += count * Get(row->metrics, "val_accuracy");
     targets += count;
   }
+  // Seats that the loss is of, and those that had nothing held out.
+  if (!validations.empty()) metrics["val_seats"] = validated;
+  if (empty > 0) metrics["val_seats_empty"] = empty;
   if (targets > 0) {
     metrics["val_loss"] = val_loss / targets;
     metrics["val_perplexity"] = std::exp(val_loss / targets);

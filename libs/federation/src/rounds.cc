@@ -9,7 +9,6 @@ namespace {
 
 constexpr std::uint32_t kRemovalOfABest = 1u << 20;  // its number among a round's removals, after all others
 
-
 constexpr std::size_t kObjectsPerRemoval = 64;
 // What the list of inputs of one aggregation may take of a control frame; the rest is for the other fields.
 constexpr std::size_t kMaxInputBytes = wire::kMaxControlFrame - 2048;
@@ -44,8 +43,7 @@ void Federation::Machine::EnterRound(RoundRow row, RoundState next) {
   Record(std::move(row));
 }
 
-void Federation::Machine::BeginInit() {
-  const std::string job = Running()->job;
+void Federation::Machine::BeginInit(const std::string& job) {
   RoundRow round;
   round.job = job;
   round.state = RoundState::kInit;
@@ -61,24 +59,22 @@ void Federation::Machine::BeginInit() {
   Say(Note::Level::kInfo, job, fmt::format("job {}: the first model is made", job));
 }
 
-void Federation::Machine::FinishInit() {
-  const JobRow* running = Running();
-  const TaskRow task = *Find(running->job, 0, wire::TaskKind::kInit, 0);
-  RoundRow round = *Current(running->job);
+void Federation::Machine::FinishInit(const std::string& id) {
+  const TaskRow task = *Find(id, 0, wire::TaskKind::kInit, 0);
+  RoundRow round = *Current(id);
   round.digest = task.digest;
   round.slots = task.end_slot;
   round.broadcast_digest = task.broadcast_digest;
   round.broadcast_error = BroadcastError({&task});
   round.seconds = Seconds(round.started_ms, now.wall_ms);
-  JobRow job = *running;
+  JobRow job = state.jobs.at(id);
   job.digest = task.digest;
   EnterRound(std::move(round), RoundState::kDone);
   Record(CloseRound{task.job, 0});
   Record(std::move(job));
 }
 
-void Federation::Machine::BeginRound() {
-  const std::string job = Running()->job;
+void Federation::Machine::BeginRound(const std::string& job) {
   const job::Job& spec = *Spec(job);
   const RoundRow& base = *Current(job);
   RoundRow round;
@@ -106,7 +102,7 @@ void Federation::Machine::BeginRound() {
     tasks.push_back(std::move(task));
   }
   if (input_bytes > kMaxInputBytes) {
-    EndJob(JobState::kFailed,
+    EndJob(job, JobState::kFailed,
            fmt::format("the names of the {} updates of a round do not fit one control frame; lower "
                        "participants.fraction, or use shorter names of job and sites ({} of {} bytes)",
                        tasks.size(), input_bytes, kMaxInputBytes));
@@ -146,7 +142,7 @@ void Federation::Machine::BeginAggregate(RoundRow round) {
       }
       who += fmt::format("{}seat {}: {}", who.empty() ? "" : "; ", SeatOfRow(*row), row->message);
     }
-    EndJob(JobState::kFailed,
+    EndJob(round.job, JobState::kFailed,
            fmt::format("round {} has {} of the {} updates that participants.quorum asks for; {}. Mend what is told "
                        "of these trainers, or lower participants.quorum; for slow ones raise participants.round_deadline",
                        round.round, done, quorum, who));
@@ -183,8 +179,8 @@ void Federation::Machine::BeginAggregate(RoundRow round) {
   }
 }
 
-void Federation::Machine::WaitForUpdates() {
-  const RoundRow round = *Current(Running()->job);
+void Federation::Machine::WaitForUpdates(const std::string& job) {
+  const RoundRow round = *Current(job);
   std::vector<TaskRow> parts;
   for (const TaskRow* row : Tasks(round.job, round.round, wire::TaskKind::kAggregate)) parts.push_back(*row);
   EnterRound(round, RoundState::kTrain);
@@ -197,8 +193,8 @@ void Federation::Machine::WaitForUpdates() {
   }
 }
 
-void Federation::Machine::BeginSeal() {
-  const RoundRow round = *Current(Running()->job);
+void Federation::Machine::BeginSeal(const std::string& job) {
+  const RoundRow round = *Current(job);
   TaskRow task;
   task.attempt = FirstAttempt(round.job);
   if (const TaskRow* old = Find(round.job, round.round, wire::TaskKind::kSeal, 0)) {
@@ -221,9 +217,7 @@ std::uint32_t Federation::Machine::BestRound(const std::string& job, std::uint32
   return best == round->second.metrics.end() ? 0 : static_cast<std::uint32_t>(best->second);
 }
 
-void Federation::Machine::FinishSeal() {
-  const JobRow* running = Running();
-  const std::string id = running->job;
+void Federation::Machine::FinishSeal(const std::string& id) {
   const job::Job& spec = *Spec(id);
   RoundRow round = *Current(id);
   const TaskRow seal = *Find(id, round.round, wire::TaskKind::kSeal, 0);
@@ -246,7 +240,7 @@ void Federation::Machine::FinishSeal() {
       useless.push_back(ModelObject(id, model));
     }
   }
-  JobRow job = *running;
+  JobRow job = state.jobs.at(id);
   job.round = round.round;
   job.digest = round.digest;
   Record(std::move(job));
@@ -256,14 +250,14 @@ void Federation::Machine::FinishSeal() {
 
   std::vector<TaskRow> validations;
   if (spec.validate) {
-    for (const auto& [worker, ordinal] : seat_of) {
-      if (!Alive(worker, limits.seat_timeout)) continue;
+    for (const auto& [worker, seat] : seat_of) {
+      if (seat.first != id || !Alive(worker, limits.seat_timeout)) continue;
       TaskRow task;
       task.job = id;
       task.round = round.round;
       task.kind = wire::TaskKind::kValidate;
       task.attempt = FirstAttempt(id);
-      task.index = ordinal;
+      task.index = seat.second;
       task.holder = worker;
       validations.push_back(std::move(task));
     }
@@ -275,11 +269,21 @@ void Federation::Machine::FinishSeal() {
   }
 }
 
-void Federation::Machine::FinishRound() {
-  RoundRow round = *Current(Running()->job);
-  const std::string job = round.job;
+// Of the first seat that failed; else all had nothing to validate on.
+std::string Federation::Machine::WhyNotValidated(const RoundRow& round) const {
+  for (const TaskRow* row : Tasks(round.job, round.round, wire::TaskKind::kValidate)) {
+    if (row->state == RowState::kDropped) return fmt::format("seat {}: {}", SeatOfRow(*row), row->message);
+  }
+  return "nothing is held out of any seat's data; raise data.validation_fraction, lower partition.count or give more data";
+}
+
+void Federation::Machine::FinishRound(const std::string& job) {
+  RoundRow round = *Current(job);
   round.metrics = RoundMetrics(round);
   if (Spec(job)->checkpoint.best) RememberBest(round);
+  if (const auto validated = round.metrics.find("val_seats"); validated != round.metrics.end() && validated->second == 0) {
+    Say(Note::Level::kWarning, job, fmt::format("job {} round {}: no seat could validate the model: {}", job, round.round, WhyNotValidated(round)));
+  }
   for (const auto kind : {wire::TaskKind::kTrain, wire::TaskKind::kValidate}) {
     for (const TaskRow* row : Tasks(job, round.round, kind)) {
       round.bytes_up += row->bytes_up;
@@ -331,8 +335,8 @@ void Federation::Machine::PlanRemovals(const std::string& job, std::uint32_t rou
 }
 
 // The newest sealed model stays, and what trainers download of it unless the job is completed: it may be resumed.
-void Federation::Machine::EndJob(JobState end, const std::string& message) {
-  JobRow job = *Running();
+void Federation::Machine::EndJob(const std::string& id, JobState end, const std::string& message) {
+  JobRow job = state.jobs.at(id);
   const RoundRow* round = Current(job.job);
   if (round != nullptr && round->state != RoundState::kDone && round->state != RoundState::kValidate) {
     std::vector<std::string> useless;
@@ -351,7 +355,8 @@ void Federation::Machine::EndJob(JobState end, const std::string& message) {
   job.message = message;
   job.ended_ms = now.wall_ms;
   specs.erase(job.job);
-  seat_of.clear();
+  waits.erase(job.job);
+  std::erase_if(seat_of, [&](const auto& entry) { return entry.second.first == job.job; });
   std::erase_if(progress, [&](const auto& entry) {
     return std::get<0>(entry.first) == job.job && std::get<2>(entry.first) != wire::TaskKind::kRemove;
   });

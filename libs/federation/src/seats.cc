@@ -1,4 +1,4 @@
-// Seats: who works on which data partition of the running job.
+// Seats: who works on which data partition of which job.
 #include <algorithm>
 
 #include "machine.h"
@@ -25,10 +25,9 @@ bool Federation::Machine::Eligible(const Worker& worker, const job::Job& spec) c
 }
 
 const SeatRow* Federation::Machine::SeatOf(const std::string& worker) const {
-  const JobRow* job = Running();
   const auto it = seat_of.find(worker);
-  if (job == nullptr || it == seat_of.end()) return nullptr;
-  const auto seat = state.seats.find({job->job, it->second});
+  if (it == seat_of.end()) return nullptr;
+  const auto seat = state.seats.find(it->second);
   return seat == state.seats.end() ? nullptr : &seat->second;
 }
 
@@ -49,9 +48,7 @@ std::string Federation::Machine::SeatOfRow(const TaskRow& row) {
   return fmt::format("{}/{}", row.holder.empty() ? "-" : row.holder.substr(0, row.holder.find('/')), row.index);
 }
 
-void Federation::Machine::SetSeat(std::uint32_t ordinal, const Worker* worker, const std::string& why) {
-  const JobRow* running = Running();
-  const std::string job = running->job;
+void Federation::Machine::SetSeat(const std::string& job, std::uint32_t ordinal, const Worker* worker, const std::string& why) {
   if (const auto old = state.seats.find({job, ordinal}); old != state.seats.end()) {
     const std::string holder = HolderOf(old->second);
     seat_of.erase(holder);
@@ -61,7 +58,7 @@ void Federation::Machine::SetSeat(std::uint32_t ordinal, const Worker* worker, c
   SeatRow row{job, ordinal, worker != nullptr ? worker->site : "", worker != nullptr ? worker->instance : ""};
   Record(row);
   if (worker == nullptr) return;
-  seat_of[worker->key] = ordinal;
+  seat_of[worker->key] = {job, ordinal};
   Say(Note::Level::kInfo, job,
       fmt::format("job {}: seat {} is taken by {}: {}", job, SeatName(job, ordinal), worker->key, why));
 
@@ -84,34 +81,47 @@ void Federation::Machine::SetSeat(std::uint32_t ordinal, const Worker* worker, c
   }
 }
 
-void Federation::Machine::AssignSeats() {
-  const JobRow* running = Running();
-  if (running == nullptr) return;
-  const std::string job = running->job;
-  const job::Job* spec = Spec(job);
-  if (spec == nullptr) return;
+void Federation::Machine::FreeSeats(const std::string& job) {
+  for (const std::uint32_t ordinal : TakenSeats(job)) {
+    seat_of.erase(HolderOf(state.seats.at({job, ordinal})));
+    Record(SeatRow{job, ordinal, "", ""});
+  }
+}
 
-  std::vector<const Worker*> spares;
+std::vector<const Worker*> Federation::Machine::FreeTrainers() const {
+  std::vector<const Worker*> free;
   for (const auto& [key, worker] : workers) {
-    if (worker.role == wire::Role::kTrainer && seat_of.count(key) == 0 &&
-        now.steady - worker.heard < limits.seat_timeout && Eligible(worker, *spec)) {
-      spares.push_back(&worker);
+    if (worker.role == wire::Role::kTrainer && seat_of.count(key) == 0 && now.steady - worker.heard < limits.seat_timeout) {
+      free.push_back(&worker);
     }
   }
+  std::ranges::sort(free, {}, [](const Worker* worker) { return worker->arrival; });
+  return free;
+}
+
+void Federation::Machine::FillSeats(const std::string& job, std::size_t most, std::vector<const Worker*>& trainers) {
+  if (trainers.empty()) return;
+  const job::Job* spec = Spec(job);
+  std::vector<const Worker*> spares;
+  for (const Worker* worker : trainers) {
+    if (Eligible(*worker, *spec)) spares.push_back(worker);
+  }
   if (spares.empty()) return;
-  std::sort(spares.begin(), spares.end(), [](const auto* a, const auto* b) { return a->arrival < b->arrival; });
+  std::size_t taken = TakenSeats(job).size();
 
   std::set<std::uint32_t> free;
   for (std::uint32_t i = 0; i < spec->data.count; ++i) free.insert(i);
   for (const std::uint32_t ordinal : TakenSeats(job)) free.erase(ordinal);
   for (const Worker* spare : spares) {
-    if (!free.empty()) {
+    if (!free.empty() && taken < most) {
+      ++taken;
       auto seat = spare->wish >= 0 && spare->wish <= UINT32_MAX ? free.find(static_cast<std::uint32_t>(spare->wish))
                                                                 : free.end();
       const bool wished = seat != free.end();
       if (!wished) seat = free.begin();
-      SetSeat(*seat, spare, wished ? "it asked for it" : "it was free");
+      SetSeat(job, *seat, spare, wished ? "it asked for it" : "it was free");
       free.erase(seat);
+      std::erase(trainers, spare);
       continue;
     }
     std::optional<std::uint32_t> silent;
@@ -122,7 +132,8 @@ void Federation::Machine::AssignSeats() {
       }
     }
     if (!silent) return;
-    SetSeat(*silent, spare, fmt::format("its holder was silent for {}", FormatDuration(limits.seat_timeout)));
+    std::erase(trainers, spare);
+    SetSeat(job, *silent, spare, fmt::format("its holder was silent for {}", FormatDuration(limits.seat_timeout)));
   }
 }
 

@@ -30,7 +30,7 @@ Result<wire::JobStatus> Federation::Machine::StatusOf(const std::string& id, Tim
     status.model = ModelObject(id, job.round);
     status.model_digest = job.digest;
   }
-  if (job.state == JobState::kQueued) status.message = removing ? "waiting until what it left is removed; that needs an aggregator" : "waiting for the jobs before it";
+  if (job.state == JobState::kQueued) status.message = QueuedBecause(id);
   if (job.state != JobState::kRunning) return status;
 
   const RoundRow* round = Current(id);
@@ -47,7 +47,7 @@ Result<wire::JobStatus> Federation::Machine::StatusOf(const std::string& id, Tim
       }
     }
   }
-  if (waiting_since && t.steady - *waiting_since >= limits.wait_notice) status.message = Waiting();
+  if (const auto wait = waits.find(id); wait != waits.end() && t.steady - wait->second.since >= limits.wait_notice) status.message = Waiting(id);
 
   const job::Job* spec = Spec(id);
   const bool validates = round != nullptr && round->state == RoundState::kValidate;
@@ -87,10 +87,6 @@ Result<wire::JobStatus> Federation::Machine::StatusOf(const std::string& id, Tim
   return status;
 }
 
-bool Federation::Machine::Removing(const std::string& job) const {
-  return std::ranges::any_of(state.tasks, [&](const auto& entry) { return entry.second.job == job && entry.second.kind == wire::TaskKind::kRemove; });
-}
-
 wire::JobList Federation::Machine::Jobs() const {
   std::vector<const JobRow*> rows;
   for (const auto& [id, row] : state.jobs) rows.push_back(&row);
@@ -101,7 +97,7 @@ wire::JobList Federation::Machine::Jobs() const {
   return list;
 }
 
-Federation::Census Federation::Machine::Count() const {
+Federation::Census Federation::Machine::Count() {
   Census census;
   for (const auto& [key, worker] : workers) {
     if (worker.role == wire::Role::kAggregator) {
@@ -112,9 +108,15 @@ Federation::Census Federation::Machine::Count() const {
     }
   }
   census.seats_taken = seat_of.size();
-  if (const JobRow* job = Running()) {
-    if (const auto spec = specs.find(job->job); spec != specs.end() && spec->second.data.count > census.seats_taken) {
-      census.seats_free = spec->second.data.count - census.seats_taken;
+  std::size_t places = limits.jobs_at_once - std::min<std::size_t>(Running().size(), limits.jobs_at_once);
+  for (const std::string& job : UnfinishedJobs()) {
+    const job::Job* spec = Spec(job);
+    if (spec == nullptr) continue;
+    if (Runs(job)) {
+      census.seats_free += spec->data.count - std::min<std::size_t>(TakenSeats(job).size(), spec->data.count);
+    } else if (places > 0 && !Removing(job)) {
+      --places;
+      census.seats_queued += spec->data.count;
     }
   }
   return census;

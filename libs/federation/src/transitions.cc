@@ -16,12 +16,10 @@ bool AnyPending(const std::vector<const TaskRow*>& rows) {
 
 }  // namespace
 
-void Federation::Machine::Advance() {
-  enum class Phase { kIdle, kWait, kInit, kTrain, kAggregate, kSeal, kValidate, kDone };
-  const auto phase = [this] {
-    const JobRow* job = Running();
-    if (job == nullptr) return Phase::kIdle;
-    const RoundRow* round = Current(job->job);
+bool Federation::Machine::Step(const std::string& job) {
+  enum class Phase { kWait, kInit, kTrain, kAggregate, kSeal, kValidate, kDone };
+  const auto phase = [&] {
+    const RoundRow* round = Current(job);
     if (round == nullptr) return Phase::kWait;
     switch (round->state) {
       case RoundState::kInit: return Phase::kInit;
@@ -31,108 +29,90 @@ void Federation::Machine::Advance() {
       case RoundState::kValidate: return Phase::kValidate;
       case RoundState::kDone: return Phase::kDone;
     }
-    return Phase::kIdle;
+    return Phase::kWait;
   };
-  const auto settled = [](wire::TaskKind kind) {
-    return [kind](Machine& m) {
-      const RoundRow* round = m.Current(m.Running()->job);
-      return Settled(m.Tasks(round->job, round->round, kind));
-    };
+  using Guard = std::function<bool(Machine&, const std::string&)>;
+  const auto settled = [](wire::TaskKind kind) -> Guard {
+    return [kind](Machine& m, const std::string& id) { return Settled(m.Tasks(id, m.Current(id)->round, kind)); };
   };
-  const auto untrained = [](Machine& m) {
-    const RoundRow* round = m.Current(m.Running()->job);
-    return AnyPending(m.Tasks(round->job, round->round, wire::TaskKind::kTrain));
+  const Guard untrained = [](Machine& m, const std::string& id) {
+    return AnyPending(m.Tasks(id, m.Current(id)->round, wire::TaskKind::kTrain));
   };
-  const auto averaged = [settled](Machine& m) {
-    return settled(wire::TaskKind::kTrain)(m) && settled(wire::TaskKind::kAggregate)(m);
+  const Guard averaged = [settled](Machine& m, const std::string& id) {
+    return settled(wire::TaskKind::kTrain)(m, id) && settled(wire::TaskKind::kAggregate)(m, id);
   };
+  const Guard ready = [](Machine& m, const std::string& id) { return m.Waiting(id).empty(); };
   struct Row {
     Phase in;
-    std::function<bool(Machine&)> guard;
-    std::function<void(Machine&)> act;
+    Guard guard;
+    std::function<void(Machine&, const std::string&)> act;
   };
   static const std::vector<Row> kTable = {
-      // One job at a time, oldest first: seats and memory of all workers belong to it.
-      {Phase::kIdle, [](Machine& m) { return m.NextJob() != nullptr; }, [](Machine& m) { m.StartJob(); }},
       // Nothing is made before the seats are there: a job that cannot start leaves no objects behind.
-      {Phase::kWait, [](Machine& m) { return m.Waiting().empty(); }, [](Machine& m) { m.BeginInit(); }},
+      {Phase::kWait, ready, [](Machine& m, const std::string& id) { m.BeginInit(id); }},
       // The first model is sealed before any trainer may read it: its digest goes into the train tasks.
-      {Phase::kInit, settled(wire::TaskKind::kInit), [](Machine& m) { m.FinishInit(); }},
+      {Phase::kInit, settled(wire::TaskKind::kInit), [](Machine& m, const std::string& id) { m.FinishInit(id); }},
       // Weights need all sample counts, which come with the opened updates; their slots are reduced as they come.
-      {Phase::kTrain, [=](Machine& m) { return !untrained(m); }, [](Machine& m) { m.BeginAggregate(*m.Current(m.Running()->job)); }},
+      {Phase::kTrain, [=](Machine& m, const std::string& id) { return !untrained(m, id); },
+       [](Machine& m, const std::string& id) { m.BeginAggregate(*m.Current(id)); }},
       // An update was begun anew: nothing is known of it until it is open again.
-      {Phase::kAggregate, untrained, [](Machine& m) { m.WaitForUpdates(); }},
+      {Phase::kAggregate, untrained, [](Machine& m, const std::string& id) { m.WaitForUpdates(id); }},
       // A seat fell out after slots of it were used: all are made again without it, from what is staged.
-      {Phase::kAggregate, [](Machine& m) { const RoundRow* round = m.Current(m.Running()->job); return m.Averaged(*round) != round->participants; },
-       [](Machine& m) { m.BeginAggregate(*m.Current(m.Running()->job)); }},
+      {Phase::kAggregate, [](Machine& m, const std::string& id) { return m.Averaged(*m.Current(id)) != m.Current(id)->participants; },
+       [](Machine& m, const std::string& id) { m.BeginAggregate(*m.Current(id)); }},
       // A seal makes the object immutable: every range must have been written with this generation.
-      {Phase::kAggregate, averaged, [](Machine& m) { m.BeginSeal(); }},
+      {Phase::kAggregate, averaged, [](Machine& m, const std::string& id) { m.BeginSeal(id); }},
       // Updates go only after the seal is journaled: until then a lost part can be recomputed from them.
-      {Phase::kSeal, settled(wire::TaskKind::kSeal), [](Machine& m) { m.FinishSeal(); }},
+      {Phase::kSeal, settled(wire::TaskKind::kSeal), [](Machine& m, const std::string& id) { m.FinishSeal(id); }},
       // The round's metrics are complete before it is told as finished.
-      {Phase::kValidate, settled(wire::TaskKind::kValidate), [](Machine& m) { m.FinishRound(); }},
+      {Phase::kValidate, settled(wire::TaskKind::kValidate), [](Machine& m, const std::string& id) { m.FinishRound(id); }},
       // Completion is decided before waiting: the last round needs nobody any more.
-      {Phase::kDone, [](Machine& m) { return m.LastRoundDone(); },
-       [](Machine& m) { m.EndJob(JobState::kCompleted, ""); }},
+      {Phase::kDone, [](Machine& m, const std::string& id) { return m.Current(id)->round >= m.state.jobs.at(id).rounds; },
+       [](Machine& m, const std::string& id) { m.EndJob(id, JobState::kCompleted, ""); }},
       // A round begins only when its quorum has seats; with fewer it could only fail.
-      {Phase::kDone, [](Machine& m) { return m.Waiting().empty(); }, [](Machine& m) { m.BeginRound(); }},
+      {Phase::kDone, ready, [](Machine& m, const std::string& id) { m.BeginRound(id); }},
   };
 
+  const Phase in = phase();
+  for (const Row& row : kTable) {
+    if (row.in != in || !row.guard(*this, job)) continue;
+    row.act(*this, job);
+    return true;
+  }
+  return false;
+}
+
+void Federation::Machine::Advance() {
   for (bool fired = true; fired;) {
-    AssignSeats();
-    fired = false;
-    const Phase in = phase();
-    for (const Row& row : kTable) {
-      if (row.in != in || !row.guard(*this)) continue;
-      row.act(*this);
-      fired = true;
-      break;
-    }
+    fired = Schedule();
+    for (const std::string& job : Running()) fired = Step(job) || fired;
   }
   AssignLeases();
+  NoteWaiting();
+}
 
-  const std::string waiting = Waiting();
-  if (waiting.empty()) {
-    waiting_since.reset();
-    waiting_told.clear();
-  } else {
-    if (!waiting_since) waiting_since = now.steady;
-    if (now.steady - *waiting_since >= limits.wait_notice && waiting != waiting_told) {
-      waiting_told = waiting;
-      Say(Note::Level::kWarning, Running()->job, fmt::format("job {} is {}", Running()->job, waiting));
+void Federation::Machine::NoteWaiting() {
+  for (const std::string& job : Running()) {
+    std::string what = Waiting(job);
+    if (what.empty()) {
+      waits.erase(job);
+      continue;
     }
+    const auto [known, fresh] = waits.try_emplace(job);
+    Wait& wait = known->second;
+    if (fresh) wait.since = now.steady;
+    if (fresh || what != wait.what) wait.changed = now.steady;
+    wait.what = std::move(what);
+    if (now.steady - wait.since < limits.wait_notice || wait.what == wait.told) continue;
+    wait.told = wait.what;
+    Say(Note::Level::kWarning, job, fmt::format("job {} is {}", job, wait.what));
   }
 }
 
-const JobRow* Federation::Machine::NextJob() const {
-  const JobRow* next = nullptr;
-  for (const auto& [id, row] : state.jobs) {
-    // A resumed job makes objects of the names that its end has removed: not before they are gone.
-    if (row.state == JobState::kQueued && (next == nullptr || row.order < next->order) && !Removing(id)) next = &row;
-  }
-  return next;
-}
-
-void Federation::Machine::StartJob() {
-  JobRow row = *NextJob();
-  row.state = JobState::kRunning;
-  if (row.started_ms == 0) row.started_ms = now.wall_ms;  // a resumed one keeps its first start
-  const std::string job = row.job;
-  seat_of.clear();
-  Record(std::move(row));
-  Say(Note::Level::kInfo, job, fmt::format("job {} {}", job, state.jobs.at(job).resumes == 0 ? "starts" : "goes on"));
-  if (Spec(job) == nullptr) {
-    const auto parsed = parser(state.jobs.at(job).text, job);
-    EndJob(JobState::kFailed, parsed.ok() ? "its text cannot be read" : parsed.error().message());
-  }
-}
-
-std::string Federation::Machine::Waiting() {
-  const JobRow* running = Running();
-  if (running == nullptr) return "";
-  const job::Job* spec = Spec(running->job);
+std::string Federation::Machine::Waiting(const std::string& job) {
+  const job::Job* spec = Spec(job);
   if (spec == nullptr) return "";
-  const RoundRow* round = Current(running->job);
+  const RoundRow* round = Current(job);
   const bool first = round == nullptr;
   const bool between = round != nullptr && round->state == RoundState::kDone;
   const bool aggregates = round != nullptr && (round->state == RoundState::kAggregate ||
@@ -144,10 +124,10 @@ std::string Federation::Machine::Waiting() {
   if (!first && !between) return "";
 
   std::size_t taken = 0;
-  for (const std::uint32_t ordinal : TakenSeats(running->job)) {
-    if (between || Alive(HolderOf(state.seats.at({running->job, ordinal})), limits.seat_timeout)) ++taken;
+  for (const std::uint32_t ordinal : TakenSeats(job)) {
+    if (between || Alive(HolderOf(state.seats.at({job, ordinal})), limits.seat_timeout)) ++taken;
   }
-  const std::size_t needed = std::max<std::size_t>(first ? spec->participants.min : spec->participants.quorum, 1);
+  const std::size_t needed = SeatsNeeded(job);
   if (taken >= needed) return "";
   std::string text = fmt::format("waiting for {} more trainer{} ({} of {} seats taken)", needed - taken,
                                  needed - taken == 1 ? "" : "s", taken, needed);
@@ -167,11 +147,6 @@ std::string Federation::Machine::Waiting() {
     }
   }
   return text;
-}
-
-bool Federation::Machine::LastRoundDone() {
-  const JobRow* running = Running();
-  return Current(running->job)->round >= running->rounds;
 }
 
 }  // namespace tributary::federation

@@ -42,26 +42,34 @@ Refusal RefusalOf(Code code) {
 }
 
 Vitals Federation::Machine::Watch(Time t) {
+  now = t;
   Vitals vitals;
   for (const auto& [id, row] : state.jobs) ++vitals.jobs[row.state];
   vitals.refused = refused;
-  const JobRow* const running = Running();
-  const job::Job* const spec = running == nullptr ? nullptr : Spec(running->job);
-  if (spec == nullptr) return vitals;
-  vitals.job = running->job;
-  vitals.rounds = running->rounds;
-  vitals.round_deadline = spec->participants.round_deadline;
-  vitals.round_size = RoundSize(spec->participants, spec->data.count);
+  for (const std::string& job : Running()) {
+    if (const job::Job* spec = Spec(job)) vitals.running.push_back(WatchJob(state.jobs.at(job), *spec));
+  }
+  return vitals;
+}
 
-  const RoundRow* const round = Current(running->job);
+JobVitals Federation::Machine::WatchJob(const JobRow& job, const job::Job& spec) {
+  JobVitals vitals;
+  vitals.job = job.job;
+  vitals.rounds = job.rounds;
+  vitals.round_deadline = spec.participants.round_deadline;
+  vitals.round_size = RoundSize(spec.participants, spec.data.count);
+  vitals.seats_taken = TakenSeats(job.job).size();
+  vitals.seats_free = spec.data.count - std::min<std::uint64_t>(vitals.seats_taken, spec.data.count);
+
+  const RoundRow* const round = Current(job.job);
   const bool between = round == nullptr || round->state == RoundState::kDone;
   vitals.phase = between ? "wait" : RoundStateName(round->state);
   if (round == nullptr) return vitals;
   vitals.round = round->round;
-  vitals.model_bytes = round->slots * spec->transfer.chunk_bytes;
+  vitals.model_bytes = round->slots * spec.transfer.chunk_bytes;
   if (between) return vitals;
   vitals.round_started_ms = round->started_ms;
-  for (const TaskRow* row : Tasks(running->job, round->round, wire::TaskKind::kTrain)) {
+  for (const TaskRow* row : Tasks(job.job, round->round, wire::TaskKind::kTrain)) {
     switch (row->state) {
       case RowState::kPending: ++vitals.training; break;
       case RowState::kOpen: ++vitals.sending; break;
@@ -69,7 +77,7 @@ Vitals Federation::Machine::Watch(Time t) {
       case RowState::kDropped: ++vitals.left_out; break;
     }
   }
-  for (const TaskRow* part : Tasks(running->job, round->round, wire::TaskKind::kAggregate)) {
+  for (const TaskRow* part : Tasks(job.job, round->round, wire::TaskKind::kAggregate)) {
     const std::uint64_t size = part->end_slot - part->first_slot;
     std::uint64_t made = part->state == RowState::kDone ? size : 0;
     if (part->state == RowState::kDone) {
@@ -84,12 +92,12 @@ Vitals Federation::Machine::Watch(Time t) {
     vitals.slots_left += size - made;
   }
   for (const auto kind : {wire::TaskKind::kTrain, wire::TaskKind::kValidate}) {
-    for (const TaskRow* row : Tasks(running->job, round->round, kind)) {
+    for (const TaskRow* row : Tasks(job.job, round->round, kind)) {
       if (!Unfinished(row->state)) continue;
-      SeatAge seat{SeatName(running->job, row->index), "run", Duration(0)};
+      SeatAge seat{SeatName(job.job, row->index), "run", Duration(0)};
       if (const auto p = progress.find(KeyOf(*row)); p != progress.end()) {
         seat.phase = KnownPhase(p->second.last.phase);
-        seat.unchanged = std::max(t.steady - p->second.renewed, Duration(0));
+        seat.unchanged = std::max(now.steady - p->second.renewed, Duration(0));
       }
       vitals.seats.push_back(std::move(seat));
     }

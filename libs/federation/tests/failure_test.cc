@@ -327,6 +327,27 @@ TEST_F(Failure, AValidationWithoutTextIsDoneAndLeftOutOfTheMean) {
   world.Work(a);
   EXPECT_EQ(world.Status().state, "completed");
   EXPECT_DOUBLE_EQ(world.done.at({"job", 1}).metrics.at("val_loss"), 3.0);
+  EXPECT_EQ(world.done.at({"job", 1}).metrics.at("val_seats"), 1);
+  EXPECT_FALSE(world.Noted("no seat could validate"));
+}
+
+TEST_F(Failure, ARoundThatNoSeatCouldValidateSaysSo) {
+  ASSERT_TRUE(world.RunTo("validate", 1, {a, b, agg}));
+  for (const auto& [key, seat] : {std::pair{a, 0}, std::pair{b, 1}}) {
+    wire::TaskReport empty;
+    empty.task = fmt::format("job.r1.validate.{}", seat);
+    empty.state = static_cast<std::uint32_t>(wire::TaskState::kDone);
+    empty.metrics = {{"val_targets", 0}};
+    wire::Report report;
+    report.tasks.push_back(empty);
+    world.Send(key, report);
+  }
+  EXPECT_EQ(world.Status().state, "completed");
+  const auto& metrics = world.done.at({"job", 1}).metrics;
+  EXPECT_EQ(metrics.count("val_loss"), 0u);
+  EXPECT_EQ(metrics.at("val_seats"), 0);
+  EXPECT_EQ(metrics.at("val_seats_empty"), 2);
+  EXPECT_TRUE(world.Noted("job job round 1: no seat could validate the model: nothing is held out of any seat's data"));
 }
 
 TEST_F(Failure, AValidationWithTargetsButNoLossCannotBeUsed) {

@@ -140,7 +140,89 @@ TEST_F(Resume, IsRefusedWhileTheJobRunsAndOfOneThatNobodyKnows) {
   EXPECT_EQ(world.Resume().error().code(), Code::kConflict);
   JobRow other;
   other.job = "other";
-  EXPECT_EQ(world.federation->Resume(other, {}, {}, world.now).error().code(), Code::kNotFound);
+  EXPECT_EQ(world.federation->Resume(other, {}, {}, {}, world.now).error().code(), Code::kNotFound);
+}
+
+job::Job SixRounds() {
+  job::Job spec = World::TwoSeats(6);
+  spec.checkpoint.every = 2;
+  spec.checkpoint.keep = 2;
+  return spec;
+}
+
+class Rewound : public Resume {
+ protected:
+  Rewound() : Resume(SixRounds()) {}
+  void ExpectModels(const std::set<std::string>& rounds) const {
+    std::set<std::string> there;
+    for (const auto& [object, digest] : world.store.sealed) {
+      if (object.find("/models/") != std::string::npos) there.insert(object.substr(object.rfind('/') + 1));
+    }
+    EXPECT_EQ(there, rounds);
+  }
+};
+
+TEST_F(Rewound, ACompletedJobGoesOnBehindAnEarlierRoundToTheSameModels) {
+  world.RunAll(All());
+  ASSERT_EQ(world.Status().state, "completed");
+  for (int i = 0; i < 5; ++i) world.Work(agg);
+  ExpectModels({"4", "6"});
+  const auto expected = Digests();
+  const auto resumed = world.Resume("job", 0, 4);
+  ASSERT_TRUE(resumed.ok()) << resumed.error().message();
+  EXPECT_EQ(resumed->round, 4u);
+  EXPECT_EQ(resumed->state, "queued") << "not before the model of round 6 is removed";
+  world.Crash();
+  world.done.clear();
+  for (int i = 0; i < 20 && world.Status().state == "queued"; ++i) {
+    for (const std::string& key : All()) world.Work(key);
+    world.Wait(Duration(100));
+  }
+  ExpectModels({"4"});
+  world.RunAll(All());
+  EXPECT_EQ(world.Status().state, "completed");
+  for (int i = 0; i < 5; ++i) world.Work(agg);
+  EXPECT_EQ(world.done.size(), 2u) << "the rounds after the one that it went back to";
+  for (const auto& [key, round] : world.done) EXPECT_EQ(round.digest, expected.at(key)) << key.second;
+  ExpectModels({"4", "6"});
+}
+
+TEST_F(Rewound, FromTheMiddleOfARound) {
+  const auto expected = Unstopped(SixRounds());
+  for (const char* phase : {"train", "aggregate", "validate"}) {
+    World fresh(SixRounds());
+    ASSERT_TRUE(fresh.Submit().ok());
+    const std::vector<std::string> keys{fresh.Connect(World::Aggregator("agg-0")), fresh.Connect(World::Trainer("a", 0)), fresh.Connect(World::Trainer("b", 1))};
+    ASSERT_TRUE(fresh.RunTo(phase, 5, keys)) << phase;
+    ASSERT_TRUE(fresh.federation->Stop("job", fresh.now).ok());
+    fresh.Flush();
+    ASSERT_TRUE(fresh.Resume("job", 0, 2).ok()) << phase;
+    for (int i = 0; i < 120 && fresh.Status().state != "completed"; ++i) {
+      for (const std::string& key : keys) fresh.Work(key);
+      fresh.Wait(Duration(1000));
+    }
+    ASSERT_EQ(fresh.Status().state, "completed") << phase << ": " << fresh.Status().message;
+    std::map<RoundKey, std::string> digests;
+    for (const auto& [key, round] : fresh.done) digests[key] = round.digest;
+    EXPECT_EQ(digests, expected) << phase;
+  }
+}
+
+TEST_F(Rewound, ARoundWhoseModelIsGoneIsRefusedAndNothingChanges) {
+  world.RunAll(All());
+  for (int i = 0; i < 5; ++i) world.Work(agg);
+  const auto gone = world.Resume("job", 0, 3);
+  ASSERT_FALSE(gone.ok());
+  EXPECT_EQ(gone.error().code(), Code::kNotFound);
+  EXPECT_NE(gone.error().message().find("does not keep the model of round 3 any more; it has those of 4, 6 (checkpoint.every"), std::string::npos) << gone.error().message();
+  EXPECT_EQ(world.Status().state, "completed");
+  ExpectModels({"4", "6"});
+}
+
+TEST_F(Rewound, ToFewerRoundsThanTheRoundItGoesBackToIsRefused) {
+  world.RunAll(All());
+  EXPECT_EQ(world.Resume("job", 4, 4).error().code(), Code::kConflict);
+  EXPECT_EQ(world.Status().state, "completed");
 }
 
 TEST_F(Resume, AJobThatWasStoppedBeforeItBeganBegins) {
@@ -175,6 +257,30 @@ TEST(ResumeBroadcast, WhatTrainersDownloadStaysUntilAJobIsCompleted) {
   EXPECT_EQ(fresh.Status().state, "completed");
   for (int i = 0; i < 5; ++i) fresh.Work(keys[0]);
   for (const auto& [object, digest] : fresh.store.sealed) EXPECT_EQ(object.find("broadcasts"), std::string::npos) << object;
+}
+
+TEST(ResumeBroadcast, ThatOfARoundAfterTheOneThatAJobGoesBackToIsRemoved) {
+  job::Job spec = SixRounds();
+  spec.transfer.broadcast = tensor::Encoding::kF16;
+  const auto reader = [](wire::Hello hello) {
+    hello.encodings = {static_cast<std::uint32_t>(tensor::Encoding::kF16)};
+    return hello;
+  };
+  World fresh(spec);
+  ASSERT_TRUE(fresh.Submit().ok());
+  const std::vector<std::string> keys{fresh.Connect(World::Aggregator("agg-0")), fresh.Connect(reader(World::Trainer("a", 0))), fresh.Connect(reader(World::Trainer("b", 1)))};
+  ASSERT_TRUE(fresh.RunTo("train", 4, keys));
+  ASSERT_TRUE(fresh.federation->Stop("job", fresh.now).ok());
+  fresh.Flush();
+  for (int i = 0; i < 5; ++i) fresh.Work(keys[0]);
+  ASSERT_EQ(fresh.store.sealed.count("jobs/job/broadcasts/3"), 1u);
+  ASSERT_TRUE(fresh.Resume("job", 0, 2).ok());
+  for (int i = 0; i < 5; ++i) fresh.Work(keys[0]);
+  EXPECT_EQ(fresh.store.sealed.count("jobs/job/broadcasts/3"), 0u);
+  EXPECT_EQ(fresh.store.sealed.count("jobs/job/models/3"), 0u);
+  fresh.Wait(Duration(100));
+  fresh.RunAll(keys);
+  EXPECT_EQ(fresh.Status().state, "completed");
 }
 
 }  // namespace

@@ -25,6 +25,11 @@ class Watching : public ::testing::Test {
     ASSERT_EQ(world.Status().phase, "train");
   }
   Vitals Watch() { return world.federation->Watch(world.now); }
+  JobVitals Job() {
+    const Vitals vitals = Watch();
+    EXPECT_EQ(vitals.running.size(), 1u);
+    return vitals.running.empty() ? JobVitals{} : vitals.running[0];
+  }
   void Open(const std::string& key) {
     wire::Report report;
     report.tasks.push_back(World::Running(world.Tasks(key)[0].task, 1));
@@ -38,15 +43,16 @@ class Watching : public ::testing::Test {
 
 TEST_F(Watching, WithoutAJobThereIsNothing) {
   const Vitals vitals = Watch();
-  EXPECT_EQ(vitals.job, "");
-  EXPECT_EQ(vitals.round_size, 0u);
+  EXPECT_TRUE(vitals.running.empty());
   EXPECT_TRUE(vitals.jobs.empty());
 }
 
 TEST_F(Watching, ATrainingRound) {
   Begin();
-  const Vitals vitals = Watch();
+  const JobVitals vitals = Job();
   EXPECT_EQ(vitals.job, "job");
+  EXPECT_EQ(vitals.seats_taken, 2u);
+  EXPECT_EQ(vitals.seats_free, 0u);
   EXPECT_EQ(vitals.phase, "train");
   EXPECT_EQ(vitals.round, 1u);
   EXPECT_EQ(vitals.rounds, 1u);
@@ -54,7 +60,7 @@ TEST_F(Watching, ATrainingRound) {
   EXPECT_EQ(vitals.round_deadline, Duration(60'000));
   EXPECT_EQ(vitals.model_bytes, World::kSlots * 1_MiB);
   EXPECT_EQ(vitals.training, 2u);
-  EXPECT_EQ(vitals.jobs.at(JobState::kRunning), 1u);
+  EXPECT_EQ(Watch().jobs.at(JobState::kRunning), 1u);
 }
 
 TEST_F(Watching, SeatsThatStandStillAgeAndOnesThatMoveDoNot) {
@@ -66,7 +72,7 @@ TEST_F(Watching, SeatsThatStandStillAgeAndOnesThatMoveDoNot) {
   world.WaitWith(Duration(20'000), {agg, a, b});
   report.tasks[0].done = 2;
   world.Send(a, report);
-  const Vitals vitals = Watch();
+  const JobVitals vitals = Job();
   ASSERT_EQ(vitals.seats.size(), 2u);
   EXPECT_EQ(vitals.seats[0].seat, "site/0");
   EXPECT_EQ(vitals.seats[0].phase, "other");
@@ -79,7 +85,7 @@ TEST_F(Watching, UpdatesAndPartsByState) {
   Begin();
   world.Work(a);
   Open(b);
-  Vitals vitals = Watch();
+  JobVitals vitals = Job();
   EXPECT_EQ(vitals.phase, "aggregate");
   EXPECT_EQ(vitals.done, 1u);
   EXPECT_EQ(vitals.sending, 1u);
@@ -89,11 +95,11 @@ TEST_F(Watching, UpdatesAndPartsByState) {
   report.tasks.push_back(World::Running(world.Tasks(agg)[0].task, 3));
   report.tasks[0].unit = "slots";
   world.Send(agg, report);
-  EXPECT_EQ(Watch().slots_done, 3u);
+  EXPECT_EQ(Job().slots_done, 3u);
   wire::Report leaving;
   leaving.leaving = true;
   world.Send(agg, leaving);
-  vitals = Watch();
+  vitals = Job();
   EXPECT_EQ(vitals.parts_waiting, 1u);
   EXPECT_EQ(vitals.parts_leased, 0u);
 }
@@ -104,7 +110,7 @@ TEST_F(Watching, UpdatesThatAreRefusedHaveAReason) {
   world.Wait(Duration(2'000));
   world.Fail(b, "job.r1.train.1.g1", Code::kInvalidArgument, "not finite");
   EXPECT_EQ(Watch().refused.at(Refusal::kInvalid), 1u);
-  EXPECT_EQ(Watch().left_out, 1u);
+  EXPECT_EQ(Job().left_out, 1u);
 }
 
 TEST_F(Watching, LateAndMissingUpdates) {
@@ -122,7 +128,7 @@ TEST_F(Watching, AFinishedJobIsCountedAndNoMore) {
   Begin();
   world.RunAll({agg, a, b});
   const Vitals vitals = Watch();
-  EXPECT_EQ(vitals.job, "");
+  EXPECT_TRUE(vitals.running.empty());
   EXPECT_EQ(vitals.jobs.at(JobState::kCompleted), 1u);
   EXPECT_TRUE(vitals.refused.empty());
 }

@@ -52,7 +52,8 @@ class World {
   JobParser Parser() {
     return [this](const std::string& text, const std::string&) -> Result<job::Job> {
       if (text == "bad") return MakeError(Code::kInvalidArgument, "the job is bad");
-      return spec_;
+      const auto named = specs.find(text);
+      return named == specs.end() ? spec_ : named->second;
     };
   }
 
@@ -82,10 +83,12 @@ class World {
   void Keep(const Decision& decision) {
     if (const auto* job = std::get_if<JobRow>(&decision)) kept_jobs[job->job] = *job;
     if (const auto* round = std::get_if<RoundRow>(&decision)) kept_rounds[{round->job, round->round}] = *round;
-    if (const auto* gone = std::get_if<AbandonRound>(&decision)) kept_rounds.erase({gone->job, gone->round});
+    if (const auto* gone = std::get_if<AbandonRound>(&decision)) {
+      std::erase_if(kept_rounds, [&](const auto& entry) { return entry.first.first == gone->job && entry.first.second >= gone->round; });
+    }
     if (const auto* task = std::get_if<TaskRow>(&decision); task != nullptr && task->kind == wire::TaskKind::kTrain) kept_updates[KeyOf(*task)] = *task;
   }
-  Result<wire::Resumed> Resume(const std::string& name = "job", std::uint32_t rounds = 0) {
+  Result<wire::Resumed> Resume(const std::string& name = "job", std::uint32_t rounds = 0, std::uint32_t from_round = 0) {
     if (rounds != 0) spec_.rounds = rounds;
     std::vector<RoundRow> newest;
     for (auto it = kept_rounds.rbegin(); it != kept_rounds.rend() && newest.size() < 2; ++it) {
@@ -95,7 +98,9 @@ class World {
     for (const auto& [key, task] : kept_updates) {
       if (task.job == name && !newest.empty() && task.round == newest.front().round) updates.push_back(task);
     }
-    auto resumed = federation->Resume(kept_jobs[name], newest, updates, now);
+    std::optional<RoundRow> from;
+    if (from_round != 0) from = kept_rounds.at({name, from_round});
+    auto resumed = federation->Resume(kept_jobs[name], newest, updates, from, now);
     Flush();
     return resumed;
   }
@@ -307,6 +312,7 @@ class World {
   std::map<TaskKey, TaskRow> kept_updates;
   std::vector<std::string> notes;
   std::vector<std::string> changed;
+  std::map<std::string, job::Job> specs;  // text -> job, of other jobs than spec_
   job::Job spec_;
 };
 

@@ -111,8 +111,8 @@ Result<Statements> Statements::Prepare(Database& database) {
   TRIBUTARY_ASSIGN(s.end_job_tasks,
                    database.Prepare(fmt::format("DELETE FROM tasks WHERE job = ? AND kind NOT IN ({}, {})",
                                                 Number(wire::TaskKind::kTrain), Number(wire::TaskKind::kRemove))));
-  TRIBUTARY_ASSIGN(s.abandon_round, database.Prepare("DELETE FROM rounds WHERE job = ? AND round = ?"));
-  TRIBUTARY_ASSIGN(s.abandon_tasks, database.Prepare(fmt::format("DELETE FROM tasks WHERE job = ? AND round = ? AND kind <> {}",
+  TRIBUTARY_ASSIGN(s.abandon_round, database.Prepare("DELETE FROM rounds WHERE job = ? AND round >= ?"));
+  TRIBUTARY_ASSIGN(s.abandon_tasks, database.Prepare(fmt::format("DELETE FROM tasks WHERE job = ? AND round >= ? AND kind <> {}",
                                                                  Number(wire::TaskKind::kRemove))));
   TRIBUTARY_ASSIGN(s.put_line, put("log", "job, number, time_ms, warning, text", 5));
   TRIBUTARY_ASSIGN(s.drop_lines, database.Prepare("DELETE FROM log WHERE job = ? AND number <= ?"));

@@ -300,6 +300,15 @@ TEST_F(JournalTest, AnAbandonedRoundIsGoneButForItsRemovals) {
   EXPECT_EQ(journal->Load()->tasks.size(), 1u);
 }
 
+TEST_F(JournalTest, TheRoundsAfterAnAbandonedOneAreGoneWithIt) {
+  ASSERT_TRUE(Open()->Append({Job("j"), Job("k"), Round("j", 1, RoundState::kDone), Round("j", 2, RoundState::kDone), Round("j", 3, RoundState::kDone),
+                              Task("j", 3, wire::TaskKind::kTrain, 0), Round("k", 3, RoundState::kDone), federation::AbandonRound{"j", 2}}).ok());
+  auto journal = Open();
+  EXPECT_EQ(journal->NewestRounds("j")->front().round, 1u);
+  EXPECT_TRUE(journal->Updates("j", 3)->empty());
+  EXPECT_EQ(journal->NewestRounds("k")->front().round, 3u);
+}
+
 TEST_F(JournalTest, AMissingDirectoryIsNamed) {
   const auto journal = Journal::Open(directory.File("none/coordinator.db"));
   ASSERT_FALSE(journal.ok());

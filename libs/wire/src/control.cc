@@ -189,6 +189,7 @@ void Fields(V& v, RoundStatus& m) {
   v("bytes_up", m.bytes_up);
   v("bytes_down", m.bytes_down);
   v("digest", m.digest);
+  v("dropped_because", m.dropped_because);
 }
 template <class V>
 void Fields(V& v, SeatStatus& m) {
@@ -260,6 +261,7 @@ template <class V>
 void Fields(V& v, ResumeJob& m) {
   v("job", m.job);
   v("rounds", m.rounds);
+  v("from_round", m.from_round);
 }
 template <class V>
 void Fields(V& v, Resumed& m) {

@@ -61,7 +61,7 @@ void ForEachSample(F&& f) {
   f(GetStatus{"job-1", 2});
   JobStatus status{"job-1", "running", "train", 3, 5, 12.5, "why", "jobs/job-1/models/2", digest, 6, 7, {}, {}};
   status.seats.push_back({"site/1", "trainer-0", "train", 3, 10, "steps", {{"train_loss", 1.5}}});
-  status.finished.push_back({2, 9.5, {"site/0"}, {"site/1"}, {{"val_loss", 1.25}}, 11, 12, digest});
+  status.finished.push_back({2, 9.5, {"site/0"}, {"site/1"}, {{"val_loss", 1.25}}, 11, 12, digest, {"no progress for 30m"}});
   f(status);
   f(ListJobs{});
   f(JobList{{{"job-1", "running", 3, 5}}});
@@ -69,7 +69,7 @@ void ForEachSample(F&& f) {
   f(Stopped{"job-1", "stopped"});
   f(GetLog{"job-1", 41});
   f(Log{"job-1", "running", {{42, 1700000000123, true, "seat site/1 is left out"}}});
-  f(ResumeJob{"job-1", 9});
+  f(ResumeJob{"job-1", 9, 4});
   f(Resumed{"job-1", "queued", 3, 9});
   f(ListOffers{"site"});
   f(OfferList{{{"site", "scans", 2}}});

@@ -40,6 +40,44 @@ TEST(StatusFrame, TellsEverythingThatFits) {
   EXPECT_EQ(status.finished[0].participants.size(), 4u);
 }
 
+federation::TaskRow Dropped(std::uint32_t seat, const std::string& why) {
+  federation::TaskRow row;
+  row.index = seat;
+  row.holder = "site/trainer-" + std::to_string(seat);
+  row.state = federation::RowState::kDropped;
+  row.message = why;
+  return row;
+}
+
+TEST(StatusFrame, TellsWhySeatsWereLeftOut) {
+  auto row = Round(1, 1);
+  row.dropped = {"site/1", "site/2", "site/3"};
+  auto status = StatusWithSeats(1);
+  // A seat without a row has no reason; a long one is cut, not within a character.
+  FitFrame(status, {Round(2, 1), row}, [](const federation::RoundRow& round) {
+    EXPECT_EQ(round.round, 1u) << "only rounds that left seats out are asked for";
+    return std::vector{Dropped(1, "no record"), Dropped(3, std::string(511, 'm') + "ä")};
+  });
+  ASSERT_EQ(status.finished.size(), 2u);
+  EXPECT_TRUE(status.finished[0].dropped_because.empty());
+  EXPECT_EQ(status.finished[1].dropped_because, (std::vector<std::string>{"no record", "", std::string(511, 'm')}));
+}
+
+TEST(StatusFrame, ReasonsYieldToNames) {
+  auto row = Round(1, 0);
+  std::vector<federation::TaskRow> updates;
+  for (std::uint32_t i = 0; i < 1000; ++i) {
+    row.dropped.push_back(fmt::format("site/{}", i));
+    updates.push_back(Dropped(i, std::string(1000, 'm')));
+  }
+  auto status = StatusWithSeats(5);
+  FitFrame(status, {row}, [&](const federation::RoundRow&) { return updates; });
+  EXPECT_LE(wire::EncodeFrame(1, status).size(), wire::kMaxControlFrame);
+  ASSERT_EQ(status.finished.size(), 1u);
+  EXPECT_EQ(status.finished[0].dropped.size(), 1000u);
+  EXPECT_FALSE(status.finished[0].dropped_because.empty());
+}
+
 TEST(StatusFrame, StaysWithinAFrameForThousandsOfSeatsAndRounds) {
   for (int participants : {0, 3, 100, 1500}) {
     for (int seats : {0, 5, 5000}) {

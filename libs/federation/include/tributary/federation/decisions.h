@@ -103,7 +103,7 @@ struct CloseRound {
   bool operator==(const CloseRound&) const = default;
 };
 
-// A resumed job makes the round that it had not finished anew: nothing of it stays but pending removals.
+// A resumed job makes the rounds from this one on anew: nothing of them stays but pending removals.
 struct AbandonRound {
   std::string job;
   std::uint32_t round = 0;

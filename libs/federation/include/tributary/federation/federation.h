@@ -1,4 +1,4 @@
-// The round state machine: events in, decisions and assignments out.
+// The state machine of jobs and their rounds: events in, decisions and assignments out.
 //
 // A Federation owns the coordinator's State and what is only true now (who is connected, progress, deadlines). It does no I/O and
 // reads no clock: each event brings its time. After an event the caller (1) commits TakeDecisions() to its journal, and only
@@ -34,9 +34,11 @@ struct Limits {
   Duration seat_timeout{15'000};    // silence after which a spare may take a seat over
   Duration lease_timeout{10'000};   // silence after which an aggregator's lease moves
   Duration wait_notice{10'000};     // waiting this long is worth a log line
+  Duration gather{30'000};          // a job that no further trainer joined for so long lets others begin before it
   Duration retry_delay{1'000};      // before the first retry of a failed task; doubles
   std::uint32_t task_failures = 4;  // the fourth failure of init, aggregate or seal fails the job: three retries
   std::uint32_t seat_failures = 2;  // of train or validate drop the seat
+  std::uint32_t jobs_at_once = 4;   // that run side by side, at least 1
 };
 
 using JobParser = std::function<Result<job::Job>(const std::string& text, const std::string& file)>;
@@ -72,7 +74,8 @@ class Federation {
 
   // A finished job goes on behind its newest sealed round. `stored` is its row as the journal has it, with the text that is to hold from now on;
   // `newest` are its two newest rounds, the newest first, done or not; `updates` the train rows of the newest. kConflict when nothing is left to do.
-  Result<wire::Resumed> Resume(JobRow stored, std::vector<RoundRow> newest, std::vector<TaskRow> updates, Time now);
+  // `from`: an earlier done round to go on behind; its model must be one that the job keeps (kNotFound names those), and what came after it goes.
+  Result<wire::Resumed> Resume(JobRow stored, std::vector<RoundRow> newest, std::vector<TaskRow> updates, std::optional<RoundRow> from, Time now);
 
   std::vector<Decision> TakeDecisions();
   // Workers whose assignment is not what they were told last.
@@ -80,7 +83,7 @@ class Federation {
   std::vector<Note> TakeNotes();
 
   wire::Assignment AssignmentOf(const std::string& worker);
-  // Objects outside of the job that the text of an unfinished one names, without their digests: an imported model, its tokenizer.
+  // Objects outside of the job that the text of an unfinished one names, without their digests: an imported model, its tokenizer, adapters.
   std::vector<std::string> ImportsOf(const std::string& job);
   // The text of an unfinished job; of others the journal knows it. kNotFound.
   Result<std::string> JobText(const std::string& job) const;
@@ -92,9 +95,10 @@ class Federation {
   struct Census {
     std::size_t trainers = 0;
     std::size_t aggregators = 0;
-    std::size_t seats_taken = 0;
+    std::size_t seats_taken = 0;   // of all running jobs
     std::size_t seats_free = 0;
-    std::size_t spares = 0;
+    std::size_t seats_queued = 0;  // of queued jobs that only lack trainers to begin
+    std::size_t spares = 0;        // trainers without a seat
   };
   Census Count() const;
   Vitals Watch(Time now) const;

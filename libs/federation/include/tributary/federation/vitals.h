@@ -1,6 +1,6 @@
 // What is worth watching of a coordinator's jobs, at a moment: what its metrics tell.
 //
-// Values; no threads, no I/O. Nothing here has more entries than a job has seats. Of the running job, of which there is one at most.
+// Values; no threads, no I/O. Nothing here has more entries than the running jobs have seats, and there are jobs_at_once of these.
 #pragma once
 
 #include <cstdint>
@@ -24,18 +24,16 @@ enum class Refusal {
 constexpr Refusal kRefusals[] = {Refusal::kFailed, Refusal::kInvalid, Refusal::kLate, Refusal::kMissing, Refusal::kDamaged};
 const char* RefusalName(Refusal refusal);  // "failed" ...
 
-// A seat that the round waits for.
+// A seat that its round waits for.
 struct SeatAge {
   std::string seat;
   std::string phase;       // of a set of our own: what a trainer calls otherwise is "other"
   Duration unchanged{0};   // since it last made progress
 };
 
-struct Vitals {
-  std::map<JobState, std::uint64_t> jobs;      // of all jobs that the journal knows
-  std::map<Refusal, std::uint64_t> refused;    // updates, since this process began
-
-  std::string job;                   // that runs; empty: none, and what follows is 0
+// Of one running job.
+struct JobVitals {
+  std::string job;
   std::string phase;                 // "wait", "init", "train" ...
   std::uint32_t rounds = 0;          // asked for
   std::uint32_t round = 0;           // under way, or done last
@@ -43,12 +41,19 @@ struct Vitals {
   Duration round_deadline{0};        // 0: none
   std::uint64_t model_bytes = 0;     // in whole chunks; 0 before the first model is there
   std::uint32_t round_size = 0;      // trainers that a round asks for
+  std::uint64_t seats_taken = 0, seats_free = 0;
 
   // Of the round that is under way.
   std::uint64_t training = 0, sending = 0, done = 0, left_out = 0;        // updates
   std::uint64_t parts_waiting = 0, parts_leased = 0, parts_done = 0;      // ranges of slots to average
   std::uint64_t slots_done = 0, slots_left = 0;                           // of these
   std::vector<SeatAge> seats;
+};
+
+struct Vitals {
+  std::map<JobState, std::uint64_t> jobs;      // of all jobs that the journal knows
+  std::map<Refusal, std::uint64_t> refused;    // updates, since this process began
+  std::vector<JobVitals> running;              // oldest first
 };
 
 }  // namespace tributary::federation

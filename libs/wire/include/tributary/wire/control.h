@@ -118,7 +118,7 @@ struct Report {
 };
 struct Assignment {
   static constexpr Type kType = Type::kAssignment;
-  std::string seat;             // a trainer's, of the running job; empty: a spare
+  std::string seat;             // of a trainer, in one job at most; empty: a spare
   std::vector<TaskSpec> tasks;  // all that this worker should have; others it drops
 };
 
@@ -158,6 +158,7 @@ struct RoundStatus {
   std::uint64_t bytes_up = 0;
   std::uint64_t bytes_down = 0;
   std::string digest;  // of the round's model
+  std::vector<std::string> dropped_because;  // of each of `dropped`, in their order; those at the end may lack
 };
 struct SeatStatus {
   std::string seat;
@@ -233,6 +234,7 @@ struct ResumeJob {
   static constexpr Type kType = Type::kResumeJob;
   std::string job;
   std::uint32_t rounds = 0;  // in all; 0: as it was submitted
+  std::uint32_t from_round = 0;  // behind this one, whose model is kept; 0: behind the newest
 };
 struct Resumed {
   static constexpr Type kType = Type::kResumed;
