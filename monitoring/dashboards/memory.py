@@ -6,20 +6,21 @@ from grafana import NEUTRAL, dashboard, query, row, stat, steps, table, timeseri
 SERVERS = " unless on (job, instance) tributary_trainer_info{M}"
 OF_SITE = " * on (job, instance) group_left (site) tributary_trainer_info{M}"
 MODEL = query("max(tributary_model_bytes{M})", "S, the model")
-UPDATES = query("max(tributary_model_bytes{M} * tributary_round_size{M})", "N·S, a round's updates")
+# A server that keeps updates would keep those of all jobs that run at once.
+UPDATES = query("max(sum by (job, instance) (tributary_model_bytes{M} * tributary_round_size{M}))", "N·S, a round's updates")
 LIMITS = (("S, ", "purple"), ("N·S", "red"))
 MIB = 1024 * 1024
 
 GLANCE = row(
     "At a glance",
-    stat("S: the model", "Bytes of the running job's model, in whole chunks.", "bytes", NEUTRAL, MODEL),
-    stat("N: trainers in a round", "Trainers that a round of the running job asks for.", "none", NEUTRAL, query("max(tributary_round_size{M})", "N"), decimals=0),
-    stat("N·S: a round's updates", "What a server would hold that keeps every update until the last is there.", "bytes", NEUTRAL, UPDATES),
+    stat("S: the model", "Bytes of the model, in whole chunks; with several jobs at once of the largest.", "bytes", NEUTRAL, MODEL),
+    stat("N: trainers in a round", "Trainers that the rounds of the running jobs ask for, together.", "none", NEUTRAL, query("max(sum by (job, instance) (tributary_round_size{M}))", "N"), decimals=0),
+    stat("N·S: a round's updates", "What a server would hold that keeps every update until the last is there, of all running jobs.", "bytes", NEUTRAL, UPDATES),
     stat("Largest server", "Peak of resident memory of the server that needed most, as the kernel kept it. Constant for any S and any N: above base + budget + 64 MiB is a defect.",
          "bytes", steps("green", (192 * MIB, "orange"), (320 * MIB, "red")), query(f"max(tributary_memory_rss_peak_bytes{{M}}{SERVERS})", "peak")),
     stat("N·S over the largest server", "How many times what the servers need the round's updates are. Grows with the model; the servers do not.", "none",
          steps("orange", (1, "green")),
-         query(f"max(tributary_model_bytes{{M}} * tributary_round_size{{M}}) / max(tributary_memory_rss_peak_bytes{{M}}{SERVERS})", "times"), decimals=2),
+         query(f"max(sum by (job, instance) (tributary_model_bytes{{M}} * tributary_round_size{{M}})) / max(tributary_memory_rss_peak_bytes{{M}}{SERVERS})", "times"), decimals=2),
     stat("Out-of-memory kills", "Processes that the kernel killed in the containers of these services, in the time shown by a point of the graphs.", "none",
          steps("green", (1, "red")), query("sum(increase(tributary_memory_cgroup_oom_kills_total{M}[R]))", "kills"), decimals=0),
 )
@@ -74,9 +75,9 @@ PHASES = row(
     timeseries("Peak of workers, by phase", "Largest resident memory of a worker in each phase of its tasks, as the kernel kept it (with --own-peaks each phase has its own mark). "
                "download and upload need the model and a window; train needs gradients and optimizer besides.", "bytes", steps("blue"),
                query("max by (job, phase) (tributary_memory_phase_peak_bytes{M})", "{{job}} {{phase}}"), MODEL, dashed=LIMITS),
-    timeseries("Servers in each phase of the round", "Resident memory of each server, colored by what the job did: a server whose memory depends on the phase shows here.", "bytes",
+    timeseries("Servers in each phase of the round", "Resident memory of each server, colored by what the job did, or most of several: a server whose memory depends on the phase shows here.", "bytes",
                steps("green", (192 * MIB, "orange")),
-               query(f"max by (job, phase) ((process_resident_memory_bytes{{M}}{SERVERS}) * on () group_left (phase) topk(1, max by (phase) (tributary_round_phase{{M}} == 1)))",
+               query(f"max by (job, phase) ((process_resident_memory_bytes{{M}}{SERVERS}) * on () group_left (phase) (topk(1, sum by (phase) (tributary_round_phase{{M}} == 1)) > bool 0))",
                      "{{job}} {{phase}}")),
 )
 

@@ -19,6 +19,7 @@
 {{- $_ := set $flags "heartbeat" $service.heartbeat -}}
 {{- $_ := set $flags "seat-timeout" $service.seatTimeout -}}
 {{- $_ := set $flags "lease-timeout" $service.leaseTimeout -}}
+{{- $_ := set $flags "jobs-at-once" (int $service.jobsAtOnce) -}}
 {{- else if eq .component "blob-store" -}}
 {{- $_ := set $flags "listen" (printf "tcp://0.0.0.0:%d" (int $service.port)) -}}
 {{- $_ := set $flags "data-dir" "/var/lib/tributary" -}}
