@@ -47,8 +47,13 @@ Result<std::string> ChooseJob(transport::ControlClient& client, const std::strin
   if (!job.empty()) return job;
   TRIBUTARY_ASSIGN(const wire::JobList list, client.Call<wire::JobList>(wire::ListJobs{}, kAnswerLimit));
   if (list.jobs.empty()) return MakeError(Code::kNotFound, "this coordinator has no jobs; 'tributary submit JOB.yaml' gives it one");
-  const auto running = std::find_if(list.jobs.begin(), list.jobs.end(), [](const auto& one) { return one.state == "running"; });
-  return running != list.jobs.end() ? running->job : list.jobs.front().job;
+  const auto runs = [](const auto& one) { return one.state == "running"; };
+  const auto running = std::ranges::find_if(list.jobs, runs);
+  if (running == list.jobs.end()) return list.jobs.front().job;
+  if (const auto count = std::ranges::count_if(list.jobs, runs); count > 1) {
+    fmt::print(stderr, "{} jobs run; this is {}, and 'tributary list' names the others\n", count, running->job);
+  }
+  return running->job;
 }
 
 int FailCommand(const char* command, const Error& error) {

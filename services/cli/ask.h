@@ -30,7 +30,7 @@ Result<Reply> Ask(const config::Options& options, const Request& request) {
 
 // The status with every finished round after `since`, however many frames they take.
 Result<wire::JobStatus> FetchStatus(transport::ControlClient& client, const std::string& job, std::uint32_t since);
-// `job`, or where it is empty the job that runs, or else the newest. kNotFound: there is none.
+// `job`, or where it is empty the newest that runs (said on stderr where several do), or else the newest. kNotFound: there is none.
 Result<std::string> ChooseJob(transport::ControlClient& client, const std::string& job);
 
 // Prints "tributary COMMAND: …" on stderr; the exit code.

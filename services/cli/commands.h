@@ -1,5 +1,5 @@
 // The subcommands of `tributary`. Each parses its own words and returns the process's exit code:
-// 0 done, 1 failed (the last line on stderr says why and what to do), 2 usage.
+// 0 done, 1 failed (the last line on stderr says why and what to do), 2 usage; watch.h has one more.
 #pragma once
 
 namespace tributary::cli {

@@ -20,6 +20,10 @@ struct Imported {
 Result<Imported> ImportDirectory(const config::Options& options, const modeldir::ModelDirectory& directory, const std::string& name,
                                  std::uint64_t chunk_bytes);
 
+// The same of PEFT's adapters: NAME@DIGEST, adapter.object of a job.
+Result<std::string> ImportAdapterDirectory(const config::Options& options, const modeldir::AdapterDirectory& directory, const std::string& name,
+                                           std::uint64_t chunk_bytes);
+
 // The model.tokenizer, object:NAME@DIGEST, that an import put beside `model`, NAME or NAME@DIGEST; empty where it put none. `options` as above.
 Result<std::string> FindTokenizer(const config::Options& options, const std::string& model);
 

@@ -11,6 +11,7 @@
 #include "tributary/config/options.h"
 #include "tributary/config/service.h"
 #include "tributary/job/job.h"
+#include "tributary/modeldir/adapter_config.h"
 #include "tributary/transport/control_client.h"
 
 namespace tributary::cli {
@@ -43,6 +44,7 @@ int SubmitCommand(int argc, char** argv) {
   auto options = CoordinatorOptions("tributary submit", "gives a job to a coordinator");
   options.AddPositional("job", "the job file");
   options.AddStrings("set", "path.to.key=value: replaces a value of the job file");
+  options.AddBool("wait", false, "go on telling, as 'status --watch' does, until the job ends: exit code 0 completed, 1 failed, 3 stopped; Ctrl-C leaves the job alone");
   config::AddStoreOptions(options, kDefaultBlobStore);
   if (const auto exit_code = options.ParseOrExitCode(argc, argv, environ)) return *exit_code;
   const std::string& file = options.String("job");
@@ -75,6 +77,13 @@ int SubmitCommand(int argc, char** argv) {
     if (!tokenizer->empty()) overrides->push_back({"model.tokenizer", *tokenizer});
     else fmt::print(stderr, "no tokenizer lies beside {}: text is read as bytes; model.tokenizer names another\n", job->model.object);
   }
+  if (!job->adapter.source.empty() && job->adapter.object.empty()) {
+    const auto source = modeldir::OpenStartingAdapters(job->adapter.source, job->adapter.rank, job->adapter.alpha);
+    if (!source.ok()) return FailCommand("submit", source.error());
+    const auto imported = ImportAdapterDirectory(options, *source, "", job->transfer.chunk_bytes);
+    if (!imported.ok()) return FailCommand("submit", imported.error().Wrap("adapter.source"));
+    overrides->push_back({"adapter.object", *imported});
+  }
   const auto merged = job::MergeOverrides(*text, file, *overrides);
   if (!merged.ok()) return FailCommand("submit", merged.error());
   wire::Submit request;
@@ -86,19 +95,23 @@ int SubmitCommand(int argc, char** argv) {
   }
   if (!reply.ok()) return FailCommand("submit", reply.error());
   fmt::print("{}\n", reply->job);
-  return config::kExitDone;
+  if (!options.Flag("wait")) return config::kExitDone;
+  std::fflush(stdout);
+  const auto client = ConnectCoordinator(options);
+  if (!client.ok()) return FailCommand("submit", client.error());
+  return WatchJob(**client, "submit", reply->job, options.String("coordinator"));
 }
 
 int StatusCommand(int argc, char** argv) {
   auto options = CoordinatorOptions("tributary status", "tells how a job stands");
-  options.AddPositional("job", "the job's id; none: the job that runs, or the newest", true);
-  options.AddBool("watch", false, "go on telling until the job ends: exit code 0 when it is completed, else 1; Ctrl-C leaves the job alone");
+  options.AddPositional("job", "the job's id; none: the newest that runs, or the newest", true);
+  options.AddBool("watch", false, "go on telling until the job ends: exit code 0 completed, 1 failed, 3 stopped; Ctrl-C leaves the job alone");
   if (const auto exit_code = options.ParseOrExitCode(argc, argv, environ)) return *exit_code;
   const auto client = ConnectCoordinator(options);
   if (!client.ok()) return FailCommand("status", client.error());
   const auto job = ChooseJob(**client, options.String("job"));
   if (!job.ok()) return FailCommand("status", job.error());
-  if (options.Flag("watch")) return WatchJob(**client, *job, options.String("coordinator"));
+  if (options.Flag("watch")) return WatchJob(**client, "status", *job, options.String("coordinator"));
   const auto reply = FetchStatus(**client, *job, 0);
   if (!reply.ok()) return FailCommand("status", reply.error());
   PrintStatus(*reply);
@@ -130,13 +143,13 @@ int PingCommand(int argc, char** argv) {
   config::Options options("tributary ping", "asks an endpoint who it is");
   options.AddPositional("endpoint", "tcp://HOST:PORT or ipc://PATH", false, config::CheckEndpoint);
   options.AddDuration("timeout", Duration(5000), "give up after this long", Duration(1));
-  options.AddChoice("service", "coordinator", {"coordinator", "blob-store"}, "with --key: whose key it must have");
+  options.AddChoice("service", "coordinator", {"coordinator", "blob-store", "cache"}, "with --key: whose key it must have");
   config::AddKeyOptions(options, false);
   if (const auto exit_code = options.ParseOrExitCode(argc, argv, environ)) return *exit_code;
   const auto context = OpenContext(options, {options.String("endpoint")});
   if (!context.ok()) return FailCommand("ping", context.error());
-  const bool store = options.String("service") == "blob-store";
-  auto client = transport::ControlClient::Connect(*context, options.String("endpoint"), store ? transport::PeerRole::kBlobStore : transport::PeerRole::kCoordinator);
+  // The choices are roles.
+  auto client = transport::ControlClient::Connect(*context, options.String("endpoint"), transport::ParseRole(options.String("service")).value());
   if (!client.ok()) return FailCommand("ping", client.error());
   const auto begun = std::chrono::steady_clock::now();
   const auto reply = (*client)->Call<wire::Pong>(wire::Ping{}, options.Time("timeout"));

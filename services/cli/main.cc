@@ -46,7 +46,7 @@ void PrintHelp() {
   fmt::print("tributary {}: federated learning for models larger than memory\n\n", tributary::config::Version());
   fmt::print("usage: tributary COMMAND [words]    tributary COMMAND --help\n\n");
   for (const Command& command : kCommands) fmt::print("  {:<17}{}\n", command.words, command.help);
-  fmt::print("\nexit codes: 0 done; 1 failed, the last line on stderr says why and what to do; 2 usage\n");
+  fmt::print("\nexit codes: 0 done; 1 failed, the last line on stderr says why and what to do; 2 usage; of status --watch and submit --wait also 3: the job was stopped\n");
 }
 
 }  // namespace

@@ -16,6 +16,7 @@ namespace tributary::cli {
 namespace {
 
 constexpr Duration kAnswer{10'000};
+constexpr std::uint64_t kMinShardBytes = 1'000'000;
 constexpr const char* kDefaultCoordinator = "tcp://127.0.0.1:7700";
 constexpr const char* kDefaultBlobStore = "tcp://127.0.0.1:7710";
 
@@ -29,13 +30,21 @@ int Report(const char* command, const Error& error) {
 int ImportCommand(int argc, char** argv) {
   config::Options options("tributary model import",
                           "puts a Hugging Face directory into the blob-store, and prints what a job names it by: model.object, and on a second line "
-                          "the model.tokenizer that came with it");
+                          "the model.tokenizer that came with it; of PEFT's adapters adapter.object");
   config::AddStoreOptions(options, kDefaultBlobStore);
-  options.AddPositional("directory", "config.json and safetensors, and the tokenizer's files");
+  options.AddPositional("directory", "config.json and safetensors, and the tokenizer's files; or PEFT's adapter_config.json and adapter_model.safetensors");
   options.AddString("name", "", "the object's name, models/NAME (default: models/ and the directory's name)");
   options.AddBytes("chunk-bytes", tensor::kDefaultChunkBytes, "of one slot", tensor::kMinChunkBytes, tensor::kMaxChunkBytes);
   config::AddKeyOptions(options, false);
   if (const auto exit_code = options.ParseOrExitCode(argc, argv, environ)) return *exit_code;
+  if (modeldir::IsAdapterDirectory(options.String("directory"))) {
+    const auto adapters = modeldir::OpenAdapterDirectory(options.String("directory"));
+    if (!adapters.ok()) return Report("model import", adapters.error());
+    const auto imported = ImportAdapterDirectory(options, *adapters, options.String("name"), options.Bytes("chunk-bytes"));
+    if (!imported.ok()) return Report("model import", imported.error());
+    fmt::print("{}\n", *imported);
+    return config::kExitDone;
+  }
   const auto directory = modeldir::OpenModelDirectory(options.String("directory"));
   if (!directory.ok()) return Report("model import", directory.error());
   const auto imported = ImportDirectory(options, *directory, options.String("name"), options.Bytes("chunk-bytes"));
@@ -53,6 +62,12 @@ int ExportCommand(int argc, char** argv) {
   options.AddPositional("path", "the directory to make");
   options.AddString("tokenizer", "", "a directory or tokenizer.json whose files are put beside the weights (default: that of model.source, where the job "
                     "carries it)");
+  options.AddString("max-shard-size", "", "cuts the weights into model-00001-of-0000N.safetensors of at most this and their index, as transformers does; 5GB is its "
+                    "own choice (default: the job's checkpoint.max_shard_size, else one file)", [](const std::string& text) -> Status {
+                      if (text.empty()) return Ok();
+                      TRIBUTARY_ASSIGN(const std::uint64_t bytes, ParseBytes(text));
+                      return bytes >= kMinShardBytes ? Ok() : Status(MakeError(Code::kInvalidArgument, "a shard has at least {}", FormatBytes(kMinShardBytes)));
+                    });
   options.AddBytes("memory-budget", config::kDefaultMemoryBudget, "chunks under way", config::kMinMemoryBudget, config::kMaxMemoryBudget);
   config::AddKeyOptions(options, false);
   if (const auto exit_code = options.ParseOrExitCode(argc, argv, environ)) return *exit_code;
@@ -78,13 +93,15 @@ int ExportCommand(int argc, char** argv) {
   }
   modeldir::ExportOptions into;
   into.tokenizer = options.String("tokenizer");
-  if (into.tokenizer.empty()) {
-    // What an import put beside the model that the job began from.
+  if (!options.String("max-shard-size").empty()) into.max_shard_bytes = ParseBytes(options.String("max-shard-size")).value();
+  if (into.tokenizer.empty() || into.max_shard_bytes == 0) {
+    // What an import put beside the model that the job began from, and how the job wants its files.
     const auto text = (*coordinator)->Call<wire::JobText>(wire::GetJobText{status->job}, kAnswer);
     if (!text.ok()) return Report("model export", text.error());
     const auto parsed = job::ParseJob(text->text, "job " + status->job);
     if (!parsed.ok()) return Report("model export", parsed.error());
-    into.tokenizer_object = parsed->model.tokenizer_object;
+    if (into.tokenizer.empty()) into.tokenizer_object = parsed->model.tokenizer_object;
+    if (into.max_shard_bytes == 0) into.max_shard_bytes = parsed->checkpoint.max_shard_bytes;
   }
   memory::Pool pool(options.Bytes("memory-budget"));
   blob_client::RemoteOptions remote;

@@ -17,9 +17,22 @@ constexpr std::uint64_t kBytesPerSlot = 128 + 48;
 
 }  // namespace
 
-std::uint64_t StagedBytes(const job::Job& job, std::uint64_t model_bytes) {
+std::uint64_t TrainedBytes(const job::Job& job, const std::vector<modeldir::StoredWeight>& weights) {
+  std::uint64_t elements = 0;
+  for (const auto& weight : weights) {
+    const auto& shape = weight.spec.shape;
+    if (!job.adapted()) {
+      elements += weight.bytes / tensor::ElementBytes(weight.spec.dtype);
+    } else if (shape.size() == 2) {
+      elements += job.adapter.rank * (shape[0] + shape[1]);
+    }
+  }
+  return elements * sizeof(float);
+}
+
+std::uint64_t StagedBytes(const job::Job& job, std::uint64_t model_bytes, std::uint64_t source_bytes) {
   // On disk at once: two models, and, while a round's updates are being removed, those of two rounds.
-  const std::uint64_t objects = 2 * std::uint64_t{job.data.count} + 2;
+  const std::uint64_t objects = 2 * std::uint64_t{job.data.count} + 2 + (job.checkpoint.every > 0 ? job.checkpoint.keep : 0) + (job.checkpoint.best ? 1 : 0);
   const job::SyntheticModel& synthetic = job.model.synthetic;
   std::uint64_t each = model_bytes;
   // Equal chunks of an object are stored once. Whole tensors seldom are.
@@ -30,7 +43,7 @@ std::uint64_t StagedBytes(const job::Job& job, std::uint64_t model_bytes) {
   if (chunks && job.synthetic() && synthetic.fill == job::FillKind::kConstant) each = std::min(each, job.transfer.chunk_bytes);
   // A record and a digest of each slot.
   each += model_bytes / job.transfer.chunk_bytes * kBytesPerSlot;
-  return each * objects + (job.checkpoint.export_model ? model_bytes : 0);
+  return source_bytes + each * objects + (job.checkpoint.export_model ? model_bytes : 0);
 }
 
 Result<modeldir::ModelDirectory> OpenSource(const job::Job& job) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "tributary/base/result.h"
 #include "tributary/job/job.h"
@@ -11,8 +12,10 @@
 
 namespace tributary::cli {
 
-// What a run of the job puts on the disk at most, if a model has `model_bytes`.
-std::uint64_t StagedBytes(const job::Job& job, std::uint64_t model_bytes);
+// What a run of the job puts on the disk at most, if what a round makes has `model_bytes`, and an imported directory `source_bytes`.
+std::uint64_t StagedBytes(const job::Job& job, std::uint64_t model_bytes, std::uint64_t source_bytes = 0);
+// What a round makes of a job that begins with these weights, at most: all of them in fp32, or adapters of every matrix.
+std::uint64_t TrainedBytes(const job::Job& job, const std::vector<modeldir::StoredWeight>& weights);
 // Name of data -> path, for the trainers: --data NAME=PATH wins over the job file's own path. kInvalidArgument for flags that
 // the job has no use for, kNotFound where no text lies.
 Result<std::map<std::string, std::string>> FindData(const job::Job& job, const std::vector<std::string>& data_flags);

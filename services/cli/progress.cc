@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <functional>
 #include <map>
+#include <utility>
 
 #include "tributary/base/units.h"
 
@@ -82,6 +83,16 @@ std::string Headline(const wire::JobStatus& status) {
   return status.message.empty() ? text : text + "; " + status.message;
 }
 
+// Empty if one could, or none was asked to.
+std::string NotValidated(const wire::RoundStatus& round) {
+  const auto seats = round.metrics.find("val_seats");
+  if (seats == round.metrics.end() || seats->second != 0) return "";
+  const auto empty = round.metrics.find("val_seats_empty");
+  if (empty == round.metrics.end()) return "no seat could validate the model; the job's log says why";
+  return fmt::format("no seat could validate the model: nothing is held out of the data of {:.0f}; raise data.validation_fraction, lower partition.count or "
+                     "give more data", empty->second);
+}
+
 }  // namespace
 
 std::string Bar(std::uint64_t done, std::uint64_t total, int width) {
@@ -125,13 +136,20 @@ std::string PeakLine(const MemoryLog& memory) {
   return peaks;
 }
 
-std::string RoundLine(const wire::RoundStatus& round, std::uint32_t rounds) {
+std::string RoundTeller::Tell(const wire::RoundStatus& round, std::uint32_t rounds) {
+  const auto fresh = [this](const std::string& of, const std::string& cause) { return !cause.empty() && std::exchange(told_[of], cause) != cause; };
   std::string line = fmt::format("round {} of {} done in {:.1f} s", round.round, rounds, round.seconds);
   for (const auto& [name, label] : {std::pair{"train_loss", "train loss"}, std::pair{"val_loss", "val loss"}}) {
     if (const auto it = round.metrics.find(name); it != round.metrics.end()) line += fmt::format(", {} {:.4f}", label, it->second);
   }
   line += fmt::format(", {} up, {} down", FormatBytes(round.bytes_up), FormatBytes(round.bytes_down));
-  for (const auto& seat : round.dropped) line += ", without " + seat;
+  for (std::size_t i = 0; i < round.dropped.size(); ++i) {
+    line += ", without " + round.dropped[i];
+    const std::string because = i < round.dropped_because.size() ? round.dropped_because[i] : "";
+    if (fresh(round.dropped[i], because)) line += fmt::format(" ({})", because);
+  }
+  const std::string warning = NotValidated(round);
+  if (fresh("", warning)) line += fmt::format("\n! round {}: {}", round.round, warning);
   return line;
 }
 

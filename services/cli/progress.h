@@ -47,8 +47,15 @@ std::vector<std::string> ProgressBlock(const wire::JobStatus& status, const Prog
 std::string ProgressLine(const wire::JobStatus& status);
 // "  peak memory:  blob-store 31.7 MiB", of all but trainers, which are as large as their models.
 std::string PeakLine(const MemoryLog& memory);
-// "round 2 of 5 done in 12.5 s, train loss 2.3456, 1.0 MiB up, 2.0 MiB down"
-std::string RoundLine(const wire::RoundStatus& round, std::uint32_t rounds);
+// "round 2 of 5 done in 12.5 s, train loss 2.3456, 1.0 MiB up, 2.0 MiB down, without b/1 (why)", of round after round; that no seat could validate is a line
+// of its own. Each cause is told once, and again when it has become another one.
+class RoundTeller {
+ public:
+  std::string Tell(const wire::RoundStatus& round, std::uint32_t rounds);
+
+ private:
+  std::map<std::string, std::string> told_;  // by seat; "" of the validation
+};
 // "[#####-----]", `width` cells.
 std::string Bar(std::uint64_t done, std::uint64_t total, int width);
 

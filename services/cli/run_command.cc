@@ -12,9 +12,12 @@
 #include "tributary/config/service.h"
 #include "tributary/job/job.h"
 #include "tributary/job/needs.h"
+#include "tributary/modeldir/adapter_config.h"
 
 namespace tributary::cli {
 namespace {
+
+constexpr std::uint32_t kMaxRounds = 1'000'000;
 
 int Usage(const Error& error) {
   fmt::print(stderr, "tributary run: {}\n", error.message());
@@ -42,6 +45,9 @@ int RunCommand(int argc, char** argv) {
   options.AddChoice("log-level", "info", {"trace", "debug", "info", "warning", "error"}, "of the services' logs");
   options.AddBool("metrics", false, "let each service serve its metrics on a free port of this machine; metrics.json in the work directory says where");
   options.AddBool("no-progress", false, "show no progress");
+  options.AddBool("resume", false, "let a run that failed, was stopped or is completed go on behind its newest round; --set rounds=N may change with it");
+  options.AddUint("from-round", 0, "the same behind this round, whose model is kept (checkpoint.every, checkpoint.keep); what came after it is thrown away", 0,
+                  kMaxRounds);
   options.AddBool("restart", false, "throw away what an earlier run left in the work directory");
   if (const auto exit_code = options.ParseOrExitCode(argc, argv, environ)) return *exit_code;
 
@@ -54,11 +60,21 @@ int RunCommand(int argc, char** argv) {
   if (!job.ok()) return Usage(job.error());
   RunSpec spec;
   std::uint64_t model_bytes = job::ModelBytes(*job);
+  std::uint64_t source_bytes = 0;
   if (!job->model.source.empty()) {
     auto source = OpenSource(*job);
     if (!source.ok()) return Failed(source.error());
-    for (const auto& weight : source->weights) model_bytes += weight.bytes;
+    for (const auto& weight : source->weights) source_bytes += weight.bytes;
+    model_bytes = TrainedBytes(*job, source->weights);
     spec.source = *std::move(source);
+  }
+  if (!job->adapter.source.empty()) {
+    auto adapters = modeldir::OpenStartingAdapters(job->adapter.source, job->adapter.rank, job->adapter.alpha);
+    if (!adapters.ok()) return Failed(adapters.error());
+    spec.adapters = *std::move(adapters);
+  } else if (!job->adapter.object.empty()) {
+    return Usage(MakeError(Code::kInvalidArgument, "adapter.object: {} lies in a blob-store, and a run has one of its own; name a directory with adapter.source",
+                           job->adapter.object));
   }
   if (!job->model.tokenizer_object.empty()) {
     return Usage(MakeError(Code::kInvalidArgument, "model.tokenizer: object:{} lies in a blob-store, and a run has one of its own; name the directory",
@@ -75,7 +91,6 @@ int RunCommand(int argc, char** argv) {
   if (!merged.ok()) return Usage(merged.error());
 
   spec.job = *job;
-  spec.job_text = *merged;
   spec.trainers = options.Uint("trainers") != 0 ? static_cast<std::uint32_t>(options.Uint("trainers")) : job->data.count;
   spec.aggregators = static_cast<std::uint32_t>(options.Uint("aggregators"));
   spec.shards = static_cast<std::uint32_t>(options.Uint("shards"));
@@ -95,11 +110,19 @@ int RunCommand(int argc, char** argv) {
   const std::string path = options.Given("work-dir") && !options.String("work-dir").empty()
                                ? options.String("work-dir")
                                : "tributary-run/" + job->name;
-  const std::uint64_t staged = StagedBytes(*job, model_bytes);
+  const std::uint64_t staged = StagedBytes(*job, model_bytes, source_bytes);
+  spec.from_round = static_cast<std::uint32_t>(options.Uint("from-round"));
+  spec.resume = options.Flag("resume") || spec.from_round != 0;
+  if (spec.resume && options.Flag("restart")) {
+    return Usage(MakeError(Code::kInvalidArgument, "--restart throws away what --resume and --from-round go on from; give one of them"));
+  }
   auto dir = WorkDir::Open(path, *merged, options.Flag("restart"),
-                           [staged](const std::string& directory) { return CheckRoom(directory, staged); });
+                           [staged](const std::string& directory) { return CheckRoom(directory, staged); }, spec.resume);
   if (!dir.ok()) return Failed(dir.error());
-  if (dir->Completed()) {
+  if (spec.resume && !dir->resumed()) {
+    return Failed(MakeError(Code::kNotFound, "no run lies in {} to go on with; leave --resume and --from-round away", dir->path()));
+  }
+  if (dir->Completed() && !spec.resume) {
     const auto summary = ReadJsonFile(dir->File("summary.json"));
     fmt::print("{}", summary.ok() ? SummaryText(*summary, dir->path()) : "");
     if (job->writes_text() && job->checkpoint.export_model) fmt::print("try:     {}\n", TryCommand(InvokedAs(), dir->path()));

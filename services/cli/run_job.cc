@@ -20,14 +20,14 @@
 #include "services/cli/preflight.h"
 #include "services/cli/progress.h"
 #include "services/cli/run_events.h"
+#include "services/cli/run_models.h"
+#include "services/cli/store.h"
 #include "services/cli/summary.h"
 #include "services/cli/supervisor.h"
 #include "tributary/base/clock.h"
 #include "tributary/blob_client/remote_store.h"
 #include "tributary/job/needs.h"
-#include "tributary/modeldir/export.h"
-#include "tributary/modeldir/import.h"
-#include "tributary/modeldir/tokenizer_files.h"
+#include "tributary/modeldir/directory.h"
 #include "tributary/tfevents/event_log.h"
 #include "tributary/transport/control_client.h"
 
@@ -39,7 +39,8 @@ constexpr Duration kPoll{200};
 constexpr Duration kPollAtTheEnd{20};
 // A coordinator that restarts answers again within this; longer is a stall that the supervisor has not seen.
 constexpr Duration kSubmitTimeout{60'000};
-constexpr const char* kSourceObject = "models/source";
+// A second request of the same would find the job going on, and be refused: the first is waited for.
+constexpr Duration kResumePatience{30'000};
 constexpr Duration kRemovalLimit{30'000};
 constexpr const char* kPeaksAreOurs = "--own-peaks=false";  // memory_log.h reads and resets them
 
@@ -96,8 +97,8 @@ class JobRun {
     TRIBUTARY_ASSIGN(events_, tfevents::EventLog::Open(dir_.File("events")));
     TRIBUTARY_TRY(StartServices());
     TRIBUTARY_ASSIGN(client_, transport::ControlClient::Connect(context_, dir_.Endpoint("coordinator.sock")));
-    TRIBUTARY_TRY(ImportSource());
-    TRIBUTARY_TRY(SubmitJob());
+    TRIBUTARY_TRY(ImportSources());
+    TRIBUTARY_TRY(spec_.resume ? ResumeJob() : SubmitJob());
     TRIBUTARY_TRY(Watch());
     TRIBUTARY_TRY(Export());
     return AwaitRemovals();
@@ -194,23 +195,69 @@ class JobRun {
   // What must happen all the time, whatever is waited for.
   Status Tend() {
     if (const int signal = g_signal; signal != 0) {
-      return MakeError(Code::kCancelled, "stopped by signal {}; the same command goes on from here", signal);
+      return MakeError(Code::kCancelled, "stopped by signal {}; the same command{} goes on from here", signal, spec_.from_round == 0 ? "" : " without --from-round");
     }
     TRIBUTARY_TRY(supervisor_.Poll());
     memory_.Sample();
     return Ok();
   }
 
-  // Calls until something answers, tending the services meanwhile.
+  // Calls until something answers, tending the services meanwhile: every `poll`, after which the request is sent again.
   template <class Reply, class Request>
-  Result<Reply> CallTending(const Request& request, Duration timeout) {
+  Result<Reply> CallTending(const Request& request, Duration timeout, Duration poll = kPoll) {
     const Deadline deadline(Clock::Steady(), timeout);
     for (;;) {
       TRIBUTARY_TRY(Tend());
-      auto reply = client_->Call<Reply>(request, kPoll);
+      auto reply = client_->Call<Reply>(request, poll);
       if (reply.ok() || reply.error().code() != Code::kDeadline) return reply;
       if (deadline.Expired()) return reply.error().Wrap("the coordinator of this run does not answer");
     }
+  }
+
+  // A job that had ended, or is to go back, goes on; one that nobody knows yet begins.
+  Status ResumeJob() {
+    TRIBUTARY_ASSIGN(const job::Job before, job::ParseJob(dir_.job_text(), "job.yaml"));
+    const std::vector<job::Override> rounds{{"rounds", std::to_string(spec_.job.rounds)}};
+    std::string text = dir_.job_text();
+    if (before.rounds != spec_.job.rounds) {
+      TRIBUTARY_ASSIGN(text, job::MergeOverrides(text, "job", rounds));
+      TRIBUTARY_ASSIGN(job_text_, job::MergeOverrides(job_text_, "job", rounds));
+    }
+    wire::GetStatus ask;
+    ask.job = spec_.job.name;
+    ask.since_round = spec_.job.rounds;
+    const auto status = CallTending<wire::JobStatus>(ask, kSubmitTimeout);
+    if (!status.ok() && (status.error().code() != Code::kNotFound || spec_.from_round != 0)) return status.error();
+    if (!status.ok()) {
+      TRIBUTARY_TRY(dir_.GoOn(text, false));
+      return SubmitJob();
+    }
+    if (spec_.from_round != 0) {
+      // Before anything is thrown away.
+      TRIBUTARY_TRY(Aside([&](std::stop_token stop) -> Status {
+        TRIBUTARY_ASSIGN(const auto store, OpenStore(stop));
+        return CheckKept(*store, spec_.job.name, spec_.from_round);
+      }));
+    }
+    const bool ended = status->state != "queued" && status->state != "running";
+    if (!ended && spec_.from_round == 0 && status->rounds == spec_.job.rounds) return SubmitJob();
+    if (!ended) {
+      wire::StopJob stop;
+      stop.job = spec_.job.name;
+      TRIBUTARY_TRY(CallTending<wire::Stopped>(stop, kSubmitTimeout).status());
+    }
+    wire::ResumeJob resume;
+    resume.job = spec_.job.name;
+    resume.rounds = spec_.job.rounds;
+    resume.from_round = spec_.from_round;
+    TRIBUTARY_ASSIGN(const wire::Resumed resumed, CallTending<wire::Resumed>(resume, kSubmitTimeout, kResumePatience));
+    TRIBUTARY_TRY(dir_.GoOn(text, spec_.from_round != 0));
+    if (spec_.from_round != 0) {
+      TRIBUTARY_ASSIGN(events_, tfevents::EventLog::Open(dir_.File("events")));
+    }
+    job_ = resumed.job;
+    view_.Say(fmt::format("{} goes on behind round {}: {} rounds in all", job_, resumed.round, resumed.rounds));
+    return Ok();
   }
 
   Status SubmitJob() {
@@ -220,7 +267,8 @@ class JobRun {
     submit.resume = true;
     TRIBUTARY_ASSIGN(const wire::Submitted submitted, CallTending<wire::Submitted>(submit, kSubmitTimeout));
     job_ = submitted.job;
-    if (submitted.resumed) view_.Say(fmt::format("{} goes on where it was", job_));
+    // On a busy machine a first submit may go unanswered, and the second one is taken for going on.
+    if (submitted.resumed && dir_.resumed()) view_.Say(fmt::format("{} goes on where it was", job_));
     return Ok();
   }
 
@@ -233,7 +281,7 @@ class JobRun {
       TRIBUTARY_ASSIGN(wire::JobStatus status, CallTending<wire::JobStatus>(request, kSubmitTimeout));
       memory_.SetPhase(status.phase);
       for (auto& round : status.finished) {
-        view_.Say(RoundLine(round, status.rounds));
+        view_.Say(teller_.Tell(round, status.rounds));
         LogRound(round);
         outcome_.rounds.push_back(std::move(round));
       }
@@ -246,7 +294,7 @@ class JobRun {
       }
       if (status.state == "failed" || status.state == "stopped") {
         outcome_.status = status.state;
-        return MakeError(Code::kUnavailable, "{}; '--restart' runs the job anew", status.message);
+        return MakeError(Code::kUnavailable, "{}; '--resume' lets it go on behind its newest round, '--restart' runs the job anew", status.message);
       }
       view_.Update(status, {{}, view_.terminal() ? std::vector<std::string>{PeakLine(memory_)} : std::vector<std::string>{}});
       const bool ending = status.round == status.rounds && status.phase == "seal";
@@ -285,32 +333,22 @@ class JobRun {
     return tended.ok() ? worked : tended;
   }
 
-  // The directory that the job starts from becomes an object, which trainers can read.
-  Status ImportSource() {
-    job_text_ = spec_.job_text;
-    if (!spec_.source) return Ok();
+  // The directories that the job starts from become objects, which trainers can read.
+  Status ImportSources() {
+    job_text_ = dir_.job_text();
+    if (!spec_.source && !spec_.adapters) return Ok();
     memory_.SetPhase("import");
-    view_.Say(fmt::format("importing the model of {}", spec_.source->path));
-    std::string digest;
-    const Status imported = Aside([&](std::stop_token stop) -> Status {
-      TRIBUTARY_ASSIGN(const auto store, OpenStore(stop));
-      TRIBUTARY_ASSIGN(const ObjectName object, ObjectName::Parse(kSourceObject));
-      modeldir::ImportOptions options;
-      options.chunk_bytes = spec_.job.transfer.chunk_bytes;
-      options.stop = stop;
-      TRIBUTARY_ASSIGN(digest, modeldir::ImportModel(*store, *spec_.source, object, options));
-      // Its own tokenizer, where the job names none.
-      if (spec_.job.model.tokenizer_given) return Ok();
-      TRIBUTARY_ASSIGN(tokenizer_object_, modeldir::ImportTokenizer(*store, *spec_.source, object, options));
-      return Ok();
-    });
-    if (!imported.ok() && imported.error().code() == Code::kAlreadyExists) {
-      return MakeError(Code::kAlreadyExists, "{} has changed since this run began; --restart runs the job anew", spec_.source->path);
+    for (const std::string& path : {spec_.source ? spec_.source->path : "", spec_.adapters ? spec_.adapters->path : ""}) {
+      if (!path.empty()) view_.Say(fmt::format("importing the model of {}", path));
     }
-    TRIBUTARY_TRY(imported);
-    std::vector<job::Override> overrides{{"model.object", fmt::format("{}@{}", kSourceObject, digest)}};
-    if (!tokenizer_object_.empty()) overrides.push_back({"model.tokenizer", "object:" + tokenizer_object_});
-    TRIBUTARY_ASSIGN(job_text_, job::MergeOverrides(spec_.job_text, "job", overrides));
+    RunImports imports;
+    TRIBUTARY_TRY(Aside([&](std::stop_token stop) -> Status {
+      TRIBUTARY_ASSIGN(const auto store, OpenStore(stop));
+      if (spec_.source) TRIBUTARY_TRY(ImportRunModel(*store, spec_, stop, imports));
+      return spec_.adapters ? ImportRunAdapters(*store, spec_, stop, imports) : Ok();
+    }));
+    tokenizer_object_ = imports.tokenizer_object;
+    TRIBUTARY_ASSIGN(job_text_, job::MergeOverrides(job_text_, "job", imports.overrides));
     return Ok();
   }
 
@@ -320,11 +358,10 @@ class JobRun {
       return Ok();
     }
     memory_.SetPhase("export");
-    TRIBUTARY_ASSIGN(const ObjectName object, ObjectName::Parse(model_object_));
     view_.Say("writing the model");
-    TRIBUTARY_TRY(Aside([&](std::stop_token stop) { return ExportFromStore(object, "model", stop); }));
+    TRIBUTARY_TRY(Aside([&](std::stop_token stop) { return ExportFromStore(model_object_, "model", stop); }));
     TRIBUTARY_TRY(ExportBest());
-    outcome_.model = spec_.job.adapted() ? "model/adapter_model.safetensors" : "model/model.safetensors";
+    outcome_.model = "model/" + modeldir::WeightsFileOf(dir_.File("model"));
     return Ok();
   }
 
@@ -356,21 +393,14 @@ class JobRun {
     const wire::RoundStatus* const best = BestRound(outcome_.rounds);
     if (!spec_.job.checkpoint.best || best == nullptr) return Ok();
     // Models of a job are named alike but for the round.
-    TRIBUTARY_ASSIGN(const ObjectName object, ObjectName::Parse(fmt::format("{}/{}", model_object_.substr(0, model_object_.rfind('/')), best->round)));
+    const std::string object = fmt::format("{}/{}", model_object_.substr(0, model_object_.rfind('/')), best->round);
     view_.Say(fmt::format("writing the best model, of round {}", best->round));
     return Aside([&](std::stop_token stop) { return ExportFromStore(object, "model-best", stop); });
   }
 
-  Status ExportFromStore(const ObjectName& object, const char* directory, std::stop_token stop) {
+  Status ExportFromStore(const std::string& object, const char* directory, std::stop_token stop) {
     TRIBUTARY_ASSIGN(const auto store, OpenStore(stop));
-    modeldir::ExportOptions into;
-    into.tokenizer = spec_.job.model.tokenizer;
-    into.tokenizer_object = tokenizer_object_;
-    into.stop = stop;
-    into.progress = [&](std::uint64_t, std::uint64_t) {
-      return stop.stop_requested() ? Status(MakeError(Code::kCancelled, "the export was stopped")) : Ok();
-    };
-    return modeldir::ExportModel(*store, object, dir_.File(directory), into);
+    return ExportRunModel(*store, spec_, tokenizer_object_, object, dir_.File(directory), stop);
   }
 
   const RunSpec& spec_;
@@ -390,6 +420,7 @@ class JobRun {
   std::string job_;
   std::string model_object_;
   RunOutcome outcome_;
+  RoundTeller teller_;
 };
 
 }  // namespace

@@ -16,7 +16,6 @@ namespace tributary::cli {
 
 struct RunSpec {
   job::Job job;
-  std::string job_text;              // merged with --set
   std::uint32_t trainers = 1;
   std::uint32_t aggregators = 1;
   std::uint32_t shards = 1;  // of the blob-store, a process each
@@ -24,6 +23,9 @@ struct RunSpec {
   std::string log_level;
   std::map<std::string, std::string> data;
   std::optional<modeldir::ModelDirectory> source;  // that the first model is made from
+  std::optional<modeldir::AdapterDirectory> adapters;  // that the job starts from
+  bool resume = false;           // a job that had ended goes on
+  std::uint32_t from_round = 0;  // behind this round; 0: the newest
   bool progress = true;
   bool metrics = false;  // each service serves its metrics on this machine, and metrics.json in the work directory says where
 };

@@ -67,6 +67,9 @@ OrderedJson MakeSummary(const RunOutcome& outcome, const std::vector<Supervisor:
     row["seconds"] = round.seconds;
     row["participants"] = round.participants;
     if (!round.dropped.empty()) row["dropped"] = round.dropped;
+    for (std::size_t i = 0; i < std::min(round.dropped.size(), round.dropped_because.size()); ++i) {
+      if (!round.dropped_because[i].empty()) row["dropped_because"][round.dropped[i]] = round.dropped_because[i];
+    }
     auto metrics = round.metrics;
     const auto deduplicated = metrics.extract("bytes_deduplicated");
     row["metrics"] = metrics;

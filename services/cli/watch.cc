@@ -39,8 +39,8 @@ bool Passing(const Error& error) { return error.code() == Code::kDeadline || err
 
 class Watch {
  public:
-  Watch(transport::ControlClient& client, std::string job, std::string coordinator)
-      : client_(client), job_(std::move(job)), coordinator_(std::move(coordinator)) {}
+  Watch(transport::ControlClient& client, const char* command, std::string job, std::string coordinator)
+      : client_(client), command_(command), job_(std::move(job)), coordinator_(std::move(coordinator)) {}
 
   int Run() {
     heard_ = steady_clock::now();
@@ -51,7 +51,7 @@ class Watch {
         if (const auto exit_code = Take(*status)) return *exit_code;
       } else if (!Passing(status.error()) || steady_clock::now() - heard_ > kSilence) {
         view_.Clear();
-        return FailCommand("status", status.error());
+        return FailCommand(command_, status.error());
       } else if (!silent_) {
         silent_ = true;
         view_.Say(fmt::format("! the coordinator does not answer, trying on: {}", status.error().message()));
@@ -73,7 +73,7 @@ class Watch {
     const std::size_t skipped = rounds_.empty() && status.finished.size() > kRoundsTold ? status.finished.size() - kRoundsTold : 0;
     if (skipped > 0) view_.Say(fmt::format("… {} rounds before", skipped));
     for (std::size_t i = 0; i < status.finished.size(); ++i) {
-      if (i >= skipped) view_.Say(RoundLine(status.finished[i], status.rounds));
+      if (i >= skipped) view_.Say(teller_.Tell(status.finished[i], status.rounds));
       rounds_.push_back(std::move(status.finished[i]));
     }
     if (status.state == "completed" || status.state == "failed" || status.state == "stopped") {
@@ -81,8 +81,8 @@ class Watch {
       fmt::print("{} is {} after {}\n", status.job, status.state, FormatDuration(Duration(static_cast<std::int64_t>(status.seconds * 1000))));
       if (status.state == "completed") return config::kExitDone;
       std::fflush(stdout);
-      fmt::print(stderr, "tributary status: {} is {}: {}\n", status.job, status.state, status.message);
-      return config::kExitFailed;
+      fmt::print(stderr, "tributary {}: {} is {}: {}\n", command_, status.job, status.state, status.message);
+      return status.state == "stopped" ? kExitStopped : config::kExitFailed;
     }
     ProgressMore more;
     more.speeds = speeds_.Update(status, steady_clock::now());
@@ -98,9 +98,11 @@ class Watch {
   }
 
   transport::ControlClient& client_;
+  const char* const command_;
   const std::string job_;
   const std::string coordinator_;
   ProgressView view_{true, stdout};
+  RoundTeller teller_;
   SpeedMeter speeds_;
   std::vector<wire::RoundStatus> rounds_;
   steady_clock::time_point heard_;
@@ -142,9 +144,9 @@ std::string RoundsLeft(const wire::JobStatus& status, const std::vector<wire::Ro
   return fmt::format("{} round{} left with this one, about {} each as the last {}: {}", left, left == 1 ? "" : "s", told(each), count == 1 ? "one" : std::to_string(count), told(each * left));
 }
 
-int WatchJob(transport::ControlClient& client, const std::string& job, const std::string& coordinator) {
+int WatchJob(transport::ControlClient& client, const char* command, const std::string& job, const std::string& coordinator) {
   CatchSignals();
-  return Watch(client, job, coordinator).Run();
+  return Watch(client, command, job, coordinator).Run();
 }
 
 }  // namespace tributary::cli

@@ -1,4 +1,4 @@
-// `tributary status --watch`: tells how a job goes until it ends.
+// `tributary status --watch` and `submit --wait`: tells how a job goes until it ends.
 //
 // SpeedMeter and RoundsLeft are plain values, used by one thread. Times are of a clock that never goes back.
 #pragma once
@@ -37,8 +37,9 @@ class SpeedMeter {
 // job waits.
 std::string RoundsLeft(const wire::JobStatus& status, const std::vector<wire::RoundStatus>& finished);
 
-// The exit code: 0 completed; 1 failed, stopped, unknown, or the coordinator has been silent for five minutes; 130 after Ctrl-C, which
-// touches nothing of the job.
-int WatchJob(transport::ControlClient& client, const std::string& job, const std::string& coordinator);
+constexpr int kExitStopped = 3;
+// The exit code: 0 completed; 1 failed, unknown, or the coordinator has been silent for five minutes; 3 stopped; 130 after Ctrl-C, which
+// touches nothing of the job. `command` begins what is said on stderr.
+int WatchJob(transport::ControlClient& client, const char* command, const std::string& job, const std::string& coordinator);
 
 }  // namespace tributary::cli

@@ -9,8 +9,10 @@
 #include <filesystem>
 #include <fstream>
 #include <utility>
+#include <vector>
 
 #include "services/cli/files.h"
+#include "tributary/job/job.h"
 #include "tributary/json/json.h"
 
 namespace tributary::cli {
@@ -22,17 +24,35 @@ namespace fs = std::filesystem;
 constexpr std::size_t kMaxSocketDirectory = 85;
 
 // job.yaml last: a removal that was interrupted still shows whose files these are, and is refused or repeated.
-constexpr const char* kOurs[] = {"summary.json", "model", "model.tmp", "run",        "logs",    "sites",
-                                 "coordinator",  "blob-store", "memory.csv", "cpu.csv", "events", "job.yaml"};
+constexpr const char* kOurs[] = {"summary.json", "model", "model-best", "model.tmp", "run", "logs", "sites",
+                                 "coordinator", "blob-store", "memory.csv", "cpu.csv", "events", "job.yaml"};
 
 Error Unusable(int error, const std::string& directory) {
   const Error cause = ErrnoError(error, "making the work directory " + directory);
   return Error(cause.code(), cause.message() + "; choose another --work-dir");
 }
 
+// Written whole or not at all: a torn job.yaml would look like another job.
+Status WriteJob(const std::string& path, const std::string& text) {
+  std::ofstream out(path + ".tmp", std::ios::binary | std::ios::trunc);
+  out << text;
+  out.close();
+  if (!out) return ErrnoError(errno != 0 ? errno : EIO, "writing " + path);
+  std::error_code ec;
+  fs::rename(path + ".tmp", path, ec);
+  return ec ? Status(ErrnoError(ec.value(), "writing " + path)) : Ok();
+}
+
+bool SameButForRounds(const std::string& a, const std::string& b) {
+  const std::vector<job::Override> without{{"rounds", "null"}};
+  const auto left = job::MergeOverrides(a, "job", without);
+  const auto right = job::MergeOverrides(b, "job", without);
+  return left.ok() && right.ok() && *left == *right;
+}
+
 }  // namespace
 
-Result<WorkDir> WorkDir::Open(const std::string& path, const std::string& job_text, bool restart, const Admit& admit) {
+Result<WorkDir> WorkDir::Open(const std::string& path, const std::string& job_text, bool restart, const Admit& admit, bool other_rounds) {
   std::error_code ec;
   WorkDir dir;
   dir.path_ = fs::absolute(path, ec).lexically_normal().string();
@@ -53,23 +73,20 @@ Result<WorkDir> WorkDir::Open(const std::string& path, const std::string& job_te
   }
   if (fs::exists(dir.File("job.yaml"))) {
     TRIBUTARY_ASSIGN(const std::string before, ReadTextFile(dir.File("job.yaml")));
-    if (before != job_text) {
+    const bool same = before == job_text || (other_rounds && SameButForRounds(before, job_text));
+    if (!same) {
       return MakeError(Code::kConflict,
                        "{} holds the run of another job (its job.yaml differs from this one); choose another --work-dir, or "
                        "--restart to throw that run away",
                        dir.path_);
     }
     dir.resumed_ = true;
+    dir.job_text_ = before;
   } else {
     // job.yaml is what makes a run begun, so nobody is asked after it.
     if (admit) TRIBUTARY_TRY(admit(dir.path_));
-    // Written whole or not at all: a torn job.yaml would look like another job.
-    std::ofstream out(dir.File("job.yaml.tmp"), std::ios::binary | std::ios::trunc);
-    out << job_text;
-    out.close();
-    if (!out) return ErrnoError(errno != 0 ? errno : EIO, "writing " + dir.File("job.yaml"));
-    fs::rename(dir.File("job.yaml.tmp"), dir.File("job.yaml"), ec);
-    if (ec) return ErrnoError(ec.value(), "writing " + dir.File("job.yaml"));
+    TRIBUTARY_TRY(WriteJob(dir.File("job.yaml"), job_text));
+    dir.job_text_ = job_text;
   }
   for (const char* name : {"run", "logs", "sites"}) {
     fs::create_directories(dir.File(name), ec);
@@ -88,6 +105,7 @@ Result<WorkDir> WorkDir::Open(const std::string& path, const std::string& job_te
 
 WorkDir::WorkDir(WorkDir&& other) noexcept
     : path_(std::move(other.path_)),
+      job_text_(std::move(other.job_text_)),
       sockets_(std::move(other.sockets_)),
       sockets_elsewhere_(std::exchange(other.sockets_elsewhere_, false)),
       resumed_(other.resumed_),
@@ -97,6 +115,15 @@ WorkDir::~WorkDir() {
   std::error_code ec;
   if (sockets_elsewhere_) fs::remove_all(sockets_, ec);
   if (lock_ >= 0) close(lock_);
+}
+
+Status WorkDir::GoOn(const std::string& job_text, bool rewound) const {
+  for (const char* name : {"summary.json", "events"}) {
+    std::error_code ec;
+    if (name != std::string("events") || rewound) fs::remove_all(File(name), ec);
+    if (ec) return ErrnoError(ec.value(), "removing " + File(name));
+  }
+  return job_text == job_text_ ? Ok() : WriteJob(File("job.yaml"), job_text);
 }
 
 bool WorkDir::Completed() const {

@@ -247,8 +247,6 @@ int EvaluateMain(int argc, char** argv) {
   // The training module, loaded later, begins with what these say; generating has no number of its own.
   const std::string threads = std::to_string(spec.how.threads);
   for (const char* name : {"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"}) setenv(name, threads.c_str(), 1);
-  // Threads that wait for one another by spinning take a busy machine's processors from those they wait for: 10 times slower, measured.
-  setenv("OMP_WAIT_POLICY", "passive", 0);
   std::signal(SIGINT, OnSignal);
   std::signal(SIGTERM, OnSignal);
   const Status evaluated = Evaluate(spec, [] { return train::LoadTrainModule(); }, [] { return g_signal != 0; }, stdout);

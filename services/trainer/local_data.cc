@@ -69,7 +69,7 @@ std::string KeyOf(const job::Job& job, const corpus::CorpusOptions& o) {
   const int packing = o.packing ? *o.packing : -1;
   return fmt::format("{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}", o.name, o.path, o.format,
                      static_cast<int>(o.scheme), o.partition, o.partitions, o.seed, o.alpha, o.validation_fraction, o.samples,
-                     o.validation_samples, o.text_key, packing, job.data.loss_on, o.max_length, o.with_validation, o.augment,
+                     o.validation_samples, o.text_key.value_or(""), packing, job.data.loss_on, o.max_length, o.with_validation, o.augment,
                      o.tokenizer_key);
 }
 
@@ -107,6 +107,17 @@ Result<const corpus::Corpus*> LocalData::Open(const job::Job& job, std::uint32_t
   }
   key_ = key;
   return corpus_.get();
+}
+
+Status CheckDataSuits(const job::Job& job, const train::Model& model) {
+  if (!job.model.script.empty()) return Ok();  // what its forward takes is the user's affair
+  const bool images = corpus::IsImageFormat(job.data.format);
+  if (images == (model.MaxPositions() == 0)) return Ok();
+  if (images) {
+    return MakeError(Code::kInvalidArgument, "data.format {} gives images, and the model is a language model; give it text, imdb, alpaca, jsonl or csv, or choose another model",
+                     job.data.format);
+  }
+  return MakeError(Code::kInvalidArgument, "data.format {} gives text, and the model classifies images; give it cifar10 or synthetic, or choose another model", job.data.format);
 }
 
 Result<std::string> MakeConfigJson(const job::Model& model) {

@@ -13,6 +13,7 @@
 #include "tributary/corpus/corpus.h"
 #include "tributary/job/job.h"
 #include "tributary/text/tokenizer.h"
+#include "tributary/train/module.h"
 
 namespace tributary::trainer {
 
@@ -30,6 +31,9 @@ class LocalData {
   std::unique_ptr<text::Tokenizer> tokenizer_;
   std::unique_ptr<corpus::Corpus> corpus_;
 };
+
+// kInvalidArgument where the job's data are images and the model is of text, or the other way round.
+Status CheckDataSuits(const job::Job& job, const train::Model& model);
 
 // A config.json for the job's model; `tokenizer` decides the vocabulary where the job leaves it open.
 Result<std::string> MakeConfigJson(const job::Model& model);

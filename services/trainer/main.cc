@@ -1,5 +1,6 @@
 #include <unistd.h>
 
+#include <cstdlib>
 #include <cstring>
 
 #include "services/trainer/evaluate_command.h"
@@ -47,6 +48,8 @@ config::Options Declare() {
   config::AddStoreOptions(options, "");
   options.AddString("model-cache", "", "a blob-store near here that runs with --upstream: models come from it, updates go to the blob-store",
                     [](const std::string& value) { return value.empty() ? Ok() : config::CheckEndpoint(value); });
+  options.AddString("model-cache-name", "", "its name in --peers, whose key it must have; by default that of the only cache there",
+                    [](const std::string& value) { return value.empty() ? Ok() : config::CheckName(value); });
   options.AddString("site", "local", "the site whose data this is", config::CheckName);
   options.AddString("instance", HostName(), "this process's name, the same after a restart and unlike the site's other trainers'",
                     config::CheckName);
@@ -58,6 +61,7 @@ config::Options Declare() {
   options.AddBool("own-peaks", false,
                   "start the kernel's peak of resident memory (VmHWM) anew with each phase, so that phases have peaks of their own; the metrics keep the overall one. "
                   "Not where another process reads it from /proc");
+  options.AddBool("relay-metrics", false, "send metrics to the coordinator with the heartbeats, as --metrics-address off does, and serve /healthz and /readyz there");
   options.Group("Security");
   config::AddKeyOptions(options, false);
   config::AddServiceOptions(options, "127.0.0.1:9473");
@@ -90,6 +94,14 @@ int Main(int argc, char** argv) {
     return config::kExitUsage;
   }
   spec.keyring = *std::move(keyring);
+  spec.relay = options.Flag("relay-metrics");
+  spec.model_cache_name = options.String("model-cache-name");
+  if (spec.keyring && !spec.model_cache.empty()) {
+    if (const auto key = spec.keyring->peers.KeyToDial(transport::PeerRole::kCache, spec.model_cache_name); !key.ok()) {
+      fmt::print(stderr, "tributary-trainer: --model-cache {}: {} (--model-cache-name; 'tributary keygen DIR --cache NAME' makes one)\n", spec.model_cache, key.error().message());
+      return config::kExitUsage;
+    }
+  }
   spec.identity.site = options.String("site");
   for (const auto& entry : options.Strings("data")) {
     const auto equals = entry.find('=');
@@ -114,6 +126,9 @@ int Main(int argc, char** argv) {
 }  // namespace tributary::trainer
 
 int main(int argc, char** argv) {
+  // libgomp reads this when the training module is loaded. Its threads would spin where they wait and take a processor from OpenBLAS's own,
+  // which do the work then: with two threads on two cores a step took twice as long, and ten times as long on a busy machine.
+  if (std::getenv("GOMP_SPINCOUNT") == nullptr) setenv("OMP_WAIT_POLICY", "passive", 0);
   if (argc > 1 && std::strcmp(argv[1], "generate") == 0) return tributary::trainer::GenerateMain(argc - 1, argv + 1);
   if (argc > 1 && std::strcmp(argv[1], "evaluate") == 0) return tributary::trainer::EvaluateMain(argc - 1, argv + 1);
   if (argc > 1 && std::strcmp(argv[1], "train") == 0) return tributary::trainer::TrainMain(argc - 1, argv + 1);

@@ -26,15 +26,16 @@ struct Source {
   ObjectName name;
   std::string digest;
 };
-Result<Source> ParseSource(const job::Job& job) {
-  if (job.model.object.empty()) {
-    return MakeError(Code::kInvalidArgument, "model.source {} was imported by nobody: give the job to tributary submit with --blob-store, or run "
-                     "tributary model import and set model.object", job.model.source);
+// `key` is "model" or "adapter".
+Result<Source> ParseSource(const char* key, const std::string& directory, const std::string& object) {
+  if (object.empty()) {
+    return MakeError(Code::kInvalidArgument, "{}.source {} was imported by nobody: give the job to tributary submit with --blob-store, or run "
+                     "tributary model import and set {}.object", key, directory, key);
   }
   Source source;
-  const std::size_t at = job.model.object.find('@');
-  TRIBUTARY_ASSIGN(source.name, ObjectName::Parse(job.model.object.substr(0, at)));
-  if (at != std::string::npos) source.digest = job.model.object.substr(at + 1);
+  const std::size_t at = object.find('@');
+  TRIBUTARY_ASSIGN(source.name, ObjectName::Parse(object.substr(0, at)));
+  if (at != std::string::npos) source.digest = object.substr(at + 1);
   return source;
 }
 
@@ -99,7 +100,7 @@ Status ModelTasks::PrepareBase(blob::BlobStore& store, const TaskContext& contex
     if (weights) base_ = seeded;
     return Ok();
   }
-  TRIBUTARY_ASSIGN(auto source, ParseSource(job));
+  TRIBUTARY_ASSIGN(auto source, ParseSource("model", job.model.source, job.model.object));
   TRIBUTARY_TRY(CheckBase(store, source.name, source.digest));
   if (source.digest.empty()) {
     TRIBUTARY_ASSIGN(const auto info, store.Stat(source.name));
@@ -141,8 +142,8 @@ Result<TaskResult> ModelTasks::Init(blob::BlobStore& store, const TaskContext& c
   // A model of all weights is trained in place: what was there of an earlier job is not the base any more.
   if (!job.adapted()) base_.clear();
   TRIBUTARY_TRY(PrepareBase(store, context, job, /*weights=*/!job.adapted(), bytes));
-  if (job.adapted()) TRIBUTARY_TRY(model_->InitAdapter(job.model.seed));
   digest_.clear();
+  if (job.adapted()) TRIBUTARY_TRY(InitAdapters(store, context, job, bytes));
   wire::ObjectSpec spec;
   spec.kind = wire::ObjectKind::kModel;
   spec.tensors = model_->Parameters();
@@ -169,6 +170,14 @@ Result<TaskResult> ModelTasks::Init(blob::BlobStore& store, const TaskContext& c
   // What was sealed already may be another trainer's, of other bits: that is downloaded when it is needed.
   if (!created.sealed) digest_ = result.digest;
   return result;
+}
+
+Status ModelTasks::InitAdapters(blob::BlobStore& store, const TaskContext& context, const job::Job& job, ByteCount& bytes) {
+  if (job.adapter.source.empty() && job.adapter.object.empty()) return model_->InitAdapter(job.model.seed);
+  TRIBUTARY_ASSIGN(const auto source, ParseSource("adapter", job.adapter.source, job.adapter.object));
+  TRIBUTARY_TRY(CheckBase(store, source.name, source.digest));
+  const Status loaded = DownloadAdapters(store, source.name, job.adapter, *model_, context.progress, bytes, context.stop);
+  return loaded.ok() ? loaded : Status(loaded.error().Wrap("adapter.object"));
 }
 
 Status ModelTasks::InitBroadcast(blob::BlobStore& store, const TaskContext& context, const job::Job& job, const wire::ObjectSpec& spec,
@@ -204,6 +213,7 @@ Result<TaskResult> ModelTasks::Train(blob::BlobStore& store, const TaskContext& 
   // Data first: a site that lacks it says so before any byte is moved.
   TRIBUTARY_ASSIGN(const corpus::Corpus* const corpus, data_.Open(job, task.ordinal, context.progress, context.stop));
   TRIBUTARY_ASSIGN(const auto layout, Fetch(store, context, job, bytes));
+  TRIBUTARY_TRY(CheckDataSuits(job, *model_));
 
   const Plan plan = PlanOf(job.train, *corpus);
   const std::uint64_t round = std::max<std::uint32_t>(1, task.round);
@@ -274,7 +284,14 @@ Result<TaskResult> ModelTasks::Train(blob::BlobStore& store, const TaskContext& 
 Result<TaskResult> ModelTasks::Validate(blob::BlobStore& store, const TaskContext& context, const job::Job& job,
                                         ByteCount& bytes) {
   TRIBUTARY_ASSIGN(const corpus::Corpus* const corpus, data_.Open(job, context.spec.ordinal, context.progress, context.stop));
+  if (corpus->ValidationSamples() == 0) {
+    // Small partitions may have nothing held out; the round's loss is of the others.
+    TaskResult nothing;
+    AddEvaluation({}, nothing.metrics);
+    return nothing;
+  }
   TRIBUTARY_TRY(Fetch(store, context, job, bytes).status());
+  TRIBUTARY_TRY(CheckDataSuits(job, *model_));
   context.progress.Phase("validate", 0, "batches");
   const auto begin = std::chrono::steady_clock::now();
   const auto batches = corpus->Validation(job.train.batch_size);

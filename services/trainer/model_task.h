@@ -39,6 +39,8 @@ class ModelTasks {
   Status PrepareBase(blob::BlobStore& store, const session::TaskContext& context, const job::Job& job, bool weights, ByteCount& bytes);
   // Makes `model_` hold the sealed model `task.base`; returns its layout.
   Result<tensor::Layout> Fetch(blob::BlobStore& store, const session::TaskContext& context, const job::Job& job, ByteCount& bytes);
+  // First values of the adapters: from the seed, or those that the job starts from.
+  Status InitAdapters(blob::BlobStore& store, const session::TaskContext& context, const job::Job& job, ByteCount& bytes);
   // Writes and seals the first model's broadcast, from memory if the model was made by this task, else from the store.
   Status InitBroadcast(blob::BlobStore& store, const session::TaskContext& context, const job::Job& job, const wire::ObjectSpec& spec,
                        const tensor::Layout& layout, bool sealed_before, ByteCount& bytes, session::TaskResult& result);

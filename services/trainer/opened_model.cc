@@ -14,9 +14,9 @@ Result<std::unique_ptr<text::Tokenizer>> TokenizerOf(const std::string& director
     own = own || std::filesystem::exists(directory + "/" + file);
   }
   TRIBUTARY_ASSIGN(auto tokenizer, text::OpenTokenizer(own ? directory : std::string()));
-  if (tokenizer->VocabularySize() > vocabulary || (!own && tokenizer->VocabularySize() != vocabulary)) {
-    return MakeError(Code::kInvalidArgument, "{}: the model has {} tokens, {} {}", directory, vocabulary,
-                     own ? "its tokenizer" : "and without tokenizer files there are bytes, which are",
+  // A tokenizer of its own may have more: an added '[PAD]' without a row of the embedding is common. Such an id is refused where it comes up.
+  if (!own && tokenizer->VocabularySize() != vocabulary) {
+    return MakeError(Code::kInvalidArgument, "{}: the model has {} tokens, and without tokenizer files there are bytes, which are {}", directory, vocabulary,
                      tokenizer->VocabularySize());
   }
   return tokenizer;
@@ -41,6 +41,7 @@ Result<OpenedModel> OpenModel(const std::string& directory, const std::string& b
   OpenedModel opened;
   TRIBUTARY_ASSIGN(opened.model, adapter ? LoadAdapterDirectory(*adapter, *model_directory, *module, wishes)
                                          : LoadModelDirectory(*model_directory, *module, wishes));
+  if (opened.model->MaxPositions() == 0) return MakeError(Code::kInvalidArgument, "{}: the model classifies images; this is for language models", place);
   TRIBUTARY_ASSIGN(opened.tokenizer, TokenizerOf(place, opened.model->VocabularySize()));
   return opened;
 }

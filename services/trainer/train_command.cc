@@ -4,13 +4,14 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <cmath>
 #include <csignal>
 #include <filesystem>
 #include <optional>
 #include <stop_token>
 
+#include "services/trainer/checkpoints.h"
 #include "services/trainer/local_data.h"
-#include "services/trainer/optimizer_state.h"
 #include "services/trainer/script_model.h"
 #include "services/trainer/training_plan.h"
 #include "services/trainer/weights.h"
@@ -19,6 +20,7 @@
 #include "tributary/json/json.h"
 #include "tributary/memory/malloc.h"
 #include "tributary/memory/process_memory.h"
+#include "tributary/modeldir/adapter_config.h"
 #include "tributary/modeldir/export.h"
 
 namespace tributary::trainer {
@@ -81,7 +83,7 @@ double CpuSeconds() {
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
-Result<std::unique_ptr<train::Model>> FirstModel(const job::Job& job, train::Module& module) {
+Result<std::unique_ptr<train::Model>> SeededModel(const job::Job& job, train::Module& module) {
   if (!job.model.source.empty()) {
     TRIBUTARY_ASSIGN(const auto directory, modeldir::OpenModelDirectory(job.model.source));
     TRIBUTARY_ASSIGN(auto model, LoadModelDirectory(directory, module, SpecOf("", job)));
@@ -94,10 +96,28 @@ Result<std::unique_ptr<train::Model>> FirstModel(const job::Job& job, train::Mod
   return model;
 }
 
+Result<std::unique_ptr<train::Model>> FirstModel(const job::Job& job, train::Module& module) {
+  if (job.adapter.source.empty()) return SeededModel(job, module);
+  // Its config is looked at before gigabytes of a base are read.
+  TRIBUTARY_ASSIGN(const auto directory, modeldir::OpenStartingAdapters(job.adapter.source, job.adapter.rank, job.adapter.alpha));
+  TRIBUTARY_ASSIGN(auto model, SeededModel(job, module));
+  const Status loaded = LoadAdapters(directory, job.adapter, *model);
+  if (!loaded.ok()) return loaded.error().Wrap("adapter.source");
+  return model;
+}
+
 Status Save(train::Model& model, const job::Job& job, const std::string& directory) {
   return modeldir::SaveModel(model.Parameters(), [&](std::uint32_t i) { return std::span<const std::byte>(model.ParameterBytes(i)); },
                              job.adapted() ? AdapterInfo(model, job) : model.ConfigJson(), directory,
-                             job.adapted() ? std::string() : job.model.tokenizer);
+                             job.adapted() ? std::string() : job.model.tokenizer, job.checkpoint.max_shard_bytes);
+}
+
+// Told before the first step: behind it, it would cost what was trained.
+Status CheckHeldOut(const job::Job& job, const corpus::Corpus& corpus, const std::string& path) {
+  if (!job.validate || corpus.ValidationSamples() > 0) return Ok();
+  return MakeError(Code::kInvalidArgument, "data '{}'{}: nothing is held out of it to validate on ({} samples, data.validation_fraction {}); give more data, raise "
+                   "data.validation_fraction, or set tasks: [train]", job.data.name, path.empty() ? "" : " at " + path, corpus.TrainingSamples(),
+                   job.data.validation_fraction);
 }
 
 }  // namespace
@@ -108,6 +128,9 @@ Status TrainRounds(const TrainCommandSpec& spec, const LoadModule& load, StopOnS
   const auto begun = std::chrono::steady_clock::now();
   job::Job job = spec.job;
   job.data.count = 1;
+  auto begins = spec.resume ? Checkpoints::Resume(job, spec.work_dir, spec.from_round) : Checkpoints::Begin(job, spec.work_dir);
+  if (!begins.ok()) return begins.error();
+  Checkpoints& checkpoints = *begins;
   // An earlier training's would say "completed" of this one, should it be stopped or fail.
   std::error_code ec;
   fs::remove(spec.work_dir + "/summary.json", ec);
@@ -117,8 +140,11 @@ Status TrainRounds(const TrainCommandSpec& spec, const LoadModule& load, StopOnS
   identity.work_dir = spec.work_dir;
   LocalData data(identity);
   TRIBUTARY_ASSIGN(const auto* const corpus, data.Open(job, 0, stop, stop.token()));
+  TRIBUTARY_TRY(CheckHeldOut(job, *corpus, spec.data_path));
   TRIBUTARY_ASSIGN(train::Module* const module, load());
-  TRIBUTARY_ASSIGN(const auto model, FirstModel(job, *module));
+  TRIBUTARY_ASSIGN(const auto model, checkpoints.done() == 0 ? FirstModel(job, *module) : SeededModel(job, *module));
+  if (checkpoints.done() > 0) TRIBUTARY_TRY(checkpoints.Load(*model));
+  TRIBUTARY_TRY(CheckDataSuits(job, *model));
   TRIBUTARY_TRY(stop.Check());
   const Plan plan = PlanOf(job.train, *corpus);
   const double before_first_step = SecondsSince(begun);
@@ -128,13 +154,12 @@ Status TrainRounds(const TrainCommandSpec& spec, const LoadModule& load, StopOnS
   summary["job"] = job.name;
   summary["status"] = "completed";
   summary["seconds_to_first_step"] = before_first_step;
-  summary["rounds"] = OrderedJson::array();
-  MemoryOptimizerState optimizer;
-  double best = 0;
-  bool has_best = false;
-  for (std::uint32_t round = 1; round <= job.rounds; ++round) {
+  const std::uint32_t begun_behind = checkpoints.done();
+  OrderedJson best = checkpoints.best();
+  if (begun_behind > 0 && spec.progress) fmt::print("{} goes on behind round {} of {}\n", job.name, begun_behind, job.rounds);
+  for (std::uint32_t round = begun_behind + 1; round <= job.rounds; ++round) {
     TRIBUTARY_ASSIGN(train::TrainOptions options, OptionsOf(job, plan, round, 0, job.train.threads));
-    if (job.train.optimizer_state == "kept") options.optimizer_store = &optimizer;
+    TRIBUTARY_ASSIGN(options.optimizer_store, checkpoints.OptimizerOf(round, *model));
     const auto batches = corpus->Training({MixSeed(job.model.seed, 0), job.train.batch_size, (round - 1) * plan.batches, plan.batches});
     const double cpu_before = CpuSeconds();
     std::optional<memory::SteadyHeap> heap(std::in_place);
@@ -161,27 +186,26 @@ Status TrainRounds(const TrainCommandSpec& spec, const LoadModule& load, StopOnS
       TRIBUTARY_ASSIGN(const train::EvalResult evaluated,
                        model->Evaluate(*held_out, job.train.threads, [&](const train::Progress&) { stop.Look(); }, stop.token()));
       AddEvaluation(evaluated, metrics);
+      metrics["val_perplexity"] = std::exp(evaluated.loss);
       line += fmt::format(", val loss {:.4f}", evaluated.loss);
-      if (!has_best || evaluated.loss < best) {
-        has_best = true;
-        best = evaluated.loss;
-        summary["best"] = {{"round", round}, {"val_loss", best}};
+      if (best.is_null() || evaluated.loss < best["val_loss"].get<double>()) {
+        best = {{"round", round}, {"val_loss", evaluated.loss}};
         if (job.checkpoint.best) TRIBUTARY_TRY(Save(*model, job, spec.work_dir + "/model-best"));
       }
     }
     TRIBUTARY_TRY(stop.Check());
     if (spec.progress) fmt::print("{}\n", line);
-    summary["rounds"].push_back({{"round", round}, {"seconds", trained.seconds}, {"cpu_seconds", cpu_seconds}, {"metrics", metrics}});
-    if (job.checkpoint.every > 0 && round % job.checkpoint.every == 0 && round != job.rounds) {
-      TRIBUTARY_TRY(Save(*model, job, fmt::format("{}/model-{}", spec.work_dir, round)));
-    }
+    TRIBUTARY_TRY(checkpoints.Finished(round, {{"round", round}, {"seconds", trained.seconds}, {"cpu_seconds", cpu_seconds}, {"metrics", metrics}}, best,
+                                       [&](const std::string& directory) { return Save(*model, job, directory); }));
   }
-  TRIBUTARY_TRY(Save(*model, job, spec.work_dir + "/model"));
+  if (begun_behind > 0) summary["from_round"] = begun_behind;
+  summary["rounds"] = checkpoints.rounds();
+  if (!best.is_null()) summary["best"] = best;
   summary["seconds"] = SecondsSince(begun);
   summary["device"] = model->DeviceName();
   if (const auto memory = memory::ReadProcessMemory(); memory.ok()) summary["peak_rss_bytes"] = memory->rss_peak;
   if (const std::uint64_t peak = module->DevicePeakBytes(); peak > 0) summary["cuda_peak_bytes"] = peak;
-  summary["model"] = job.adapted() ? "model/adapter_model.safetensors" : "model/model.safetensors";
+  summary["model"] = "model/" + modeldir::WeightsFileOf(spec.work_dir + "/model");
   return WriteJsonFile(spec.work_dir + "/summary.json", summary);
 }
 
@@ -202,6 +226,8 @@ int TrainMain(int argc, char** argv) {
   options.AddString("work-dir", "", "where model and summary are written (default: ./tributary-train/<job name>)");
   options.AddStrings("set", "path.to.key=value: replaces a value of the job file");
   options.AddStrings("data", "NAME=PATH: where the job's data lies (default: the job file's data.path)");
+  options.AddBool("resume", false, "go on behind the newest round whose model lies in the work directory (checkpoint.every, checkpoint.keep)");
+  options.AddUint("from-round", 0, "the same behind this round; what came after it is done anew", 0, 1'000'000);
   options.AddBool("no-progress", false, "show no progress");
   if (const auto code = options.ParseOrExitCode(argc, argv, environ)) return *code;
   const auto fail = [](const Error& error, int code) {
@@ -237,6 +263,10 @@ int TrainMain(int argc, char** argv) {
     return fail(MakeError(Code::kInvalidArgument, "model.tokenizer: object:{} lies in a blob-store, which a training alone has not; name the directory",
                           job->model.tokenizer_object), config::kExitUsage);
   }
+  if (!job->adapter.object.empty() && job->adapter.source.empty()) {
+    return fail(MakeError(Code::kInvalidArgument, "adapter.object: {} lies in a blob-store, which a training alone has not; name a directory with adapter.source",
+                          job->adapter.object), config::kExitUsage);
+  }
   if (!job->model.source.empty() && !job->model.tokenizer_given) {
     const auto directory = modeldir::OpenModelDirectory(job->model.source);
     if (!directory.ok()) return fail(directory.error().Wrap("model.source"), config::kExitFailed);
@@ -245,6 +275,8 @@ int TrainMain(int argc, char** argv) {
   spec.job = *job;
   spec.work_dir = options.String("work-dir").empty() ? "tributary-train/" + job->name : options.String("work-dir");
   spec.progress = !options.Flag("no-progress");
+  spec.from_round = static_cast<std::uint32_t>(options.Uint("from-round"));
+  spec.resume = options.Flag("resume") || spec.from_round != 0;
   std::error_code ec;
   fs::create_directories(spec.work_dir, ec);
   if (ec) return fail(ErrnoError(ec.value(), "making " + spec.work_dir), config::kExitFailed);

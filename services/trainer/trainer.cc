@@ -84,13 +84,13 @@ Result<std::shared_ptr<blob::BlobStore>> OpenStoreOf(const session::TaskContext&
 
 struct TrainerService::Impl {
   explicit Impl(const TrainerSpec& spec)
-      : host({spec.coordinator, spec.blob_stores, spec.instance, spec.memory_budget, spec.metrics_address, spec.model_cache, spec.connections, spec.keyring}),
+      : host({spec.coordinator, spec.blob_stores, spec.instance, spec.memory_budget, spec.metrics_address, spec.model_cache, spec.connections, spec.keyring, spec.relay, spec.model_cache_name}),
         identity(spec.identity),
         tasks(identity, [this](const session::TaskContext& task) { return OpenStoreOf(task, host, identity); },
               spec.load_module ? spec.load_module : LoadModule([] { return train::LoadTrainModule(); })),
         metered(tasks, host.registry(), {wire::TaskKind::kInit, wire::TaskKind::kTrain, wire::TaskKind::kValidate,
                                           wire::TaskKind::kOffer, wire::TaskKind::kRemove}),
-        relaying(metered, tasks, host.pool(), spec.metrics_address == "off") {
+        relaying(metered, tasks, host.pool(), spec.relay || spec.metrics_address == "off") {
     host.registry().AddCollector([this]() -> std::vector<metrics::Reading> {
       const std::uint64_t peak = tasks.DevicePeakBytes();
       if (peak == 0) return {};

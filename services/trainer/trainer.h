@@ -25,11 +25,13 @@ struct TrainerSpec {
   std::vector<std::string> blob_stores;  // by shard; empty: where the coordinator says
   std::string model_cache;     // a cache of it near here, from which models come; empty: from the blob-store itself
   std::uint32_t connections = 1;  // to each of them
+  std::string model_cache_name = {};  // whose key it has, in the list of peers; empty: that of the only cache there
   Identity identity;
   std::string instance;        // the same after a restart
   std::int64_t ordinal = -1;   // the seat it would like
   std::uint64_t memory_budget = config::kDefaultMemoryBudget;
   std::string metrics_address = "off";
+  bool relay = false;          // metrics go to the coordinator though there is an address, which then tells health alone; without an address they always do
   std::optional<transport::Keyring> keyring = {};  // none: nothing is encrypted
   LoadModule load_module;      // null: the module beside the binary
 };

@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <cstring>
 #include <map>
+#include <optional>
 #include <utility>
 
 #include "services/trainer/script_model.h"
 #include "tributary/json/json.h"
+#include "tributary/modeldir/adapter_config.h"
 #include "tributary/wire/object.h"
 
 namespace tributary::trainer {
@@ -25,6 +27,39 @@ std::string Some(const std::vector<std::string>& names) {
   for (std::size_t i = 0; i < names.size() && i < kNamed; ++i) text += (i == 0 ? "" : ", ") + names[i];
   if (names.size() > kNamed) text += fmt::format(" and {} more", names.size() - kNamed);
   return text;
+}
+
+// Which parameter of the model each stored tensor is: all of them, by name, in whatever order they are stored.
+Result<std::vector<std::uint32_t>> MatchParameters(const std::vector<tensor::TensorSpec>& stored, const train::Model& model, const std::string& place) {
+  const auto& parameters = model.Parameters();
+  std::vector<std::uint32_t> match;
+  std::vector<bool> found(parameters.size());
+  for (const tensor::TensorSpec& spec : stored) {
+    const auto parameter = std::find_if(parameters.begin(), parameters.end(), [&](const auto& one) { return one.name == spec.name; });
+    if (parameter == parameters.end()) {
+      return MakeError(Code::kInvalidArgument, "{}: tensor '{}', {}, is none of those that this job trains, '{}' ...; its model (and adapter.lora.targets) have to "
+                       "be those that the file was made with", place, spec.name, Shape(spec), parameters.empty() ? "" : parameters.front().name);
+    }
+    if (*parameter != spec) {
+      return MakeError(Code::kInvalidArgument, "{}: tensor '{}' is {}, this job trains {}", place, spec.name, Shape(spec), Shape(*parameter));
+    }
+    const auto index = static_cast<std::size_t>(parameter - parameters.begin());
+    if (found[index]) return MakeError(Code::kInvalidArgument, "{}: tensor '{}' stands twice", place, spec.name);
+    found[index] = true;
+    match.push_back(static_cast<std::uint32_t>(index));
+  }
+  std::vector<std::string> missing;
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    if (!found[i]) missing.push_back(parameters[i].name);
+  }
+  if (missing.empty()) return match;
+  return MakeError(Code::kInvalidArgument, "{} lacks tensors that this job trains: {}", place, Some(missing));
+}
+
+Status CheckChunk(const std::optional<blob::Chunk>& chunk, std::uint64_t slot, const tensor::Layout& layout, const ObjectName& object) {
+  if (!chunk || chunk->slot != slot) return MakeError(Code::kProtocol, "slot {} of {} did not come as asked", slot, object.str());
+  if (chunk->bytes.size() == layout.SlotBytes(slot)) return Ok();
+  return MakeError(Code::kProtocol, "slot {} of {} came with {} bytes: expected {}", slot, object.str(), chunk->bytes.size(), layout.SlotBytes(slot));
 }
 
 }  // namespace
@@ -107,46 +142,56 @@ Result<std::string> BaseOf(const modeldir::AdapterDirectory& adapter, const std:
 Result<std::unique_ptr<train::Model>> LoadAdapterDirectory(const modeldir::AdapterDirectory& adapter, const modeldir::ModelDirectory& base,
                                                            train::Module& module, train::ModelSpec wishes) {
   const std::string place = adapter.path + "/adapter_config.json";
-  TRIBUTARY_ASSIGN(const Json config, ParseJson(adapter.config_json, place));
-  TRIBUTARY_ASSIGN(const std::string type, GetString(config, "peft_type", place));
-  if (type != "LORA") return MakeError(Code::kInvalidArgument, "{}: peft_type '{}' is not supported; supported: LORA", place, type);
-  for (const char* key : {"use_rslora", "use_dora"}) {
-    if (config.contains(key) && config[key] == true) return MakeError(Code::kInvalidArgument, "{}: '{}' is not supported", place, key);
-  }
-  for (const char* key : {"modules_to_save", "rank_pattern", "alpha_pattern", "layers_to_transform"}) {
-    if (config.contains(key) && !config[key].is_null() && !config[key].empty()) {
-      return MakeError(Code::kInvalidArgument, "{}: '{}' is not supported; expected it empty", place, key);
-    }
-  }
-  if (config.contains("bias") && config["bias"] != "none") return MakeError(Code::kInvalidArgument, "{}: 'bias' has to be none", place);
-  TRIBUTARY_ASSIGN(const std::int64_t rank, GetInt(config, "r", place));
-  if (rank < 1 || rank > 4096) return MakeError(Code::kInvalidArgument, "{}: 'r' is {}, expected 1 to 4096", place, rank);
-  wishes.lora.rank = static_cast<std::uint32_t>(rank);
-  TRIBUTARY_ASSIGN(wishes.lora.alpha, GetNumber(config, "lora_alpha", place));
-  const Json targets = config.value("target_modules", Json());
-  wishes.lora.pattern = targets.is_string();
-  if (targets.is_string()) wishes.lora.targets.push_back(targets);
-  if (targets.is_array()) {
-    for (const Json& target : targets) {
-      if (!target.is_string()) return MakeError(Code::kInvalidArgument, "{}: 'target_modules' has to be names of layers", place);
-      wishes.lora.targets.push_back(target);
-    }
-  }
+  TRIBUTARY_ASSIGN(modeldir::LoraConfig lora, modeldir::ParseLoraConfig(adapter.config_json, place));
+  wishes.lora.rank = lora.rank;
+  wishes.lora.alpha = lora.alpha;
+  wishes.lora.targets = std::move(lora.targets);
+  wishes.lora.pattern = lora.pattern;
   TRIBUTARY_ASSIGN(auto model, LoadModelDirectory(base, module, wishes));
-  const auto& parameters = model->Parameters();
-  if (parameters.size() != adapter.weights.size()) {
-    return MakeError(Code::kInvalidArgument, "{} has {} tensors, adapters on these layers have {}", adapter.path, adapter.weights.size(),
-                     parameters.size());
-  }
-  for (const modeldir::StoredWeight& weight : adapter.weights) {
-    const auto found = std::find(parameters.begin(), parameters.end(), weight.spec);
-    if (found == parameters.end()) {
-      return MakeError(Code::kInvalidArgument, "{}: tensor '{}', {}, belongs to no adapter of this base", weight.file, weight.spec.name,
-                       Shape(weight.spec));
-    }
-    TRIBUTARY_TRY(modeldir::ReadWeight(weight, 0, model->ParameterBytes(static_cast<std::uint32_t>(found - parameters.begin()))));
-  }
+  TRIBUTARY_TRY(LoadParameters(adapter.weights, adapter.path, *model));
   return model;
+}
+
+Status LoadParameters(const std::vector<modeldir::StoredWeight>& weights, const std::string& place, train::Model& model) {
+  std::vector<tensor::TensorSpec> stored;
+  for (const auto& weight : weights) stored.push_back(weight.spec);
+  TRIBUTARY_ASSIGN(const auto match, MatchParameters(stored, model, place));
+  for (std::size_t k = 0; k < match.size(); ++k) TRIBUTARY_TRY(modeldir::ReadWeight(weights[k], 0, model.ParameterBytes(match[k])));
+  return Ok();
+}
+
+Status LoadAdapters(const modeldir::AdapterDirectory& directory, const job::Adapter& wished, train::Model& model) {
+  TRIBUTARY_TRY(modeldir::CheckLoraConfig(directory.config_json, directory.path + "/adapter_config.json", wished.rank, wished.alpha));
+  return LoadParameters(directory.weights, directory.path, model);
+}
+
+Status DownloadAdapters(blob::BlobStore& store, const ObjectName& object, const job::Adapter& wished, train::Model& model, session::TaskProgress& progress,
+                        ByteCount& bytes, std::stop_token stop) {
+  TRIBUTARY_ASSIGN(const auto spec, store.Spec(object));
+  TRIBUTARY_TRY(modeldir::CheckLoraConfig(spec.info, object.str(), wished.rank, wished.alpha));
+  TRIBUTARY_ASSIGN(const auto match, MatchParameters(spec.tensors, model, object.str()));
+  TRIBUTARY_ASSIGN(const auto layout, wire::MakeLayout(spec));
+  if (spec.encoding != tensor::Encoding::kNative) {
+    return MakeError(Code::kInvalidArgument, "{} holds its numbers as {}: a job starts from the model itself, jobs/ID/models/ROUND", object.str(),
+                     tensor::EncodingName(spec.encoding));
+  }
+  progress.Phase("adapters", layout.total_bytes(), "bytes");
+  blob::ReadOptions options;
+  options.stop = stop;
+  TRIBUTARY_ASSIGN(const auto reader, store.Read(blob::SlotsOf(object, layout.all_slots()), options));
+  std::uint64_t done = 0;
+  for (std::uint64_t slot = 0; slot < layout.slot_count(); ++slot) {
+    if (stop.stop_requested()) return MakeError(Code::kCancelled, "the download was stopped");
+    TRIBUTARY_ASSIGN(const auto chunk, reader->Next());
+    TRIBUTARY_TRY(CheckChunk(chunk, slot, layout, object));
+    for (const tensor::SlotPiece& piece : layout.Pieces(slot)) {
+      const auto to = model.ParameterBytes(match[piece.tensor]);
+      std::memcpy(to.data() + piece.tensor_offset, chunk->bytes.data() + piece.chunk_offset, piece.bytes);
+    }
+    bytes.Down(chunk->bytes.size());
+    progress.Done(done += chunk->bytes.size());
+  }
+  return Ok();
 }
 
 Status DownloadWeights(blob::BlobStore& store, const ObjectName& object, train::Model& model, session::TaskProgress& progress, ByteCount& bytes,
@@ -165,10 +210,7 @@ Status DownloadWeights(blob::BlobStore& store, const ObjectName& object, train::
   for (std::uint64_t slot = 0; slot < layout.slot_count(); ++slot) {
     if (stop.stop_requested()) return MakeError(Code::kCancelled, "the download was stopped");
     TRIBUTARY_ASSIGN(const auto chunk, reader->Next());
-    if (!chunk || chunk->slot != slot) return MakeError(Code::kProtocol, "slot {} of {} did not come as asked", slot, object.str());
-    if (chunk->bytes.size() != layout.SlotBytes(slot)) {
-      return MakeError(Code::kProtocol, "slot {} of {} came with {} bytes: expected {}", slot, object.str(), chunk->bytes.size(), layout.SlotBytes(slot));
-    }
+    TRIBUTARY_TRY(CheckChunk(chunk, slot, layout, object));
     for (const tensor::SlotPiece& piece : layout.Pieces(slot)) {
       if (match[piece.tensor] < 0) continue;
       const auto index = static_cast<std::uint32_t>(match[piece.tensor]);

@@ -6,10 +6,12 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "services/trainer/task_support.h"
 #include "tributary/base/result.h"
 #include "tributary/blob/store.h"
+#include "tributary/job/job.h"
 #include "tributary/modeldir/directory.h"
 #include "tributary/train/module.h"
 
@@ -27,6 +29,13 @@ Result<std::unique_ptr<train::Model>> LoadAdapterDirectory(const modeldir::Adapt
                                                            train::Module& module, train::ModelSpec wishes = {});
 // Where the adapter's base lies: `given`, or what its config names.
 Result<std::string> BaseOf(const modeldir::AdapterDirectory& adapter, const std::string& given);
+// Adapters of a PEFT directory, or of a sealed object with its adapter_config.json, into a model made for the job: rank, alpha, names and shapes are the
+// job's, or kInvalidArgument says which is not before a byte is read. The download's phase is "adapters".
+Status LoadAdapters(const modeldir::AdapterDirectory& directory, const job::Adapter& wished, train::Model& model);
+Status DownloadAdapters(blob::BlobStore& store, const ObjectName& object, const job::Adapter& wished, train::Model& model, session::TaskProgress& progress,
+                        ByteCount& bytes, std::stop_token stop);
+// What a model trains, out of files of the very same tensors in any order; kInvalidArgument names the first that differs.
+Status LoadParameters(const std::vector<modeldir::StoredWeight>& weights, const std::string& place, train::Model& model);
 // The weights of a sealed object into a model that has none yet.
 Status DownloadWeights(blob::BlobStore& store, const ObjectName& object, train::Model& model, session::TaskProgress& progress, ByteCount& bytes,
                        std::stop_token stop);

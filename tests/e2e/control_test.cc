@@ -64,7 +64,7 @@ TEST_F(Control, AStoppedJobTellsWhatHappenedAndGoesOn) {
   Await("round 2: ");
   ASSERT_EQ(Tributary({"stop", "synthetic"}).exit_code, 0);
   const Outcome stopped = Tributary({"status", "--watch"});
-  EXPECT_EQ(stopped.exit_code, 1);
+  EXPECT_EQ(stopped.exit_code, 3);
   EXPECT_THAT(stopped.LastErrorLine(), HasSubstr("synthetic is stopped: stopped on request"));
   const Outcome logs = Tributary({"logs", "synthetic"});
   EXPECT_EQ(logs.exit_code, 0) << logs.err;
@@ -93,6 +93,95 @@ TEST_F(Control, AStoppedJobTellsWhatHappenedAndGoesOn) {
   const Outcome report = Tributary({"report", "synthetic", "--html", dir_.File("page.html")});
   ASSERT_EQ(report.exit_code, 0) << report.err;
   EXPECT_THAT(ReadFile(dir_.File("page.html")), AllOf(HasSubstr("✓ completed"), HasSubstr("id=\"rounds\""), HasSubstr("not told by a coordinator")));
+}
+
+TEST_F(Control, SubmitWaitsForTheEndAndItsExitCodeTellsWhichOneItWas) {
+  const auto submit = [&](const std::string& name, std::vector<std::string> more) {
+    std::vector<std::string> words = {"submit", SourceFile("deploy/jobs/synthetic.yaml"), "--wait", "--set", "model.bytes=4MiB", "--set", "name=" + name};
+    words.insert(words.end(), more.begin(), more.end());
+    return std::make_unique<Program>(Words(std::move(words)), dir_);
+  };
+  const Outcome completed = submit("short", {"--set", "rounds=2"})->Wait(seconds(120));
+  EXPECT_EQ(completed.exit_code, 0) << completed.err;
+  EXPECT_THAT(completed.out, AllOf(testing::StartsWith("short\n"), HasSubstr("round"), HasSubstr("short is completed after")));
+  const auto long_one = submit("long", {"--set", "rounds=2000"});
+  while (long_one->Running() && long_one->OutputSoFar().find("long\n") == std::string::npos) usleep(10'000);
+  ASSERT_EQ(Tributary({"stop", "long"}).exit_code, 0);
+  const Outcome stopped = long_one->Wait(seconds(120));
+  EXPECT_EQ(stopped.exit_code, 3);
+  EXPECT_THAT(stopped.LastErrorLine(), HasSubstr("tributary submit: long is stopped: stopped on request"));
+  const Outcome failed = submit("failing", {"--set", "participants.min=2", "--set", "transfer.encoding=fp16", "--set", "transfer.delta=true", "--set", "strategy.max_norm=1e-30", "--set", "rounds=2"})->Wait(seconds(120));
+  EXPECT_EQ(failed.exit_code, 1) << failed.out << failed.err;
+  EXPECT_THAT(failed.LastErrorLine(), HasSubstr("tributary submit: failing is failed: "));
+}
+
+TEST_F(Control, AJobGoesBackToARoundThatIsKept) {
+  ASSERT_EQ(Tributary({"submit", SourceFile("deploy/jobs/synthetic.yaml"), "--set", "model.bytes=4MiB", "--set", "rounds=6", "--set", "checkpoint.every=2", "--set",
+                       "checkpoint.keep=2"}).exit_code, 0);
+  ASSERT_EQ(Tributary({"status", "--watch"}).exit_code, 0);
+  const auto model = [&] {
+    const std::string status = Tributary({"status", "synthetic"}).out;
+    return status.substr(status.find("model:"), status.find('\n', status.find("model:")) - status.find("model:"));
+  };
+  const std::string before = model();
+  EXPECT_THAT(before, HasSubstr("jobs/synthetic/models/6"));
+  const auto resume = [&](const char* round) { return Tributary({"resume", "synthetic", "--from-round", round, "--blob-store", "ipc://" + dir_.File("s.sock")}); };
+  const Outcome gone = resume("3");
+  EXPECT_EQ(gone.exit_code, 1);
+  EXPECT_THAT(gone.LastErrorLine(), HasSubstr("the blob-store has no model of round 3 of job synthetic"));
+  const Outcome back = resume("4");
+  ASSERT_EQ(back.exit_code, 0) << back.err;
+  EXPECT_THAT(back.out, HasSubstr("4 of 6 rounds are done"));
+  EXPECT_THAT(resume("4").LastErrorLine(), HasSubstr("stop it before it goes back to round 4"));
+  ASSERT_EQ(Tributary({"status", "--watch"}).exit_code, 0);
+  EXPECT_EQ(model(), before) << "the same bits again";
+}
+
+// Everything on this machine: a run that is completed goes back, and on to more rounds.
+TEST(Run, GoesOnFromAnyRoundThatItKeeps) {
+  const TempDirectory dir;
+  const auto run = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> words{Binary("tributary"), "run", SourceFile("deploy/jobs/synthetic.yaml"), "--work-dir", dir.File("run"), "--no-progress", "--set", "model.bytes=4MiB",
+                                   "--set", "checkpoint={every: 2, keep: 2}"};
+    words.insert(words.end(), more.begin(), more.end());
+    return RunProgram(words, dir, seconds(120));
+  };
+  const std::vector<std::string> five{"--set", "rounds=5"};
+  const auto with = [](std::vector<std::string> words, std::vector<std::string> more) {
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+  };
+  const Outcome nothing = run(with(five, {"--resume"}));
+  EXPECT_EQ(nothing.exit_code, 1);
+  EXPECT_THAT(nothing.LastErrorLine(), HasSubstr("no run lies in"));
+  const Outcome whole = run(five);
+  ASSERT_EQ(whole.exit_code, 0) << whole.err;
+  const auto digest = [&] { return FileSha256(dir.File("run/model/model.safetensors")); };
+  const std::string expected = digest();
+  const Json rounds = ReadSummary(dir.File("run"))["rounds"];
+
+  const Outcome back = run(with(five, {"--from-round", "2"}));
+  ASSERT_EQ(back.exit_code, 0) << back.err;
+  EXPECT_EQ(digest(), expected);
+  const Json again = ReadSummary(dir.File("run"))["rounds"];
+  ASSERT_EQ(again.size(), 5u);
+  EXPECT_EQ(again[1], rounds[1]) << "a round that was not done anew";
+  EXPECT_NE(again[4]["seconds"], rounds[4]["seconds"]);
+
+  const Outcome gone = run(with(five, {"--from-round", "3"}));
+  EXPECT_EQ(gone.exit_code, 1);
+  EXPECT_THAT(gone.LastErrorLine(), HasSubstr("the blob-store has no model of round 3 of job synthetic"));
+  const Outcome other = run({"--set", "rounds=6", "--resume", "--set", "train.add=3"});
+  EXPECT_EQ(other.exit_code, 1);
+  EXPECT_THAT(other.LastErrorLine(), HasSubstr("holds the run of another job"));
+  const std::vector<std::string> six{"--set", "rounds=6"};
+  const Outcome more = run(with(six, {"--resume"}));
+  ASSERT_EQ(more.exit_code, 0) << more.err;
+  EXPECT_EQ(ReadSummary(dir.File("run"))["rounds"].size(), 6u);
+  EXPECT_NE(digest(), expected);
+  const Outcome same = run(six);
+  EXPECT_EQ(same.exit_code, 0) << same.err;
+  EXPECT_THAT(same.out, HasSubstr("completed before"));
 }
 
 TEST_F(Control, WhoStopsWatchingTouchesNothing) {

@@ -78,6 +78,26 @@ TEST_F(Source, AdaptersAloneTravel) {
   EXPECT_LT(FirstLoss("lora", "train_loss"), FirstLoss("base", "train_loss") - 0.5);
 }
 
+TEST_F(Source, AJobStartsFromEarlierAdapters) {
+  const std::string lora = "lora: {r: 4, alpha: 8, targets: [c_attn]}";
+  ASSERT_NO_FATAL_FAILURE(Run("first", SourceModel(), "adapter: {" + lora + "}\n", 10));
+  const std::string from = "adapter: {source: " + dir_.File("first/model") + ", ";
+  ASSERT_NO_FATAL_FAILURE(Run("second", SourceModel(), from + lora + "}\n", 1));
+  EXPECT_LT(FirstLoss("second", "val_loss"), FirstLoss("first", "val_loss"));
+  const Outcome alone = RunProgram({Binary("tributary"), "train", dir_.File("second.yaml"), "--work-dir", dir_.File("alone"), "--no-progress", "--set",
+                                    "train.learning_rate=1e-30"}, dir_, seconds(60));
+  ASSERT_EQ(alone.exit_code, 0) << alone.err;
+  // Without a step to speak of the adapters come out as they went in.
+  EXPECT_EQ(FileSha256(dir_.File("alone/model/adapter_model.safetensors")), FileSha256(dir_.File("first/model/adapter_model.safetensors")));
+
+  for (const char* command : {"run", "train"}) {
+    const Outcome other = RunProgram({Binary("tributary"), command, dir_.File("second.yaml"), "--work-dir", dir_.File("other"), "--no-progress", "--set",
+                                      "adapter.lora.r=2"}, dir_, seconds(60));
+    EXPECT_EQ(other.exit_code, 1);
+    EXPECT_THAT(other.LastErrorLine(), HasSubstr("adapter.source: " + dir_.File("first/model") + "/adapter_config.json: its adapters have r 4"));
+  }
+}
+
 TEST_F(Source, AnAdapterWritesTextOverItsBase) {
   ASSERT_NO_FATAL_FAILURE(Run("lora", SourceModel(), "adapter: {lora: {r: 4, alpha: 8, targets: [c_attn]}}\n", 10));
   const auto generate = [&](const std::vector<std::string>& more) {

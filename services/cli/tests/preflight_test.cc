@@ -119,6 +119,21 @@ TEST(Preflight, ATiledModelIsStagedOnceForEachDistinctChunk) {
   EXPECT_GT(StagedBytes(job, job.model.synthetic.bytes), 6 * job.model.synthetic.bytes);
 }
 
+TEST(Preflight, AdaptersAreStagedAndNotTheBaseOfEachSeat) {
+  modeldir::StoredWeight matrix, norm;
+  matrix.spec = {"q", tensor::DType::kBF16, {4096, 4096}};
+  matrix.bytes = 4096 * 4096 * 2;
+  norm.spec = {"norm", tensor::DType::kBF16, {4096}};
+  norm.bytes = 4096 * 2;
+  job::Job job;
+  job.data.count = 20;
+  EXPECT_EQ(TrainedBytes(job, {matrix, norm}), (4096 * 4096 + 4096) * 4u) << "half precision travels in fp32";
+  EXPECT_GT(StagedBytes(job, TrainedBytes(job, {matrix, norm}), matrix.bytes), 42 * 64_MiB);
+  job.adapter.rank = 8;
+  EXPECT_EQ(TrainedBytes(job, {matrix, norm}), 8 * 8192 * 4u);
+  EXPECT_LT(StagedBytes(job, TrainedBytes(job, {matrix, norm}), matrix.bytes), matrix.bytes + 16_MiB);
+}
+
 TEST(Preflight, ADiskWithRoomIsNotFull) {
   EXPECT_FALSE(DiskIsFull("/tmp"));
   EXPECT_TRUE(DiskIsFull("/proc")) << "nothing can be stored there";

@@ -117,14 +117,41 @@ TEST(ProgressBlock, ManySeatsAreCutShort) {
   EXPECT_EQ(lines[13], "  … and 88 more trainers");
 }
 
-TEST(RoundLine, TellsLossesBytesAndWhoWasLeftOut) {
+TEST(RoundTeller, TellsLossesBytesAndWhoWasLeftOut) {
   wire::RoundStatus round;
   round.round = 2;
   round.seconds = 12.52;
   round.metrics = {{"train_loss", 2.34567}};
   round.bytes_up = 1u << 20;
   round.dropped = {"b/1"};
-  EXPECT_EQ(RoundLine(round, 5), "round 2 of 5 done in 12.5 s, train loss 2.3457, 1.0 MiB up, 0 B down, without b/1");
+  EXPECT_EQ(RoundTeller().Tell(round, 5), "round 2 of 5 done in 12.5 s, train loss 2.3457, 1.0 MiB up, 0 B down, without b/1");
+}
+
+TEST(RoundTeller, TellsACauseOnceAndAgainWhenItIsAnother) {
+  RoundTeller teller;
+  wire::RoundStatus round;
+  round.round = 1;
+  round.dropped = {"b/1", "c/2"};
+  round.dropped_because = {"its partition gets no record"};  // fewer than seats: as many as the frame had room for
+  EXPECT_EQ(teller.Tell(round, 5), "round 1 of 5 done in 0.0 s, 0 B up, 0 B down, without b/1 (its partition gets no record), without c/2");
+  round.round = 2;
+  EXPECT_EQ(teller.Tell(round, 5), "round 2 of 5 done in 0.0 s, 0 B up, 0 B down, without b/1, without c/2");
+  round.dropped_because = {"its disk is full", "late"};
+  EXPECT_EQ(teller.Tell(round, 5), "round 2 of 5 done in 0.0 s, 0 B up, 0 B down, without b/1 (its disk is full), without c/2 (late)");
+}
+
+TEST(RoundTeller, WarnsWhereNoSeatCouldValidate) {
+  RoundTeller teller;
+  wire::RoundStatus round;
+  round.round = 1;
+  round.metrics = {{"val_seats", 1}, {"val_seats_empty", 1}, {"val_loss", 2.5}};
+  EXPECT_THAT(teller.Tell(round, 5), testing::Not(testing::HasSubstr("!"))) << "one seat of two is enough";
+  round.metrics = {{"val_seats", 0}, {"val_seats_empty", 2}};
+  EXPECT_THAT(teller.Tell(round, 5), testing::HasSubstr("\n! round 1: no seat could validate the model: nothing is held out of the data of 2; raise data.validation"));
+  round.round = 2;
+  EXPECT_THAT(teller.Tell(round, 5), testing::Not(testing::HasSubstr("!"))) << "told already";
+  round.metrics = {{"val_seats", 0}};
+  EXPECT_THAT(teller.Tell(round, 5), testing::HasSubstr("\n! round 2: no seat could validate the model; the job's log says why"));
 }
 
 // Off a terminal: a file.

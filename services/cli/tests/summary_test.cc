@@ -33,6 +33,8 @@ TEST(Summary, HasTheKeysThatChecksRead) {
   round.participants = {"local/0", "local/1"};
   round.metrics = {{"train_loss", 2.5}, {"val_loss", 2.25}, {"bytes_deduplicated", 512}};
   round.bytes_up = 1024;
+  round.dropped = {"local/2", "local/3"};
+  round.dropped_because = {"its partition gets no record"};
   outcome.rounds.push_back(round);
 
   const Json summary = Json::parse(MakeSummary(outcome, children, memory).dump());
@@ -41,6 +43,8 @@ TEST(Summary, HasTheKeysThatChecksRead) {
   EXPECT_EQ(summary["rounds"][0]["participants"].size(), 2u);
   EXPECT_EQ(summary["rounds"][0]["metrics"]["val_loss"], 2.25);
   EXPECT_EQ(summary["rounds"][0]["bytes_up"], 1024);
+  EXPECT_EQ(summary["rounds"][0]["dropped"], Json::parse(R"(["local/2", "local/3"])"));
+  EXPECT_EQ(summary["rounds"][0]["dropped_because"], Json::parse(R"({"local/2": "its partition gets no record"})"));
   EXPECT_EQ(summary["rounds"][0]["bytes_deduplicated"], 512);
   EXPECT_FALSE(summary["rounds"][0]["metrics"].contains("bytes_deduplicated"));
   EXPECT_EQ(summary["services"][0]["pid"], getpid());

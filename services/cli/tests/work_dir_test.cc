@@ -59,6 +59,27 @@ TEST_F(WorkDirTest, APlaceThatCannotBeADirectoryNamesTheFlag) {
   }
 }
 
+TEST_F(WorkDirTest, AResumedRunMayHaveAnotherNumberOfRoundsAndNothingElse) {
+  ASSERT_TRUE(WorkDir::Open(path_, "name: a\n", false).ok());
+  std::ofstream(path_ + "/summary.json") << R"({"status": "completed"})";
+  std::filesystem::create_directories(path_ + "/events");
+  const std::string more = "name: a\nrounds: 3\n";
+  EXPECT_EQ(WorkDir::Open(path_, more, false).error().code(), Code::kConflict);
+  EXPECT_EQ(WorkDir::Open(path_, "name: b\nrounds: 3\n", false, nullptr, true).error().code(), Code::kConflict);
+  {
+    const auto dir = WorkDir::Open(path_, more, false, nullptr, true);
+    ASSERT_TRUE(dir.ok()) << dir.error().message();
+    EXPECT_EQ(dir->job_text(), "name: a\n");
+    EXPECT_TRUE(dir->Completed());
+    ASSERT_TRUE(dir->GoOn(more, false).ok());
+    EXPECT_FALSE(dir->Completed());
+    EXPECT_TRUE(std::filesystem::exists(path_ + "/events"));
+    ASSERT_TRUE(dir->GoOn(more, true).ok());
+    EXPECT_FALSE(std::filesystem::exists(path_ + "/events"));
+  }
+  EXPECT_TRUE(WorkDir::Open(path_, more, false).ok()) << "the same command goes on from here";
+}
+
 TEST_F(WorkDirTest, AnotherJobIsRefusedAndNothingIsTouched) {
   ASSERT_TRUE(WorkDir::Open(path_, "name: a\n", false).ok());
   std::ofstream(path_ + "/summary.json") << "{}";
@@ -73,11 +94,13 @@ TEST_F(WorkDirTest, RestartRemovesOnlyWhatARunLeaves) {
   ASSERT_TRUE(WorkDir::Open(path_, "name: a\n", false).ok());
   std::ofstream(path_ + "/summary.json") << R"({"status":"completed"})";
   std::ofstream(path_ + "/notes.txt") << "mine";
+  std::filesystem::create_directories(path_ + "/model-best");
   const auto fresh = WorkDir::Open(path_, "name: b\n", true);
   ASSERT_TRUE(fresh.ok());
   EXPECT_FALSE(fresh->resumed());
   EXPECT_FALSE(fresh->Completed());
   EXPECT_TRUE(std::filesystem::exists(path_ + "/notes.txt"));
+  EXPECT_FALSE(std::filesystem::exists(path_ + "/model-best")) << "another job's best model";
 }
 
 TEST_F(WorkDirTest, RestartTouchesNothingWhereNoRunBegan) {

@@ -22,7 +22,7 @@ class FakeModel final : public train::Model {
   std::string ConfigJson() const override { return config_; }
   std::string AdapterConfigJson() const override { return ""; }
   std::string DeviceName() const override { return "cpu"; }
-  std::uint32_t MaxPositions() const override { return 128; }
+  std::uint32_t MaxPositions() const override { return vocabulary_ == 0 ? 0 : 128; }
   std::uint32_t VocabularySize() const override { return vocabulary_; }
   Status InitFromSeed(std::uint64_t seed) override {
     SplitMix64 random(seed);

@@ -30,7 +30,7 @@ class FakeModule final : public train::Module {
   std::uint64_t device_peak_bytes = 0;
 };
 
-// Tensors of every fake model: "transformer.a" [3000], "transformer.b" [2, 3], both F32.
+// A config.json of vocab_size 0 makes a model of images. Tensors of every fake model: "transformer.a" [3000], "transformer.b" [2, 3], both F32.
 std::vector<tensor::TensorSpec> FakeTensors();
 
 }  // namespace tributary::trainer

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "directory_fixture.h"
+#include "tributary/json/json.h"
 
 namespace tributary::trainer {
 namespace {
@@ -50,6 +51,28 @@ TEST_F(GenerateTest, AModelOfAnotherVocabularyNeedsItsTokenizer) {
   const auto status = Run("x", 1);
   ASSERT_FALSE(status.ok());
   EXPECT_THAT(status.error().message(), HasSubstr("the model has 50257 tokens, and without tokenizer files there are bytes, which are 257"));
+}
+
+TEST_F(GenerateTest, ATokenizerMayHaveATokenThatTheModelLacks) {
+  Write("config.json", R"({"model_type": "gpt2", "vocab_size": 256})");
+  // GPT-2's letters for bytes, each with its byte as id: what prints stands for itself, the others follow U+0100.
+  Json vocabulary = Json::object();
+  for (int byte = 0, next = 256; byte < 256; ++byte) {
+    const bool prints = (byte > 32 && byte < 127) || (byte > 160 && byte != 173);
+    const int letter = prints ? byte : next++;
+    vocabulary[letter < 128 ? std::string(1, static_cast<char>(letter)) : std::string{static_cast<char>(0xC0 | letter >> 6), static_cast<char>(0x80 | (letter & 0x3F))}] = byte;
+  }
+  vocabulary["<|endoftext|>"] = 256;
+  Write("vocab.json", vocabulary.dump());
+  Write("merges.txt", "#version: 0.2\n");
+  const auto status = Run("a", 2);
+  ASSERT_TRUE(status.ok()) << status.error().message();
+  EXPECT_EQ(text_, "abc\n");
+}
+
+TEST_F(GenerateTest, AModelOfImagesWritesNothing) {
+  Write("config.json", R"({"model_type": "resnet", "vocab_size": 0})");
+  EXPECT_THAT(Run("x", 1).error().message(), HasSubstr("the model classifies images"));
 }
 
 TEST_F(GenerateTest, NamesADirectoryThatIsNone) {

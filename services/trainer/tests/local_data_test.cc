@@ -39,6 +39,26 @@ class LocalDataTest : public testing::Test {
   LocalData data_{identity_};
 };
 
+TEST_F(LocalDataTest, ImagesForALanguageModelAndTextForAnotherAreRefusedByName) {
+  FakeModule module;
+  const auto text = module.CreateModel({.config_json = R"({"vocab_size": 257})"});
+  const auto images = module.CreateModel({.config_json = R"({"vocab_size": 0})"});
+  ASSERT_TRUE(text.ok() && images.ok());
+  job::Job job;
+  for (const char* format : {"text", "imdb", "alpaca", "jsonl", "csv"}) {
+    job.data.format = format;
+    EXPECT_TRUE(CheckDataSuits(job, **text).ok()) << format;
+    EXPECT_THAT(CheckDataSuits(job, **images).error().message(), HasSubstr(std::string("data.format ") + format + " gives text, and the model classifies images"));
+  }
+  for (const char* format : {"cifar10", "synthetic"}) {
+    job.data.format = format;
+    EXPECT_TRUE(CheckDataSuits(job, **images).ok()) << format;
+    EXPECT_THAT(CheckDataSuits(job, **text).error().message(), HasSubstr(std::string("data.format ") + format + " gives images, and the model is a language model"));
+  }
+  job.model.script = "loss.pt";
+  EXPECT_TRUE(CheckDataSuits(job, **text).ok());
+}
+
 TEST_F(LocalDataTest, EveryFormatOfTextGivesBatches) {
   files_.Write("imdb/train/pos/1_9.txt", "a review that is long enough for windows of sixteen bytes");
   files_.Write("imdb/train/neg/2_1.txt", "another review that is long enough for windows");

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "services/trainer/trainer.h"
+#include "tributary/config/health.h"
 #include "tributary/transport/frame_server.h"
 #include "tributary/wire/control.h"
 
@@ -86,6 +87,22 @@ TEST(TrainerService, IsScrapedOrRelayedNeverBoth) {
   ASSERT_TRUE(coordinator.WaitForReport());
   (*service)->Stop();
   EXPECT_TRUE(coordinator.report.samples.empty());
+}
+
+TEST(TrainerService, OneThatIsRelayedTellsItsHealthAllTheSame) {
+  Coordinator coordinator(false);
+  TrainerSpec spec;
+  spec.coordinator = coordinator.server->endpoint();
+  spec.instance = "trainer-1";
+  spec.metrics_address = "127.0.0.1:0";
+  spec.relay = true;
+  auto service = TrainerService::Start(spec);
+  ASSERT_TRUE(service.ok()) << service.error().message();
+  ASSERT_TRUE(coordinator.WaitForReport());
+  const Status health = config::AskHealth(fmt::format("127.0.0.1:{}", (*service)->metrics_port()));
+  EXPECT_TRUE(health.ok()) << health.error().message();
+  (*service)->Stop();
+  EXPECT_FALSE(coordinator.report.samples.empty());
 }
 
 TEST(TrainerService, EndsWhenTheCoordinatorRefusesIt) {

@@ -53,6 +53,74 @@ class ModelTask : public TaskFixture {
   }
 };
 
+class StartingAdapters : public ModelTask {
+ protected:
+  // Adapters of the fake module, stored in the other order.
+  std::string PutAdapters(std::uint32_t rank, std::vector<tensor::TensorSpec> tensors) {
+    wire::ObjectSpec spec;
+    spec.kind = wire::ObjectKind::kModel;
+    spec.tensors = std::move(tensors);
+    spec.chunk_bytes = 4096;
+    spec.info = Json({{"peft_type", "LORA"}, {"r", rank}, {"lora_alpha", 8}, {"target_modules", {"a", "b"}}}).dump();
+    std::uint64_t elements = 0;
+    for (const auto& tensor : spec.tensors) elements += *tensor::ElementCount(tensor.shape);
+    values_.resize(elements);
+    for (std::size_t i = 0; i < values_.size(); ++i) values_[i] = static_cast<float>(i) / 7;
+    Put("models/adapters", spec, values_);
+    return Seal("models/adapters");
+  }
+  Result<session::TaskResult> InitFrom(const std::string& object) {
+    auto init = Task(wire::TaskKind::kInit);
+    init.output = "m0";
+    return Run(init, kJob + fmt::format("adapter: {{object: {}, lora: {{r: 2, alpha: 8}}}}\n", object));
+  }
+  using TaskResult = session::TaskResult;
+  std::vector<float> values_;
+};
+
+TEST_F(StartingAdapters, AreTheFirstModelBitForBitInTheModelsOwnOrder) {
+  auto tensors = FakeTensors();
+  std::swap(tensors[0], tensors[1]);
+  const std::string digest = PutAdapters(2, tensors);
+  const auto first = InitFrom("models/adapters@" + digest);
+  ASSERT_TRUE(first.ok()) << first.error().message();
+  EXPECT_THAT(progress_.phases, Contains("adapters"));
+  const auto made = Get("m0");
+  ASSERT_EQ(made.size(), 3006u);
+  EXPECT_TRUE(std::equal(values_.begin() + 6, values_.end(), made.begin()));
+  EXPECT_TRUE(std::equal(values_.begin(), values_.begin() + 6, made.begin() + 3000));
+}
+
+TEST_F(StartingAdapters, OfAnotherRankNamesShapesOrDigestAreRefusedInOneLine) {
+  const std::string digest = PutAdapters(4, FakeTensors());
+  EXPECT_THAT(InitFrom("models/adapters").error().message(),
+              HasSubstr("adapter.object: models/adapters: its adapters have r 4, the job's adapter.lora.r is 2"));
+  EXPECT_FALSE(InitFrom("models/adapters@" + std::string(64, 'a')).ok());
+  EXPECT_THAT(InitFrom("models/nothing").error().message(), HasSubstr("models/nothing"));
+  ASSERT_TRUE(store_->Remove(ObjectName::Trusted("models/adapters")).ok());
+  auto tensors = FakeTensors();
+  tensors[1].shape = {3, 2};
+  PutAdapters(2, tensors);
+  EXPECT_THAT(InitFrom("models/adapters").error().message(), HasSubstr("tensor 'transformer.b' is F32 [3, 2], this job trains F32 [2, 3]"));
+  ASSERT_TRUE(store_->Remove(ObjectName::Trusted("models/adapters")).ok());
+  tensors = FakeTensors();
+  tensors[1].name = "transformer.c";
+  PutAdapters(2, tensors);
+  EXPECT_THAT(InitFrom("models/adapters").error().message(), HasSubstr("tensor 'transformer.c', F32 [2, 3], is none of those that this job trains, 'transformer.a' ..."));
+  ASSERT_TRUE(store_->Remove(ObjectName::Trusted("models/adapters")).ok());
+  tensors.resize(1);
+  PutAdapters(2, tensors);
+  EXPECT_THAT(InitFrom("models/adapters").error().message(), HasSubstr("models/adapters lacks tensors that this job trains: transformer.b"));
+  EXPECT_EQ(progress_.down, 0u);
+}
+
+TEST_F(StartingAdapters, ThatNobodyImportedAreSaid) {
+  auto init = Task(wire::TaskKind::kInit);
+  init.output = "m0";
+  EXPECT_THAT(Run(init, std::string(kJob) + "adapter: {source: /there, lora: {r: 2}}\n").error().message(),
+              HasSubstr("adapter.source /there was imported by nobody"));
+}
+
 TEST_F(ModelTask, InitMakesTheFirstModelFromItsSeed) {
   const auto digest = Init();
   EXPECT_EQ(digest.size(), 64u);
@@ -177,6 +245,21 @@ TEST_F(ModelTask, AModelInMemoryIsNotDownloadedAgain) {
   ASSERT_TRUE(Run(Train(digest, 3), kJob).ok());
   EXPECT_THAT(progress_.phases, Not(Contains("download")));
   EXPECT_EQ(module_.calls.models, 1);
+}
+
+TEST_F(ModelTask, ASeatWithNothingHeldOutSaysSoAndFetchesNothing) {
+  WriteText();
+  std::ofstream(directory_ / "data/a.txt") << "One single line that is a little longer than one window of the model.";
+  const auto digest = Init();
+  auto validate = Task(wire::TaskKind::kValidate);
+  validate.base = "m0";
+  validate.base_digest = digest;
+  const auto validated = Run(validate, kJob);
+  ASSERT_TRUE(validated.ok()) << validated.error().message();
+  EXPECT_EQ(validated->metrics.at("val_targets"), 0);
+  EXPECT_EQ(validated->metrics.count("val_loss"), 0u);
+  EXPECT_EQ(module_.calls.evaluations, 0);
+  EXPECT_THAT(progress_.phases, Not(Contains("download")));
 }
 
 TEST_F(ModelTask, TheSameTaskAgainGivesTheSameBytes) {
