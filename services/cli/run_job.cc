@@ -39,8 +39,6 @@ constexpr Duration kPoll{200};
 constexpr Duration kPollAtTheEnd{20};
 // A coordinator that restarts answers again within this; longer is a stall that the supervisor has not seen.
 constexpr Duration kSubmitTimeout{60'000};
-// A second request of the same would find the job going on, and be refused: the first is waited for.
-constexpr Duration kResumePatience{30'000};
 constexpr Duration kRemovalLimit{30'000};
 constexpr const char* kPeaksAreOurs = "--own-peaks=false";  // memory_log.h reads and resets them
 
@@ -202,13 +200,14 @@ class JobRun {
     return Ok();
   }
 
-  // Calls until something answers, tending the services meanwhile: every `poll`, after which the request is sent again.
+  // Calls until something answers, tending the services meanwhile: the request is sent again every kPoll, `sent` times in all.
   template <class Reply, class Request>
-  Result<Reply> CallTending(const Request& request, Duration timeout, Duration poll = kPoll) {
+  Result<Reply> CallTending(const Request& request, Duration timeout, int* sent = nullptr) {
     const Deadline deadline(Clock::Steady(), timeout);
     for (;;) {
       TRIBUTARY_TRY(Tend());
-      auto reply = client_->Call<Reply>(request, poll);
+      if (sent != nullptr) ++*sent;
+      auto reply = client_->Call<Reply>(request, kPoll);
       if (reply.ok() || reply.error().code() != Code::kDeadline) return reply;
       if (deadline.Expired()) return reply.error().Wrap("the coordinator of this run does not answer");
     }
@@ -250,13 +249,18 @@ class JobRun {
     resume.job = spec_.job.name;
     resume.rounds = spec_.job.rounds;
     resume.from_round = spec_.from_round;
-    TRIBUTARY_ASSIGN(const wire::Resumed resumed, CallTending<wire::Resumed>(resume, kSubmitTimeout, kResumePatience));
+    int sent = 0;
+    const auto resumed = CallTending<wire::Resumed>(resume, kSubmitTimeout, &sent);
+    // Nobody else asks this coordinator: a job that goes on already does so for a request whose answer was late, or lost with a coordinator that died.
+    const bool twice = !resumed.ok() && sent > 1 && resumed.error().code() == Code::kConflict;
+    if (!resumed.ok() && !twice) return resumed.error();
     TRIBUTARY_TRY(dir_.GoOn(text, spec_.from_round != 0));
     if (spec_.from_round != 0) {
       TRIBUTARY_ASSIGN(events_, tfevents::EventLog::Open(dir_.File("events")));
     }
-    job_ = resumed.job;
-    view_.Say(fmt::format("{} goes on behind round {}: {} rounds in all", job_, resumed.round, resumed.rounds));
+    job_ = spec_.job.name;
+    const std::string behind = twice ? "" : fmt::format(" behind round {}", resumed->round);
+    view_.Say(fmt::format("{} goes on{}: {} rounds in all", job_, behind, spec_.job.rounds));
     return Ok();
   }
 
