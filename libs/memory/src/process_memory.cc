@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <array>
 #include <charconv>
 #include <fstream>
 #include <sstream>
@@ -46,8 +47,8 @@ std::optional<std::uint64_t> Field(const std::string& status, std::string_view n
 }
 
 // The path of this process in the hierarchy that has `controller` ("" is the v2 hierarchy).
-std::optional<std::string> CgroupPath(std::string_view controller) {
-  std::ifstream in("/proc/self/cgroup");
+std::optional<std::string> CgroupPath(const std::string& root, std::string_view controller) {
+  std::ifstream in(root + "/proc/self/cgroup");
   for (std::string line; std::getline(in, line);) {
     const auto first = line.find(':');
     const auto second = line.find(':', first + 1);
@@ -116,16 +117,18 @@ Result<double> ReadCpuSeconds(pid_t pid) {
   return (user + system) / static_cast<double>(sysconf(_SC_CLK_TCK));
 }
 
-std::optional<CgroupMemory> ReadCgroupMemory() {
-  if (const auto path = CgroupPath("")) {
-    const std::string base = "/sys/fs/cgroup" + (*path == "/" ? std::string() : *path);
-    if (const auto current = ReadNumber(base + "/memory.current")) {
-      return CgroupMemory{2, *current, ReadNumber(base + "/memory.peak"), ReadNumber(base + "/memory.max"), Entry(base + "/memory.events", "oom_kill")};
+std::optional<CgroupMemory> ReadCgroupMemory(const std::string& root) {
+  // In a container the cgroup's own root may be what is mounted, while the path is told as it is outside: then the mount itself is this process's group.
+  const auto places = [](const std::string& mount, const std::string& path) { return std::array<std::string, 2>{mount + (path == "/" ? "" : path), mount}; };
+  if (const auto path = CgroupPath(root, "")) {
+    for (const std::string& base : places(root + "/sys/fs/cgroup", *path)) {
+      if (const auto current = ReadNumber(base + "/memory.current")) {
+        return CgroupMemory{2, *current, ReadNumber(base + "/memory.peak"), ReadNumber(base + "/memory.max"), Entry(base + "/memory.events", "oom_kill")};
+      }
     }
   }
-  if (const auto path = CgroupPath("memory")) {
-    // In a container the cgroup's own root is mounted, so the path from outside may not exist.
-    for (const std::string& base : {"/sys/fs/cgroup/memory" + *path, std::string("/sys/fs/cgroup/memory")}) {
+  if (const auto path = CgroupPath(root, "memory")) {
+    for (const std::string& base : places(root + "/sys/fs/cgroup/memory", *path)) {
       if (const auto current = ReadNumber(base + "/memory.usage_in_bytes")) {
         return CgroupMemory{1, *current, ReadNumber(base + "/memory.max_usage_in_bytes"),
                             RealLimit(ReadNumber(base + "/memory.limit_in_bytes")), Entry(base + "/memory.oom_control", "oom_kill")};

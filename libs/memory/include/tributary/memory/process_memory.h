@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 
 #include "tributary/base/result.h"
 
@@ -36,7 +37,8 @@ struct CgroupMemory {
   std::optional<std::uint64_t> limit;  // absent: none
   std::optional<std::uint64_t> oom_kills;  // processes of the group that were killed for want of memory
 };
-std::optional<CgroupMemory> ReadCgroupMemory();
+// Of the group that this process is in: v2, then v1, then none. `root` is for tests, which lay out a /proc and a /sys of another machine below it.
+std::optional<CgroupMemory> ReadCgroupMemory(const std::string& root = "");
 
 // What a service takes beside its budget, before any connection: libraries, stacks, the heap's own.
 constexpr std::uint64_t kServiceBase = 24ull << 20;
