@@ -154,7 +154,7 @@ TEST(CheckFits, RefusesABudgetThatTheContainerWouldKill) {
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().code(), Code::kInvalidArgument);
   EXPECT_EQ(refused.error().message(),
-            "--memory-budget 128.0 MiB and 24.0 MiB for the service itself do not fit into the 128.0 MiB that this container may use: give it 152.0 MiB, or a smaller budget");
+            "--memory-budget 128.0 MiB and 32.0 MiB for the service itself do not fit into the 128.0 MiB that this container may use: give it 160.0 MiB, or a smaller budget");
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include "services/cli/report/page.h"
 #include "tributary/chart/markup.h"
 #include "tributary/chart/scale.h"
+#include "tributary/memory/process_memory.h"
 
 namespace tributary::cli {
 namespace {
@@ -16,7 +17,7 @@ using chart::FormatValue;
 using chart::Unit;
 
 // What a server may need beside its budget for libraries and connections, before somebody should look.
-constexpr double kBesideBudget = 32.0 * (1 << 20);
+constexpr double kBesideBudget = static_cast<double>(memory::kServiceBase);
 constexpr std::size_t kMaxNamed = 5;
 
 std::string Fact(const std::string& name, const std::string& value, const std::string& more = "") {

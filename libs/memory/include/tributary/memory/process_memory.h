@@ -40,8 +40,9 @@ struct CgroupMemory {
 // Of the group that this process is in: v2, then v1, then none. `root` is for tests, which lay out a /proc and a /sys of another machine below it.
 std::optional<CgroupMemory> ReadCgroupMemory(const std::string& root = "");
 
-// What a service takes beside its budget, before any connection: libraries, stacks, the heap's own.
-constexpr std::uint64_t kServiceBase = 24ull << 20;
+// What a service's container must leave beside the budget, for libraries, stacks, the heap's own and connections. deploy/env.example and the Helm chart say and check the same
+// number (tests/limits/ holds them together).
+constexpr std::uint64_t kServiceBase = 32ull << 20;
 // kInvalidArgument, with both numbers, for a budget that the container around this process has no room for: it would be killed in the middle of a round, and not at its
 // start. Ok without a limit.
 Status CheckFits(std::uint64_t budget, const std::optional<CgroupMemory>& container);
