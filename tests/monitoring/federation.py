@@ -49,7 +49,7 @@ def wait_for(what, condition, seconds):
 class ControlGroup:
     """One with a memory limit, of version 1 or 2; made() is false where that is not ours to make."""
 
-    def __init__(self, name):
+    def __init__(self, name, bytes=LIMIT):
         self.path = None
         for line in pathlib.Path("/proc/self/cgroup").read_text().splitlines():
             _, controllers, place = line.split(":", 2)
@@ -60,7 +60,7 @@ class ControlGroup:
             path = pathlib.Path(base + place.rstrip("/")) / f"tributary-test-{os.getpid()}-{name}"
             try:
                 path.mkdir()
-                (path / limit).write_text(str(LIMIT))
+                (path / limit).write_text(str(bytes))
                 self.path = path
                 return
             except OSError:
