@@ -239,9 +239,9 @@ void Reactor::OnFrame(const PeerId& id, transport::InFrame frame) {
   const wire::FrameView& view = frame.view();
   if (shunned_.contains(id)) return;
   if (view.protocol != wire::kProtocol) {
-    SendError(id, view.id, MakeError(Code::kProtocol,
-                                     "this blob-store speaks protocol {}, the peer {}; install the same version on both",
-                                     wire::kProtocol, view.protocol));
+    const Error error = MakeError(Code::kProtocol, "this blob-store speaks protocol {}, the peer {}; install the same release of both", wire::kProtocol, view.protocol);
+    server_->Complain(id, error.message());
+    SendError(id, view.id, error);
     return;
   }
   if (view.type == wire::Type::kStoreHello) {

@@ -203,7 +203,7 @@ Status Control::Dispatch(const transport::PeerId& peer, const wire::FrameView& f
     const Error error = MakeError(Code::kProtocol,
                                   "coordinator speaks protocol {}, this {} speaks {}: install the same release of both",
                                   wire::kProtocol, who, frame.protocol);
-    log::Warning("peer {}: {}", peer.str(), error.message());
+    server_->Complain(peer, error.message());
     return error;
   }
   if (sender != nullptr) TRIBUTARY_TRY(CheckRole(*sender, frame.type));

@@ -5,6 +5,7 @@
 #include "lanes.h"
 #include "tributary/base/log.h"
 #include "tributary/wire/control.h"
+#include "tributary/wire/greeting.h"
 
 namespace tributary::blob_client {
 namespace {
@@ -47,6 +48,8 @@ void Session::Lost() {
   for (Participant* participant : participants) participant->OnLost(*this);
 }
 
+Status Session::CheckProtocol(const wire::FrameView& frame) const { return wire::CheckProtocol(frame, "the blob-store at " + endpoint()); }
+
 Status Session::CheckWelcome(const wire::FrameView& frame) const {
   const auto welcome = wire::Expect<wire::StoreWelcome>(frame);
   if (!welcome.ok()) return welcome.error().Wrap(endpoint());
@@ -73,7 +76,13 @@ Status Session::Greet(Time now) {
       greeting_ = false;
       greet_at_ = now + pause_;
       pause_ = std::clamp(pause_ * 2, Duration(20), Duration(1000));
-    } else if (received.event == transport::Event::kFrame && received.frame.view().id == hello_) {
+    } else if (received.event == transport::Event::kFrame) {
+      // Whatever it answers: another protocol's fields may mean something else.
+      if (const Status same = CheckProtocol(received.frame.view()); !same.ok()) {
+        greeting_ = false;
+        return same;
+      }
+      if (received.frame.view().id != hello_) continue;
       greeting_ = false;
       TRIBUTARY_TRY(CheckWelcome(received.frame.view()));
       Begin();
@@ -146,10 +155,7 @@ void Session::Idle(Time now) {
 
 Status Session::Dispatch(transport::InFrame frame) {
   const wire::FrameView& view = frame.view();
-  if (view.protocol != wire::kProtocol) {
-    return MakeError(Code::kProtocol, "the blob-store at {} speaks protocol {}, this program {}; install the same version",
-                     endpoint(), view.protocol, wire::kProtocol);
-  }
+  TRIBUTARY_TRY(CheckProtocol(view));
   if (view.type == wire::Type::kPong) {
     ponged_ = true;
     return Ok();

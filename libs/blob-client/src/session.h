@@ -105,6 +105,7 @@ class Session {
  private:
   Session(Company& company, const RemoteOptions& options, const ShardAddress& shard) : company_(company), options_(options), shard_(shard) {}
 
+  Status CheckProtocol(const wire::FrameView& frame) const;
   Status CheckWelcome(const wire::FrameView& frame) const;
   void Begin();
   Status Dispatch(transport::InFrame frame);

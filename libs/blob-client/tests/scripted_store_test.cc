@@ -24,7 +24,9 @@ class ScriptedStore final : public transport::Handler {
  public:
   void OnFrame(const transport::PeerId& peer, transport::InFrame frame) override {
     const auto& view = frame.view();
-    if (view.type == wire::Type::kStoreHello) return Send(peer, transport::MakeFrame(view.id, wire::StoreWelcome{1, 0, 1}));
+    if (view.type == wire::Type::kStoreHello) {
+      return Send(peer, {wire::MakeHeader(wire::Type::kStoreWelcome, stray ? 0 : view.id, wire::EncodeBody(wire::StoreWelcome{1, 0, 1}), false, protocol), nullptr});
+    }
     if (view.type == wire::Type::kGetMissing) {
       const auto asked = wire::Expect<wire::GetMissing>(view);
       const std::lock_guard lock(mutex_);
@@ -63,6 +65,8 @@ class ScriptedStore final : public transport::Handler {
     const std::lock_guard lock(mutex_);
     missing_ = std::move(missing);
   }
+  std::atomic<std::uint32_t> protocol = wire::kProtocol;  // of its welcome; all else is of ours
+  std::atomic<bool> stray = false;  // its welcome answers nothing
   std::atomic<int> pongs_before_list = 0;
   std::string digest_page;  // set before anybody connects
   std::atomic<int> links = 0, puts = 0;
@@ -120,6 +124,24 @@ class RemoteStoreTest : public testing::Test {
   ScriptedStore script_;
   std::unique_ptr<transport::FrameServer> server_;
 };
+
+TEST_F(RemoteStoreTest, AWelcomeOfAnotherProtocolIsRefusedWithWhatToChange) {
+  script_.protocol = 7;
+  for (const bool stray : {false, true}) {
+    script_.stray = stray;
+    const auto store = Connect();
+    const auto listed = store->List("");
+    ASSERT_FALSE(listed.ok());
+    EXPECT_EQ(listed.error().code(), Code::kProtocol);
+    EXPECT_EQ(listed.error().message(), fmt::format("the blob-store at {} speaks protocol 7, this program {}; install the same release on both sides, or images of the same tag",
+                                                    server_->endpoint(), wire::kProtocol));
+    // And when it was replaced by one of ours, the next request is served.
+    if (stray) continue;
+    script_.protocol = wire::kProtocol;
+    EXPECT_TRUE(store->List("").ok());
+    script_.protocol = 7;
+  }
+}
 
 TEST_F(RemoteStoreTest, MissingSlotsComeFromPagesThatMeet) {
   script_.AnswerMissing([](const wire::GetMissing& asked) {

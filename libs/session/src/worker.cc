@@ -13,6 +13,7 @@
 #include "tributary/base/random.h"
 #include "tributary/base/units.h"
 #include "tributary/transport/frame_client.h"
+#include "tributary/wire/greeting.h"
 
 namespace tributary::session {
 namespace {
@@ -217,13 +218,11 @@ class Session final : public WorkerSession {
 
   void OnFrame(const wire::FrameView& frame) {
     heard_ = SteadyClock::now();
-    if (frame.protocol != wire::kProtocol) {
-      Refuse(MakeError(Code::kProtocol,
-                       "the coordinator at {} speaks protocol {}, this program {}; install the same version on both sides",
-                       options_.coordinator, frame.protocol, wire::kProtocol));
+    Status status = wire::CheckProtocol(frame, "the coordinator at " + options_.coordinator);
+    if (!status.ok()) {
+      Refuse(status.error());
       return;
     }
-    Status status;
     switch (frame.type) {
       case wire::Type::kWelcome: status = OnWelcome(frame); break;
       case wire::Type::kAssignment: status = OnAssignment(frame); break;

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "tributary/base/clock.h"
+#include "tributary/wire/greeting.h"
 
 namespace tributary::transport {
 namespace {
@@ -22,6 +23,7 @@ Result<std::unique_ptr<ControlClient>> ControlClient::Connect(std::shared_ptr<Co
   options.server = server;
   options.receive_high_water = 10;
   auto client = std::make_unique<ControlClient>();
+  client->server_ = RoleName(server);
   TRIBUTARY_ASSIGN(client->client_, FrameClient::Connect(std::move(context), options));
   return client;
 }
@@ -40,6 +42,7 @@ Result<InFrame> ControlClient::Exchange(wire::Type type, const std::string& body
   while (!deadline.Expired()) {
     TRIBUTARY_ASSIGN(Received received, client_->Receive(deadline.Left()));
     if (received.event == Event::kFrame) {
+      TRIBUTARY_TRY(wire::CheckProtocol(received.frame.view(), fmt::format("the {} at {}", server_, client_->endpoint())));
       // An answer to an earlier request that was given up is passed over.
       if (received.frame.view().id == id) return std::move(received.frame);
     } else if (received.event == Event::kLost) {

@@ -387,6 +387,10 @@ TEST_F(CoordinatorTest, AnotherProtocolVersionIsRefusedWithBothNumbers) {
   EXPECT_EQ(answer.error().code(), Code::kProtocol);
   EXPECT_EQ(answer.error().message(),
             "coordinator speaks protocol 1, this trainer speaks 2: install the same release of both");
+  // A client's request is refused as a worker's hello is, whatever it is.
+  const auto jobs = peer.AskFrame<wire::JobList>(wire::MakeHeader(wire::Type::kListJobs, peer.NextId(), wire::EncodeBody(wire::ListJobs{}), false, 2));
+  ASSERT_FALSE(jobs.ok());
+  EXPECT_EQ(jobs.error().code(), Code::kProtocol);
 }
 
 TEST_F(CoordinatorTest, AMalformedBodyIsAnsweredAndChangesNothing) {

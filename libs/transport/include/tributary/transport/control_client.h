@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "tributary/base/result.h"
 #include "tributary/transport/frame_client.h"
@@ -20,6 +21,7 @@ class ControlClient {
                                                         const std::string& endpoint, PeerRole server = PeerRole::kCoordinator);
 
   // kDeadline when nothing answers: the message names the endpoint and what to check. kPermission when handshakes fail (keys) for some seconds.
+  // kProtocol when what answers speaks another protocol.
   template <class Reply, class Request>
   Result<Reply> Call(const Request& request, Duration timeout) {
     TRIBUTARY_ASSIGN(const InFrame frame,
@@ -31,6 +33,7 @@ class ControlClient {
   Result<InFrame> Exchange(wire::Type type, const std::string& body, Duration timeout);
 
   std::unique_ptr<FrameClient> client_;
+  std::string_view server_;  // what it is expected to be
   std::uint64_t next_id_ = 1;
 };
 
