@@ -16,7 +16,7 @@
 
 namespace tributary::transport {
 
-// Passes bytes on, at most so many of the client's, and sends the client's last part once more when it is told to.
+// Passes bytes on, at most so many of the client's, and sends the client's last part once more, or more often, when it is told to.
 class Proxy {
  public:
   explicit Proxy(const std::string& server, std::size_t most = SIZE_MAX) : listener_(socket(AF_INET, SOCK_STREAM, 0)), server_(server), most_(most) {
@@ -36,7 +36,7 @@ class Proxy {
     close(listener_);
   }
   const std::string& endpoint() const { return endpoint_; }
-  void Replay() { replay_ = true; }
+  void Replay(int times = 1) { replay_ = times; }
   bool replayed() const { return replayed_; }
   std::size_t passed() const { return passed_; }
   // One of the two has hung up.
@@ -68,8 +68,11 @@ class Proxy {
         if (got <= 0) break;
         if (send(client, part.data(), static_cast<std::size_t>(got), MSG_NOSIGNAL) < 0) break;
       }
-      if (replay_.exchange(false)) {
+      if (const int times = replay_.exchange(0); times > 0) {
         EXPECT_EQ(send(server, last.data(), last.size(), MSG_NOSIGNAL), static_cast<ssize_t>(last.size()));
+        // Until the server hangs up.
+        for (int i = 1; i < times && send(server, last.data(), last.size(), MSG_NOSIGNAL) > 0; ++i) {
+        }
         replayed_ = true;
       }
     }
@@ -83,7 +86,7 @@ class Proxy {
   const std::size_t most_;
   std::string endpoint_;
   std::atomic<bool> stop_{false};
-  std::atomic<bool> replay_{false};
+  std::atomic<int> replay_{0};
   std::atomic<bool> replayed_{false};
   std::atomic<std::size_t> passed_{0};
   std::atomic<bool> ended_{false};
