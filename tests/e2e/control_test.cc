@@ -24,16 +24,18 @@ class Control : public testing::Test {
     const std::string store = "ipc://" + dir_.File("s.sock");
     Start({"tributary-blob-store", "--listen", store, "--data-dir", dir_.File("blobs")});
     Start({"tributary-coordinator", "--listen", coordinator_, "--state-dir", dir_.File("state"), "--blob-store", store});
-    Start({"tributary-aggregator", "--coordinator", coordinator_, "--instance", "aggregator-0"});
-    for (const char* ordinal : {"0", "1"}) {
-      Start({"tributary-trainer", "--coordinator", coordinator_, "--site", "site", "--instance", std::string("t") + ordinal, "--ordinal", ordinal, "--work-dir",
-             dir_.File(std::string("t") + ordinal)});
-    }
+    aggregator_ = StartAggregator("aggregator-0");
+    for (int i = 0; i < 2; ++i) trainers_[i] = StartTrainer(i);
   }
-  void Start(std::vector<std::string> words) {
+  Program* Start(std::vector<std::string> words) {
     words[0] = Binary(words[0]);
     words.insert(words.end(), {"--metrics-address", "off"});
-    services_.push_back(std::make_unique<Program>(std::move(words), dir_));
+    return services_.emplace_back(std::make_unique<Program>(std::move(words), dir_)).get();
+  }
+  Program* StartAggregator(const std::string& instance) { return Start({"tributary-aggregator", "--coordinator", coordinator_, "--instance", instance}); }
+  Program* StartTrainer(int number) {
+    const std::string name = fmt::format("t{}", number);
+    return Start({"tributary-trainer", "--coordinator", coordinator_, "--site", "site", "--instance", name, "--ordinal", std::to_string(number), "--work-dir", dir_.File(name)});
   }
   std::vector<std::string> Words(std::vector<std::string> words) const {
     words.insert(words.begin(), Binary("tributary"));
@@ -45,6 +47,15 @@ class Control : public testing::Test {
     const Outcome outcome = Tributary({"submit", SourceFile("deploy/jobs/synthetic.yaml"), "--set", "model.bytes=4MiB", "--set", "rounds=" + rounds});
     ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
   }
+  template <class Condition>
+  static bool Until(Condition condition, int milliseconds = 60'000) {
+    for (int i = 0; i < milliseconds; ++i) {
+      if (condition()) return true;
+      usleep(1'000);
+    }
+    return false;
+  }
+  static bool Says(const Program* program, const std::string& text) { return program->ErrorSoFar().find(text) != std::string::npos; }
   // Waits until `status` says this.
   void Await(const std::string& what) {
     for (int i = 0; i < 3000; ++i) {
@@ -57,6 +68,8 @@ class Control : public testing::Test {
   const TempDirectory dir_;
   std::string coordinator_;
   std::vector<std::unique_ptr<Program>> services_;
+  Program* aggregator_ = nullptr;
+  Program* trainers_[2] = {};
 };
 
 TEST_F(Control, AStoppedJobTellsWhatHappenedAndGoesOn) {
@@ -135,6 +148,68 @@ TEST_F(Control, AJobGoesBackToARoundThatIsKept) {
   EXPECT_THAT(resume("4").LastErrorLine(), HasSubstr("stop it before it goes back to round 4"));
   ASSERT_EQ(Tributary({"status", "--watch"}).exit_code, 0);
   EXPECT_EQ(model(), before) << "the same bits again";
+}
+
+TEST_F(Control, ReplicasThatComeAndGoInTheMiddleOfARoundChangeNothing) {
+  constexpr int kRounds = 12;
+  const auto submit = [&](const std::string& name) {
+    const Outcome outcome = Tributary({"submit", SourceFile("deploy/jobs/synthetic.yaml"), "--set", "name=" + name, "--set", "model.bytes=16MiB", "--set", "transfer.chunk_bytes=256KiB",
+                                       "--set", fmt::format("rounds={}", kRounds)});
+    ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  };
+  const auto digest = [&](const std::string& name) {
+    const Outcome watched = Tributary({"status", name, "--watch"});
+    EXPECT_EQ(watched.exit_code, 0) << watched.out << watched.err;
+    const std::string status = Tributary({"status", name}).out;
+    const auto at = status.find(fmt::format("jobs/{}/models/{} ", name, kRounds));
+    return at == std::string::npos ? status : status.substr(status.find(' ', at) + 1, 64);  // of content alone, not of names
+  };
+  ASSERT_NO_FATAL_FAILURE(submit("calm"));
+  const std::string expected = digest("calm");
+  EXPECT_EQ(expected.find_first_not_of("0123456789abcdef"), std::string::npos) << expected;
+
+  ASSERT_NO_FATAL_FAILURE(submit("moved"));
+  // One trainer stands still in the middle of an upload. The update is open, so that the aggregator has begun with the round, and cannot end it.
+  const auto status = [&] { return Tributary({"status", "moved"}).out; };
+  int held = 0;
+  for (int round = 2; round <= kRounds - 3 && held == 0; ++round) {
+    ASSERT_TRUE(Until([&] { return Says(trainers_[1], fmt::format("task moved.r{}.train.1: upload", round)); })) << trainers_[1]->ErrorSoFar();
+    trainers_[1]->Kill(SIGSTOP);
+    const std::string in_aggregate = fmt::format("round:  {} of {} (aggregate)", round, kRounds);
+    const bool reached = Until([&] { return status().find(in_aggregate) != std::string::npos; }, 20);
+    usleep(300'000);
+    if (reached && status().find(in_aggregate) != std::string::npos) held = round;
+    else trainers_[1]->Kill(SIGCONT);
+  }
+  ASSERT_GT(held, 0) << "no upload was met half way: " << status();
+
+  // Up: two more aggregators and a spare. Down: the aggregator that has the range.
+  Program* const more[] = {StartAggregator("aggregator-1"), StartAggregator("aggregator-2")};
+  Program* const spare = StartTrainer(2);
+  for (const Program* one : {more[0], more[1], spare}) ASSERT_TRUE(Until([&] { return Says(one, "connected to the coordinator"); })) << one->ErrorSoFar();
+  const std::string range = fmt::format("task moved.r{}.aggregate.0", held);
+  EXPECT_TRUE(Says(aggregator_, range));
+  EXPECT_FALSE(Says(more[0], range) || Says(more[1], range)) << "the range has its aggregator";
+  aggregator_->Kill(SIGTERM);
+  EXPECT_EQ(aggregator_->Wait(seconds(30)).exit_code, 0) << aggregator_->ErrorSoFar();
+  EXPECT_TRUE(Until([&] { return Says(more[0], range) || Says(more[1], range); }))
+      << more[0]->ErrorSoFar() << more[1]->ErrorSoFar();
+  EXPECT_NE(status().find(fmt::format("round:  {} of", held)), std::string::npos) << "still that round";
+  trainers_[1]->Kill(SIGCONT);
+
+  // Down: the other trainer, with a task of the next round. The spare has its seat then, and begins that task anew.
+  ASSERT_TRUE(Until([&] { return Says(trainers_[0], fmt::format("task moved.r{}.train.0", held + 1)); })) << trainers_[0]->ErrorSoFar();
+  trainers_[0]->Kill(SIGTERM);
+  EXPECT_EQ(trainers_[0]->Wait(seconds(30)).exit_code, 0) << trainers_[0]->ErrorSoFar();
+  EXPECT_TRUE(Until([&] { return Says(spare, "seat: site/0"); })) << spare->ErrorSoFar();
+
+  EXPECT_EQ(digest("moved"), expected);
+  const std::string end = status();
+  for (int round = 1; round <= kRounds; ++round) {
+    const auto at = end.find(fmt::format("\nround {}: ", round));
+    ASSERT_NE(at, std::string::npos) << end;
+    EXPECT_NE(end.substr(at + 1, end.find('\n', at + 1) - at).find("2 participants"), std::string::npos) << end;
+  }
 }
 
 // Everything on this machine: a run that is completed goes back, and on to more rounds.
