@@ -7,6 +7,7 @@
 #include "services/cli/import_directory.h"
 #include "services/cli/overrides.h"
 #include "services/cli/preflight.h"
+#include "services/cli/source_check.h"
 #include "services/cli/watch.h"
 #include "tributary/config/options.h"
 #include "tributary/config/service.h"
@@ -35,9 +36,6 @@ void PrintStatus(const wire::JobStatus& status) {
   }
 }
 
-// False where what is trained on is images, or made up.
-bool ReadsText(const job::Job& job) { return job.reads_data() && job.data.format != "cifar10"; }
-
 }  // namespace
 
 int SubmitCommand(int argc, char** argv) {
@@ -63,6 +61,7 @@ int SubmitCommand(int argc, char** argv) {
     // Trainers have not this machine's disk.
     const auto source = OpenSource(*job);
     if (!source.ok()) return FailCommand("submit", source.error());
+    if (const Status suits = CheckSource(*job, *source); !suits.ok()) return FailCommand("submit", suits.error());
     const auto imported = ImportDirectory(options, *source, "", job->transfer.chunk_bytes);
     if (!imported.ok()) return FailCommand("submit", imported.error());
     overrides->push_back({"model.object", imported->model});

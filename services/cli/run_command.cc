@@ -7,6 +7,7 @@
 #include "services/cli/overrides.h"
 #include "services/cli/preflight.h"
 #include "services/cli/run_job.h"
+#include "services/cli/source_check.h"
 #include "services/cli/summary.h"
 #include "tributary/config/options.h"
 #include "tributary/config/service.h"
@@ -64,6 +65,7 @@ int RunCommand(int argc, char** argv) {
   if (!job->model.source.empty()) {
     auto source = OpenSource(*job);
     if (!source.ok()) return Failed(source.error());
+    if (const Status suits = CheckSource(*job, *source); !suits.ok()) return Failed(suits.error());
     for (const auto& weight : source->weights) source_bytes += weight.bytes;
     model_bytes = TrainedBytes(*job, source->weights);
     spec.source = *std::move(source);

@@ -5,6 +5,7 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
@@ -161,6 +162,32 @@ TEST_F(BadInput, ADataDirectoryWithoutTextIsToldBeforeAnythingStarts) {
   EXPECT_EQ(outcome.exit_code, 1);
   EXPECT_THAT(outcome.LastErrorLine(), AllOf(HasSubstr("no text file"), HasSubstr(dir_.File("images"))));
   EXPECT_FALSE(std::filesystem::exists(dir_.File("run")));
+}
+
+TEST_F(BadInput, AModelThatNoTrainerTakesIsToldBeforeAByteOfItIsImported) {
+  std::filesystem::create_directories(dir_.File("llm"));
+  WriteFile(dir_.File("text"), "One line of a text.\n");
+  const std::string header = R"({"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})";
+  WriteFile(dir_.File("llm/model.safetensors"), std::string(1, static_cast<char>(header.size())) + std::string(7, '\0') + header + std::string(4, '\0'));
+  WriteFile(dir_.File("job.yaml"), "name: tuned\nmodel: {source: " + dir_.File("llm") + "}\ndata: {name: text, format: text, path: " + dir_.File("text") + "}\n");
+  // Nobody listens there: what asks a service first says so.
+  const std::string nobody = "ipc://" + dir_.File("nobody.sock");
+  const auto refused = [&](const std::string& config, const std::string& file, const std::string& cause) {
+    WriteFile(dir_.File("llm/config.json"), config);
+    const std::vector<std::vector<std::string>> commands{{"run", dir_.File("job.yaml"), "--work-dir", dir_.File("run"), "--no-progress"},
+                                                         {"submit", dir_.File("job.yaml"), "--coordinator", nobody, "--blob-store", nobody}};
+    for (auto words : commands) {
+      words.insert(words.begin(), Binary("tributary"));
+      const Outcome outcome = RunProgram(words, dir_, seconds(60));
+      EXPECT_EQ(outcome.exit_code, words[1] == "run" ? 1 : 2);
+      EXPECT_THAT(outcome.LastErrorLine(), AllOf(HasSubstr("model.source: " + dir_.File(file)), HasSubstr(cause)));
+      EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
+      EXPECT_FALSE(std::filesystem::exists(dir_.File("run"))) << "nothing was begun";
+    }
+  };
+  refused(R"({"model_type": "qwen2"})", "llm/config.json", "model_type 'qwen2' is not supported; supported: gpt2, gpt_neo, llama, mistral, opt, resnet");
+  WriteFile(dir_.File("llm/tokenizer.json"), R"({"version": "1.0", "model": {)");
+  refused(R"({"model_type": "llama"})", "llm/tokenizer.json", "not valid JSON");
 }
 
 TEST_F(BadInput, ADirectoryWithoutRoomIsToldBeforeAnythingStarts) {

@@ -6,11 +6,14 @@
 #include <set>
 
 #include "fixtures.h"
+#include "tributary/train/model_types.h"
 
 namespace tributary::train {
 namespace {
 
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::StartsWith;
 
 std::string CreateError(const Json& config) {
@@ -109,6 +112,16 @@ TEST(TrainModelErrors, UnknownModelTypeNamesTheKnown) {
               HasSubstr("'mamba' is not supported; supported: gpt2"));
   EXPECT_THAT(CreateError(Json::object()), HasSubstr("'model_type' is missing"));
   EXPECT_FALSE(LoadedModule().CreateModel({"{not json"}).ok());
+}
+
+// Programs that do not load the module refuse by this list.
+TEST(TrainModelErrors, TheListOfModelTypesIsTheRegistrys) {
+  EXPECT_THAT(CreateError({{"model_type", "mamba"}}), EndsWith("supported: " + ModelTypeNames() + ", " + std::string(kScriptModelType)));
+  for (const std::string_view type : kModelTypes) {
+    EXPECT_TRUE(IsModelType(type));
+    EXPECT_THAT(CreateError({{"model_type", type}}), Not(HasSubstr("model_type"))) << type;
+  }
+  EXPECT_FALSE(IsModelType(kScriptModelType));
 }
 
 TEST(TrainModelErrors, SizesOutOfRange) {
