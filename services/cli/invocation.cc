@@ -23,6 +23,12 @@ std::string ShellWord(std::string_view text) {
   return word + "'";
 }
 
+std::string EndText(const std::string& state, const std::string& why, bool any_round_finished) {
+  if (state == "stopped" && !any_round_finished) return why + "; '--resume' lets it go on, '--restart' runs the job anew";
+  if (any_round_finished) return why + "; '--resume' lets it go on behind its newest round, '--restart' runs the job anew";
+  return why + "; no round was finished: once that is mended, '--restart' runs the job anew";
+}
+
 std::string TryCommand(const std::string& program, const std::string& work_dir) {
   return ShellWord(program) + " generate " + ShellWord(work_dir + "/model") + " --prompt \"The \"";
 }

@@ -12,6 +12,8 @@ namespace tributary::cli {
 std::string InvokedAs();
 // `text` as one word for a shell: as it is where that is safe, else in single quotes.
 std::string ShellWord(std::string_view text);
+// With what a run ends whose job failed, or was stopped: why, and what helps. Behind no finished round there is nothing to go on from.
+std::string EndText(const std::string& state, const std::string& why, bool any_round_finished);
 // The command that lets a finished run's model write.
 std::string TryCommand(const std::string& program, const std::string& work_dir);
 

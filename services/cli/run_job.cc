@@ -298,7 +298,7 @@ class JobRun {
       }
       if (status.state == "failed" || status.state == "stopped") {
         outcome_.status = status.state;
-        return MakeError(Code::kUnavailable, "{}; '--resume' lets it go on behind its newest round, '--restart' runs the job anew", status.message);
+        return Error(Code::kUnavailable, EndText(status.state, status.message, !outcome_.rounds.empty()));
       }
       view_.Update(status, {{}, view_.terminal() ? std::vector<std::string>{PeakLine(memory_)} : std::vector<std::string>{}});
       const bool ending = status.round == status.rounds && status.phase == "seal";

@@ -102,7 +102,11 @@ Result<const corpus::Corpus*> LocalData::Open(const job::Job& job, std::uint32_t
   if (images) {
     TRIBUTARY_ASSIGN(corpus_, corpus::OpenImages(options));
   } else {
-    TRIBUTARY_ASSIGN(tokenizer_, text::OpenTokenizer(job.model.tokenizer));
+    auto opened = text::OpenTokenizer(job.model.tokenizer);
+    // One that came with the model lies at a place that nobody named.
+    const bool carried = !job.model.source.empty() && (!job.model.tokenizer_given || !job.model.tokenizer_object.empty());
+    if (!opened.ok()) return carried ? opened.error().Wrap("model.source: " + job.model.source) : opened.error();
+    tokenizer_ = *std::move(opened);
     TRIBUTARY_ASSIGN(corpus_, corpus::OpenCorpus(options, *tokenizer_));
   }
   key_ = key;

@@ -107,11 +107,12 @@ Status ModelTasks::PrepareBase(blob::BlobStore& store, const TaskContext& contex
     source.digest = info.digest;
   }
   TRIBUTARY_ASSIGN(const auto spec, store.Spec(source.name));
-  TRIBUTARY_TRY(Prepare(spec.info, job));
+  if (const Status made = Prepare(spec.info, job); !made.ok()) return NamedBySource(made.error(), job.model);
   if (!weights || base_ == source.digest) return Ok();
   base_.clear();
   digest_.clear();
-  TRIBUTARY_TRY(DownloadWeights(store, source.name, *model_, context.progress, bytes, context.stop));
+  const Status loaded = DownloadWeights(store, source.name, *model_, context.progress, bytes, context.stop);
+  if (!loaded.ok()) return NamedBySource(loaded.error(), job.model);
   base_ = source.digest;
   return Ok();
 }

@@ -85,8 +85,11 @@ double CpuSeconds() {
 
 Result<std::unique_ptr<train::Model>> SeededModel(const job::Job& job, train::Module& module) {
   if (!job.model.source.empty()) {
-    TRIBUTARY_ASSIGN(const auto directory, modeldir::OpenModelDirectory(job.model.source));
-    TRIBUTARY_ASSIGN(auto model, LoadModelDirectory(directory, module, SpecOf("", job)));
+    const auto directory = modeldir::OpenModelDirectory(job.model.source);
+    if (!directory.ok()) return directory.error().Wrap("model.source");
+    auto loaded = LoadModelDirectory(*directory, module, SpecOf("", job));
+    if (!loaded.ok()) return loaded.error().Wrap("model.source");
+    std::unique_ptr<train::Model> model = std::move(*loaded);
     if (job.adapted()) TRIBUTARY_TRY(model->InitAdapter(job.model.seed));
     return model;
   }

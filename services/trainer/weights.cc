@@ -64,6 +64,12 @@ Status CheckChunk(const std::optional<blob::Chunk>& chunk, std::uint64_t slot, c
 
 }  // namespace
 
+Error NamedBySource(const Error& error, const job::Model& model) {
+  if (error.code() != Code::kInvalidArgument) return error;
+  if (!model.source.empty()) return error.Wrap("model.source: " + model.source);
+  return model.object.empty() ? error : error.Wrap("model.object: " + model.object);
+}
+
 Result<std::vector<std::int64_t>> MatchWeights(const std::vector<tensor::TensorSpec>& stored, const train::Model& model, const std::string& place) {
   const auto& weights = model.Weights();
   std::map<std::string, std::int64_t, std::less<>> by_name;

@@ -17,6 +17,9 @@
 
 namespace tributary::trainer {
 
+// An error about a model, behind the job's words by which it came: model.source, else model.object. What is no fault of the model's is passed on as it is.
+Error NamedBySource(const Error& error, const job::Model& model);
+
 // Which weight of the model each stored tensor is; -1: none, it is passed over. `place` begins errors.
 Result<std::vector<std::int64_t>> MatchWeights(const std::vector<tensor::TensorSpec>& stored, const train::Model& model, const std::string& place);
 

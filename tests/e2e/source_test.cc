@@ -114,6 +114,19 @@ TEST_F(Source, AnAdapterWritesTextOverItsBase) {
   EXPECT_THAT(lost.LastErrorLine(), HasSubstr("--base DIR"));
 }
 
+TEST_F(Source, AModelThatCannotBeMadeNamesItsDirectoryAndOnlyTheWayOnThatHelps) {
+  std::ofstream(dir_.File("bad.yaml")) << "name: bad\nmodel: {source: " << dir_.File("base/model") << "}\ndata: {name: text, format: text, path: " << dir_.File("text")
+                                       << "}\nadapter: {lora: {r: 2, targets: [q_proj]}}\n";
+  const Outcome outcome = RunProgram({Binary("tributary"), "run", dir_.File("bad.yaml"), "--work-dir", dir_.File("bad"), "--no-progress"}, dir_, seconds(120));
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_THAT(outcome.LastErrorLine(), HasSubstr("model.source: " + dir_.File("base/model") + ": adapter.lora.targets: no linear layer of this model is called 'q_proj'"));
+  EXPECT_THAT(outcome.LastErrorLine(), HasSubstr("'--restart' runs the job anew"));
+  EXPECT_THAT(outcome.LastErrorLine(), testing::Not(HasSubstr("--resume"))) << "no round was finished";
+  const Outcome alone = RunProgram({Binary("tributary"), "train", dir_.File("bad.yaml"), "--work-dir", dir_.File("alone"), "--no-progress"}, dir_, seconds(60));
+  EXPECT_EQ(alone.exit_code, 1);
+  EXPECT_THAT(alone.LastErrorLine(), HasSubstr("model.source: " + dir_.File("base/model") + ": adapter.lora.targets"));
+}
+
 TEST_F(Source, ADirectoryThatIsNoneIsSaidBeforeAnythingStarts) {
   std::ofstream(dir_.File("bad.yaml")) << "name: bad\nmodel: {source: " << dir_.File("nowhere") << "}\ndata: {name: text, format: text}\n";
   const Outcome outcome = RunProgram({Binary("tributary"), "run", dir_.File("bad.yaml"), "--data", "text=" + dir_.File("text"), "--work-dir",

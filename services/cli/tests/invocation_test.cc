@@ -35,5 +35,12 @@ TEST(Invocation, TheCommandIsTheOneThatWasTyped) {
   EXPECT_EQ(TryCommand("./build dir/tributary", "/my work"), "'./build dir/tributary' generate '/my work/model' --prompt \"The \"");
 }
 
+TEST(Invocation, AFailedRunHintsOnlyAtWhatHelps) {
+  EXPECT_EQ(EndText("failed", "no quorum", true), "no quorum; '--resume' lets it go on behind its newest round, '--restart' runs the job anew");
+  EXPECT_THAT(EndText("failed", "no such layer", false), testing::AllOf(testing::HasSubstr("no such layer; "), testing::HasSubstr("'--restart'"),
+                                                                         testing::Not(testing::HasSubstr("--resume"))));
+  EXPECT_THAT(EndText("stopped", "stopped", false), testing::AllOf(testing::HasSubstr("'--resume'"), testing::Not(testing::HasSubstr("newest round"))));
+}
+
 }  // namespace
 }  // namespace tributary::cli

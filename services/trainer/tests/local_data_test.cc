@@ -103,6 +103,16 @@ TEST_F(LocalDataTest, ImagesNeedNoTokenizerAndMadeUpOnesNoPlace) {
   EXPECT_FALSE(std::filesystem::exists(work_.path() / "tokens"));
 }
 
+TEST_F(LocalDataTest, ATokenizerThatCameWithTheModelNamesItsSource) {
+  identity_.data["d"] = files_.Write("a.txt", "text\n");
+  job::Job job = Parse("format: text");
+  job.model.tokenizer = files_.Write("tokenizer.json", "{");
+  EXPECT_THAT(Open(job).error().message(), testing::StartsWith(job.model.tokenizer)) << "the job says where it lies";
+  job.model.source = "/srv/llm";
+  job.model.tokenizer_object = "models/llm.tokenizer@00";
+  EXPECT_THAT(Open(job).error().message(), testing::StartsWith("model.source: /srv/llm: " + job.model.tokenizer));
+}
+
 TEST_F(LocalDataTest, TokensAreKeptInTheWorkDirectoryForTheNextLife) {
   identity_.data["d"] = files_.Write("a.txt", std::string(3u << 20, 'a') + "\nend\n");
   const job::Job job = Parse("format: text");

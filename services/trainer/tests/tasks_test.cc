@@ -14,6 +14,7 @@ using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
+using testing::StartsWith;
 
 constexpr const char* kJob = R"(
 name: real
@@ -119,6 +120,31 @@ TEST_F(StartingAdapters, ThatNobodyImportedAreSaid) {
   init.output = "m0";
   EXPECT_THAT(Run(init, std::string(kJob) + "adapter: {source: /there, lora: {r: 2}}\n").error().message(),
               HasSubstr("adapter.source /there was imported by nobody"));
+}
+
+// A model that came from a directory: what is wrong with it is told with the key that names it.
+TEST_F(ModelTask, AnImportedModelThatCannotBeMadeNamesItsSource) {
+  std::string text = kJob;
+  const std::size_t model = text.find("model: ");
+  text.replace(model, text.find('\n', model) - model, "model: {source: /srv/llm, object: models/llm}");
+  auto init = Task(wire::TaskKind::kInit);
+  init.output = "m0";
+  wire::ObjectSpec spec;
+  spec.kind = wire::ObjectKind::kModel;
+  spec.tensors = FakeTensors();
+  spec.chunk_bytes = 4096;
+  spec.info = R"({"model_type": "gpt2"})";
+  Put("models/llm", spec, std::vector<float>(3006));
+  Seal("models/llm");
+  EXPECT_THAT(Run(init, text).error().message(), StartsWith("model.source: /srv/llm: config.json: 'vocab_size' is missing"));
+  ASSERT_TRUE(store_->Remove(ObjectName::Trusted("models/llm")).ok());
+  spec.info = R"({"model_type": "gpt2", "vocab_size": 257})";
+  spec.tensors.resize(1);
+  Put("models/llm", spec, std::vector<float>(3000));
+  Seal("models/llm");
+  EXPECT_THAT(Run(init, text).error().message(), StartsWith("model.source: /srv/llm: models/llm lacks tensors that its config.json asks for: transformer.b"));
+  ASSERT_TRUE(store_->Remove(ObjectName::Trusted("models/llm")).ok());
+  EXPECT_THAT(Run(init, text).error().message(), Not(HasSubstr("model.source"))) << "that it is not there is no fault of the directory's";
 }
 
 TEST_F(ModelTask, InitMakesTheFirstModelFromItsSeed) {
