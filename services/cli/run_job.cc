@@ -15,6 +15,7 @@
 #include <optional>
 #include <stop_token>
 
+#include "services/cli/base_writer.h"
 #include "services/cli/invocation.h"
 #include "services/cli/memory_log.h"
 #include "services/cli/preflight.h"
@@ -366,6 +367,9 @@ class JobRun {
     TRIBUTARY_TRY(Aside([&](std::stop_token stop) { return ExportFromStore(model_object_, "model", stop); }));
     TRIBUTARY_TRY(ExportBest());
     outcome_.model = "model/" + modeldir::WeightsFileOf(dir_.File("model"));
+    if (!job::HasBaseOfSeed(spec_.job)) return Ok();
+    TRIBUTARY_TRY(WriteRunBase(dir_, memory_, [this] { return Tend(); }));
+    outcome_.model_base = kBaseDirectory;
     return Ok();
   }
 
@@ -404,7 +408,7 @@ class JobRun {
 
   Status ExportFromStore(const std::string& object, const char* directory, std::stop_token stop) {
     TRIBUTARY_ASSIGN(const auto store, OpenStore(stop));
-    return ExportRunModel(*store, spec_, tokenizer_object_, object, dir_.File(directory), stop);
+    return ExportRunModel(*store, spec_, tokenizer_object_, dir_.File(kBaseDirectory), object, dir_.File(directory), stop);
   }
 
   const RunSpec& spec_;

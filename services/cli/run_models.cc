@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "tributary/job/needs.h"
 #include "tributary/modeldir/export.h"
 #include "tributary/modeldir/import.h"
 #include "tributary/modeldir/tokenizer_files.h"
@@ -49,12 +50,13 @@ Status ImportRunAdapters(blob::BlobStore& store, const RunSpec& spec, std::stop_
   return Ok();
 }
 
-Status ExportRunModel(blob::BlobStore& store, const RunSpec& spec, const std::string& tokenizer_object, const std::string& model, const std::string& directory,
-                      std::stop_token stop) {
+Status ExportRunModel(blob::BlobStore& store, const RunSpec& spec, const std::string& tokenizer_object, const std::string& base, const std::string& model,
+                      const std::string& directory, std::stop_token stop) {
   TRIBUTARY_ASSIGN(const ObjectName object, ObjectName::Parse(model));
   modeldir::ExportOptions into;
   into.tokenizer = spec.job.model.tokenizer;
   into.tokenizer_object = tokenizer_object;
+  if (job::HasBaseOfSeed(spec.job)) into.base = base;
   into.max_shard_bytes = spec.job.checkpoint.max_shard_bytes;
   into.stop = stop;
   into.progress = [&](std::uint64_t, std::uint64_t) {

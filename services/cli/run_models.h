@@ -23,8 +23,8 @@ struct RunImports {
 Status ImportRunModel(blob::BlobStore& store, const RunSpec& spec, std::stop_token stop, RunImports& imports);
 // The directory of adapter.source.
 Status ImportRunAdapters(blob::BlobStore& store, const RunSpec& spec, std::stop_token stop, RunImports& imports);
-// Writes the model at `directory`, with the job's tokenizer or `tokenizer_object`.
-Status ExportRunModel(blob::BlobStore& store, const RunSpec& spec, const std::string& tokenizer_object, const std::string& model, const std::string& directory,
-                      std::stop_token stop);
+// Writes the model at `directory`, with the job's tokenizer or `tokenizer_object`. Adapters over a base of the job's seed name `base` as theirs.
+Status ExportRunModel(blob::BlobStore& store, const RunSpec& spec, const std::string& tokenizer_object, const std::string& base, const std::string& model,
+                      const std::string& directory, std::stop_token stop);
 
 }  // namespace tributary::cli

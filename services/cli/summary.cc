@@ -97,6 +97,7 @@ OrderedJson MakeSummary(const RunOutcome& outcome, const std::vector<Supervisor:
     root["best"] = {{"round", best->round}, {"val_loss", best->metrics.at("val_loss")}};
   }
   if (!outcome.model.empty()) root["model"] = outcome.model;
+  if (!outcome.model_base.empty()) root["model_base"] = outcome.model_base;
   if (!outcome.model_digest.empty()) root["model_digest"] = outcome.model_digest;
   return root;
 }
@@ -126,6 +127,7 @@ std::string SummaryText(const Json& summary, const std::string& work_dir) {
   text += fmt::format("\n{}: {} in {:.1f} s\n", summary.value("job", std::string()), summary.value("status", std::string()),
                       summary.value("seconds", 0.0));
   if (!model.empty()) text += fmt::format("model:   {}/{}\n", work_dir, model);
+  if (const auto base = summary.value("model_base", std::string()); !base.empty()) text += fmt::format("base:    {}/{}\n", work_dir, base);
   text += fmt::format("summary: {}/summary.json\n", work_dir);
   return text;
 }

@@ -19,6 +19,7 @@ struct RunOutcome {
   double seconds = 0;
   std::vector<wire::RoundStatus> rounds;
   std::string model;         // path within the work directory, or empty
+  std::string model_base;    // of adapters whose base the run wrote, or empty
   std::string model_digest;  // hex SHA-256 of the manifest root
   std::uint64_t memory_budget = 0;
 };

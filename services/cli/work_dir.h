@@ -1,6 +1,6 @@
 // The directory of a run: who holds it, what job it belongs to, where things lie in it.
 //
-//   .lock  job.yaml  run/ (sockets)  logs/  sites/<seat>/  blob-store/  coordinator/  model/  events/  summary.json  *.csv
+//   .lock  job.yaml  run/ (sockets)  logs/  sites/<seat>/  blob-store/  coordinator/  model/  model-best/  model-base/  events/  summary.json  *.csv
 //
 // A WorkDir holds the lock until destroyed. Errors name the directory and the remedy; nothing of another job is touched.
 #pragma once

@@ -13,10 +13,12 @@
 #include "services/trainer/checkpoints.h"
 #include "services/trainer/local_data.h"
 #include "services/trainer/script_model.h"
+#include "services/trainer/seeded_base.h"
 #include "services/trainer/training_plan.h"
 #include "services/trainer/weights.h"
 #include "tributary/base/random.h"
 #include "tributary/config/options.h"
+#include "tributary/job/needs.h"
 #include "tributary/json/json.h"
 #include "tributary/memory/malloc.h"
 #include "tributary/memory/process_memory.h"
@@ -109,9 +111,10 @@ Result<std::unique_ptr<train::Model>> FirstModel(const job::Job& job, train::Mod
   return model;
 }
 
-Status Save(train::Model& model, const job::Job& job, const std::string& directory) {
+// Adapters name `base` as theirs where the job names none.
+Status Save(train::Model& model, const job::Job& job, const std::string& base, const std::string& directory) {
   return modeldir::SaveModel(model.Parameters(), [&](std::uint32_t i) { return std::span<const std::byte>(model.ParameterBytes(i)); },
-                             job.adapted() ? AdapterInfo(model, job) : model.ConfigJson(), directory,
+                             job.adapted() ? AdapterInfo(model, job, base) : model.ConfigJson(), directory,
                              job.adapted() ? std::string() : job.model.tokenizer, job.checkpoint.max_shard_bytes);
 }
 
@@ -144,6 +147,10 @@ Status TrainRounds(const TrainCommandSpec& spec, const LoadModule& load, StopOnS
   LocalData data(identity);
   TRIBUTARY_ASSIGN(const auto* const corpus, data.Open(job, 0, stop, stop.token()));
   TRIBUTARY_TRY(CheckHeldOut(job, *corpus, spec.data_path));
+  const bool writes_base = job::HasBaseOfSeed(job);
+  const std::string base = writes_base ? (fs::absolute(spec.work_dir, ec) / kBaseDirectory).lexically_normal().string() : std::string();
+  // Before the model that is trained, so that there are never two. One that goes on has it from before.
+  if (writes_base && !(spec.resume && fs::exists(base, ec))) TRIBUTARY_TRY(WriteSeededBase(job, load, base));
   TRIBUTARY_ASSIGN(train::Module* const module, load());
   TRIBUTARY_ASSIGN(const auto model, checkpoints.done() == 0 ? FirstModel(job, *module) : SeededModel(job, *module));
   if (checkpoints.done() > 0) TRIBUTARY_TRY(checkpoints.Load(*model));
@@ -193,13 +200,13 @@ Status TrainRounds(const TrainCommandSpec& spec, const LoadModule& load, StopOnS
       line += fmt::format(", val loss {:.4f}", evaluated.loss);
       if (best.is_null() || evaluated.loss < best["val_loss"].get<double>()) {
         best = {{"round", round}, {"val_loss", evaluated.loss}};
-        if (job.checkpoint.best) TRIBUTARY_TRY(Save(*model, job, spec.work_dir + "/model-best"));
+        if (job.checkpoint.best) TRIBUTARY_TRY(Save(*model, job, base, spec.work_dir + "/model-best"));
       }
     }
     TRIBUTARY_TRY(stop.Check());
     if (spec.progress) fmt::print("{}\n", line);
     TRIBUTARY_TRY(checkpoints.Finished(round, {{"round", round}, {"seconds", trained.seconds}, {"cpu_seconds", cpu_seconds}, {"metrics", metrics}}, best,
-                                       [&](const std::string& directory) { return Save(*model, job, directory); }));
+                                       [&](const std::string& directory) { return Save(*model, job, base, directory); }));
   }
   if (begun_behind > 0) summary["from_round"] = begun_behind;
   summary["rounds"] = checkpoints.rounds();
@@ -208,6 +215,7 @@ Status TrainRounds(const TrainCommandSpec& spec, const LoadModule& load, StopOnS
   summary["device"] = model->DeviceName();
   if (const auto memory = memory::ReadProcessMemory(); memory.ok()) summary["peak_rss_bytes"] = memory->rss_peak;
   if (const std::uint64_t peak = module->DevicePeakBytes(); peak > 0) summary["cuda_peak_bytes"] = peak;
+  if (writes_base) summary["model_base"] = kBaseDirectory;
   summary["model"] = "model/" + modeldir::WeightsFileOf(spec.work_dir + "/model");
   return WriteJsonFile(spec.work_dir + "/summary.json", summary);
 }
@@ -231,6 +239,7 @@ int TrainMain(int argc, char** argv) {
   options.AddStrings("data", "NAME=PATH: where the job's data lies (default: the job file's data.path)");
   options.AddBool("resume", false, "go on behind the newest round whose model lies in the work directory (checkpoint.every, checkpoint.keep)");
   options.AddUint("from-round", 0, "the same behind this round; what came after it is done anew", 0, 1'000'000);
+  options.AddString("write-base", "", "writes there what the job's adapters lie over, where model.seed makes it, as a model directory, and trains nothing");
   options.AddBool("no-progress", false, "show no progress");
   if (const auto code = options.ParseOrExitCode(argc, argv, environ)) return *code;
   const auto fail = [](const Error& error, int code) {
@@ -248,6 +257,13 @@ int TrainMain(int argc, char** argv) {
   if (job->synthetic()) {
     return fail(MakeError(Code::kInvalidArgument, "{} has a synthetic model, which is not trained; tributary run moves and averages it", job->name),
                 config::kExitUsage);
+  }
+  if (const std::string& directory = options.String("write-base"); !directory.empty()) {
+    memory::TuneMalloc(kBudget);
+    const Status written = WriteSeededBase(*job, [] { return train::LoadTrainModule(); }, directory);
+    if (!written.ok()) return fail(written.error().Wrap("--write-base"), written.error().code() == Code::kInvalidArgument ? config::kExitUsage : config::kExitFailed);
+    fmt::print("{}\n", directory);
+    return config::kExitDone;
   }
   TrainCommandSpec spec;
   spec.data_path = job->data.path;
@@ -286,7 +302,9 @@ int TrainMain(int argc, char** argv) {
   memory::TuneMalloc(kBudget);
   const Status trained = TrainAlone(spec, [] { return train::LoadTrainModule(); });
   if (!trained.ok()) return fail(trained.error(), config::kExitFailed);
-  fmt::print("model:   {}/model\nsummary: {}/summary.json\n", spec.work_dir, spec.work_dir);
+  fmt::print("model:   {}/model\n", spec.work_dir);
+  if (job::HasBaseOfSeed(*job)) fmt::print("base:    {}/{}\n", spec.work_dir, kBaseDirectory);
+  fmt::print("summary: {}/summary.json\n", spec.work_dir);
   return config::kExitDone;
 }
 

@@ -1,7 +1,8 @@
 // `tributary train JOB.yaml`: the job's training without a federation, in this process, on all of its data.
 //
 // The same plan, batches, model and options as a federation of one seat; rounds are the points at which it validates and saves. What it leaves
-// in the work directory: model/ (of the last round), summary.json, model-best/ where checkpoint.best asks for it, and what it may go on from (checkpoints.h).
+// in the work directory: model/ (of the last round), summary.json, model-best/ where checkpoint.best asks for it, model-base/ where the adapters' base is of the
+// job's seed (seeded_base.h), and what it may go on from (checkpoints.h).
 #pragma once
 
 #include <cstdint>

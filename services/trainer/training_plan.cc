@@ -83,9 +83,9 @@ std::string KeyOf(const train::ModelSpec& spec) {
   return key;
 }
 
-std::string AdapterInfo(const train::Model& model, const job::Job& job) {
+std::string AdapterInfo(const train::Model& model, const job::Job& job, const std::string& base) {
   auto config = OrderedJson::parse(model.AdapterConfigJson(), nullptr, /*allow_exceptions=*/false);
-  if (config.is_object()) config["base_model_name_or_path"] = job.model.source.empty() ? job.model.object : job.model.source;
+  if (config.is_object()) config["base_model_name_or_path"] = !job.model.source.empty() ? job.model.source : !job.model.object.empty() ? job.model.object : base;
   return config.dump(2) + "\n";
 }
 

@@ -36,7 +36,7 @@ void AddEvaluation(const train::EvalResult& evaluated, Metrics& metrics) {
   if (evaluated.counts_correct) metrics["val_accuracy"] = static_cast<double>(evaluated.correct) / static_cast<double>(evaluated.targets);
 }
 
-// adapter_config.json, with the base's name in it.
-std::string AdapterInfo(const train::Model& model, const job::Job& job);
+// adapter_config.json, with the base's name in it: what the job says, else `base`.
+std::string AdapterInfo(const train::Model& model, const job::Job& job, const std::string& base = "");
 
 }  // namespace tributary::trainer

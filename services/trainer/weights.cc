@@ -141,7 +141,7 @@ Result<std::string> BaseOf(const modeldir::AdapterDirectory& adapter, const std:
   const std::string place = adapter.path + "/adapter_config.json";
   TRIBUTARY_ASSIGN(const Json config, ParseJson(adapter.config_json, place));
   TRIBUTARY_ASSIGN(const std::string base, GetString(config, "base_model_name_or_path", place));
-  if (base.empty()) return MakeError(Code::kInvalidArgument, "{} names no base model; give --base DIR", place);
+  if (base.empty()) return MakeError(Code::kInvalidArgument, "{} names no base model; give --base DIR (that of a job's seed is made by tributary train JOB.yaml --write-base DIR)", place);
   return base;
 }
 

@@ -53,6 +53,11 @@ std::uint64_t ModelBytes(const Job& job) {
   return parameters * sizeof(float);
 }
 
+bool HasBaseOfSeed(const Job& job) {
+  const Model& model = job.model;
+  return job.adapted() && !job.synthetic() && !model.family.empty() && model.source.empty() && model.object.empty() && model.script.empty();
+}
+
 Result<Needs> NeedsOf(const Job& job) {
   // A chunk under way needs its room on both sides of a pool, an aggregation one chunk of every participant.
   if (job.transfer.cut() == tensor::Cut::kChunks) return Needs{tensor::kMaxChunkBytes, 4 * job.transfer.chunk_bytes};

@@ -59,5 +59,14 @@ TEST(Needs, AMessageOverOneGibibyteIsRefusedWithTheJob) {
                                             {"transfer.mode", "regular"}}).ok());
 }
 
+TEST(Needs, AdaptersOverAModelOfASeedHaveABaseThatNobodyElseHas) {
+  EXPECT_FALSE(HasBaseOfSeed(With(kText, {}))) << "all weights are written";
+  EXPECT_TRUE(HasBaseOfSeed(With(kText, {{"adapter", "{lora: {r: 4}}"}})));
+  EXPECT_FALSE(HasBaseOfSeed(With(kBytes, {})));
+  for (const char* model : {"{source: /srv/llm}", "{object: models/llm}", "{source: /srv/llm, object: models/llm}"}) {
+    EXPECT_FALSE(HasBaseOfSeed(With(kText, {{"adapter", "{lora: {r: 4}}"}, {"model", model}}))) << model;
+  }
+}
+
 }  // namespace
 }  // namespace tributary::job

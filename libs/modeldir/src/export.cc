@@ -59,6 +59,16 @@ bool IsAdapter(const std::string& info) {
   return json.ok() && json->is_object() && json->contains("peft_type");
 }
 
+// `info` with the base in it where it is adapters' and names none.
+std::string NamingBase(const std::string& info, const std::string& base) {
+  if (base.empty() || !IsAdapter(info)) return info;
+  auto config = OrderedJson::parse(info);  // it was parsed before
+  auto& name = config["base_model_name_or_path"];
+  if (!name.is_null() && name != "") return info;
+  name = base;
+  return config.dump(2) + "\n";
+}
+
 // A file of an earlier export; whatever else lies in a directory is somebody's and stays.
 bool IsOurs(const std::string& name) {
   if (WeightFiles::IsOurs(name) || name == "config.json" || name == "adapter_config.json") return true;
@@ -194,7 +204,7 @@ Status ExportModel(blob::BlobStore& store, const ObjectName& object, const std::
   TRIBUTARY_ASSIGN(const wire::ObjectSpec spec, store.Spec(object));
   TRIBUTARY_ASSIGN(const tensor::Layout layout, wire::MakeLayout(spec));
   return WriteDirectory(
-      directory, spec.info, spec.tensors, options.max_shard_bytes,
+      directory, NamingBase(spec.info, options.base), spec.tensors, options.max_shard_bytes,
       [&](WeightFiles& files) { return WriteWeights(store, object, layout, files, options.progress, options.stop); },
       [&](const std::string& into) {
         if (options.tokenizer_object.empty()) return CopyTokenizer(tokenizer, into);

@@ -156,6 +156,33 @@ TEST_F(ExportTest, AModelInMemoryIsCutAsWell) {
   EXPECT_TRUE(fs::exists(root_ / "adapters/adapter_model.safetensors"));
 }
 
+TEST_F(ExportTest, AdaptersThatNameNoBaseNameTheOneThatIsGiven) {
+  const std::string base = "/srv/run/model-base";
+  int objects = 0;
+  const auto named = [&](const std::string& info) {
+    wire::ObjectSpec spec;
+    spec.kind = wire::ObjectKind::kModel;
+    spec.tensors = {{"a", tensor::DType::kF32, {1}}};
+    spec.chunk_bytes = 4096;
+    spec.info = info;
+    const auto name = ObjectName::Trusted(fmt::format("adapters/{}", ++objects));
+    EXPECT_TRUE(store_->Create(name, spec, false).ok());
+    EXPECT_TRUE(store_->PutSlot(name, 0, 0, std::vector<std::byte>(4), nullptr, nullptr).ok());
+    EXPECT_TRUE(store_->Seal(name, 0, false).ok());
+    ExportOptions options;
+    options.base = base;
+    const Status status = ExportModel(*store_, name, (root_ / "out").string(), options);
+    EXPECT_TRUE(status.ok()) << status.error().message();
+    const auto config = ReadJsonFile((root_ / "out" / (info.find("peft") == info.npos ? "config.json" : "adapter_config.json")).string());
+    return config.ok() ? config->value("base_model_name_or_path", "none") : config.error().message();
+  };
+  EXPECT_EQ(named(R"({"peft_type": "LORA", "base_model_name_or_path": ""})"), base);
+  EXPECT_EQ(named(R"({"peft_type": "LORA", "base_model_name_or_path": null})"), base);
+  EXPECT_EQ(named(R"({"peft_type": "LORA"})"), base);
+  EXPECT_EQ(named(R"({"peft_type": "LORA", "base_model_name_or_path": "/srv/llm"})"), "/srv/llm");
+  EXPECT_EQ(named(R"({"model_type": "gpt2"})"), "none") << "no adapters";
+}
+
 TEST_F(ExportTest, AnEarlierExportIsReplacedAlsoWithATrailingSlash) {
   SealIt();
   ASSERT_TRUE(ExportModel(*store_, name_, (root_ / "out").string()).ok());

@@ -94,13 +94,13 @@ TEST_F(WorkDirTest, RestartRemovesOnlyWhatARunLeaves) {
   ASSERT_TRUE(WorkDir::Open(path_, "name: a\n", false).ok());
   std::ofstream(path_ + "/summary.json") << R"({"status":"completed"})";
   std::ofstream(path_ + "/notes.txt") << "mine";
-  std::filesystem::create_directories(path_ + "/model-best");
+  for (const char* model : {"/model-best", "/model-base", "/model-base.tmp"}) std::filesystem::create_directories(path_ + model);
   const auto fresh = WorkDir::Open(path_, "name: b\n", true);
   ASSERT_TRUE(fresh.ok());
   EXPECT_FALSE(fresh->resumed());
   EXPECT_FALSE(fresh->Completed());
   EXPECT_TRUE(std::filesystem::exists(path_ + "/notes.txt"));
-  EXPECT_FALSE(std::filesystem::exists(path_ + "/model-best")) << "another job's best model";
+  for (const char* model : {"/model-best", "/model-base", "/model-base.tmp"}) EXPECT_FALSE(std::filesystem::exists(path_ + model)) << "another job's" << model;
 }
 
 TEST_F(WorkDirTest, RestartTouchesNothingWhereNoRunBegan) {

@@ -14,6 +14,9 @@ namespace tributary::job {
 // One model of this job, native.
 std::uint64_t ModelBytes(const Job& job);
 
+// Whether the job trains adapters over a model that its seed makes: no directory and no object has that base, and what the job exports is of no use without it.
+bool HasBaseOfSeed(const Job& job);
+
 struct Needs {
   std::uint64_t max_message = tensor::kMaxChunkBytes;  // of blob-store and workers; more than that when slots are no chunks
   std::uint64_t memory_budget = 0;                     // of each service

@@ -28,6 +28,8 @@ struct ExportOptions {
   std::string tokenizer;
   // In place of it, "NAME@SHA256" of a tokenizer in the same store (tokenizer_files.h), as of the job's model.tokenizer.
   std::string tokenizer_object = {};
+  // What adapters call their base by (PEFT's base_model_name_or_path), where they name none themselves. Empty: they stay without.
+  std::string base = {};
   // Bytes of tensors in one file of weights, as transformers' max_shard_size; a larger tensor has a file of its own. 0: one file. Adapters are one file.
   std::uint64_t max_shard_bytes = 0;
   ExportProgress progress;
