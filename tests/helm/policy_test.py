@@ -88,7 +88,7 @@ class Pods(ChartCase):
                 self.assertNotRegex(container["image"], r":latest$")
         for manifest, pod in chart.pods(self.default()):
             for container in chart.containers(pod):
-                self.assertRegex(container["image"], r"^tributary-[a-z-]+:")
+                self.assertRegex(container["image"], r"^tributary(-[a-z-]+)?:[0-9.]+$")
 
     def test_three_probes_of_distinct_meaning(self):
         for manifest, pod, containers in self.each_pod():
