@@ -61,7 +61,7 @@ config::Options Declare() {
   options.AddBool("own-peaks", false,
                   "start the kernel's peak of resident memory (VmHWM) anew with each phase, so that phases have peaks of their own; the metrics keep the overall one. "
                   "Not where another process reads it from /proc");
-  options.AddBool("relay-metrics", false, "send metrics to the coordinator with the heartbeats, as --metrics-address off does, and serve /healthz and /readyz there");
+  options.AddBool("relay-metrics", false, "send metrics to the coordinator with the heartbeats, as --metrics-address off does; at that address are /healthz, /readyz and, of the metrics, tasks that run");
   options.Group("Security");
   config::AddKeyOptions(options, false);
   config::AddServiceOptions(options, "127.0.0.1:9473");

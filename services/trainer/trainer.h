@@ -31,7 +31,7 @@ struct TrainerSpec {
   std::int64_t ordinal = -1;   // the seat it would like
   std::uint64_t memory_budget = config::kDefaultMemoryBudget;
   std::string metrics_address = "off";
-  bool relay = false;          // metrics go to the coordinator though there is an address, which then tells health alone; without an address they always do
+  bool relay = false;          // metrics go to the coordinator though there is an address, which then tells health and tasks that run alone; without an address they always do
   std::optional<transport::Keyring> keyring = {};  // none: nothing is encrypted
   LoadModule load_module;      // null: the module beside the binary
 };

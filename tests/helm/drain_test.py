@@ -1,12 +1,20 @@
 #!/usr/bin/env python3
-"""The trainers' preStop hook: waits while a task runs, and for nobody who does not tell. In bash, against a server of metrics."""
+"""The trainers' preStop hook: waits while a task runs, and for nobody who does not tell. In bash, against a server of metrics; then against a trainer that relays.
+
+Words: the folder of the binaries. Without it that trainer is left out.
+"""
 import http.server
 import pathlib
+import socket
 import subprocess
+import sys
+import tempfile
 import threading
 import time
 import unittest
+import urllib.request
 
+BINARIES = pathlib.Path(sys.argv.pop(1)) if len(sys.argv) > 1 else pathlib.Path("/nonexistent")
 SCRIPT = pathlib.Path(__file__).resolve().parents[2] / "helm/tributary/files/scripts/drain.sh"
 IDLE = 'tributary_tasks_running{kind="train"} 0\ntributary_tasks_running{kind="validate"} 0\n'
 BUSY = 'tributary_tasks_running{kind="train"} 1\ntributary_tasks_running{kind="validate"} 0\n'
@@ -75,6 +83,76 @@ class Drain(unittest.TestCase):
     def test_a_trainer_that_does_not_tell(self):
         with Metrics("process_cpu_seconds_total 1\n") as metrics:
             self.assertEqual(drain(metrics.port, 50), 0)
+
+
+JOB = """
+name: waits
+rounds: 1
+tasks: [train]
+participants: {min: 1, quorum: 1, round_deadline: 5m, seed: 1}
+model: {family: synthetic, bytes: 1MiB, tensors: 1, dtype: f32, fill: random, seed: 1}
+data: {name: words, format: synthetic, partition: {count: 1}}
+strategy: {name: fedavg, weights: equal}
+transfer: {mode: stream, chunk_bytes: 64KiB}
+"""
+
+
+def free_ports(count):
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    try:
+        return [each.getsockname()[1] for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()
+
+
+@unittest.skipUnless((BINARIES / "tributary-trainer").exists(), f"no tributary-trainer in {BINARIES}")
+class Relayed(unittest.TestCase):
+    """As mode trainer-site starts it: what it measures rides on its heartbeats, and the hook must wait for its task all the same."""
+
+    def start(self, service, *words):
+        with open(self.root / f"{service}.log", "w") as log:
+            process = subprocess.Popen([BINARIES / f"tributary-{service}", *words], stdout=log, stderr=log)
+        self.addCleanup(process.wait, 30)
+        self.addCleanup(process.terminate)
+
+    def told(self):
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics}/metrics", timeout=5) as answer:
+                return answer.read().decode()
+        except OSError as error:
+            return str(error)
+
+    def wait_for(self, text):
+        end = time.monotonic() + 60
+        while text not in self.told():
+            self.assertLess(time.monotonic(), end, f"{text!r} is not in: {self.told()}" + "".join(path.read_text()[-800:] for path in self.root.glob("*.log")))
+            time.sleep(0.1)
+
+    def test_a_task_of_a_trainer_that_relays_is_waited_for(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.root = pathlib.Path(folder.name)
+        control, store, self.metrics = free_ports(3)
+        control = f"tcp://127.0.0.1:{control}"
+        # The blob-store never comes: the task waits for it for as long as it is let.
+        self.start("coordinator", "--listen", control, "--state-dir", self.root / "state", "--blob-store", f"tcp://127.0.0.1:{store}", "--metrics-address", "off")
+        self.start("trainer", "--coordinator", control, "--site", "north", "--instance", "trainer-0", "--ordinal", "0", "--memory-budget", "16MiB",
+                   "--metrics-address", f"127.0.0.1:{self.metrics}", "--relay-metrics")
+        self.wait_for('tributary_tasks_running{kind="init"} 0')
+        self.assertNotIn("process_", self.told(), "what is relayed is not told here, too")
+        self.assertEqual(drain(self.metrics, 50), 0)
+
+        (self.root / "job.yaml").write_text(JOB)
+        subprocess.run([BINARIES / "tributary", "submit", self.root / "job.yaml", "--coordinator", control], check=True, timeout=60, stdout=subprocess.DEVNULL)
+        self.wait_for('tributary_tasks_running{kind="init"} 1')
+        hook = threading.Thread(target=drain, args=(self.metrics, 50))
+        hook.start()
+        hook.join(3)
+        self.assertTrue(hook.is_alive(), "the hook did not wait for the task")
+        subprocess.run([BINARIES / "tributary", "stop", "waits", "--coordinator", control], check=True, timeout=60, stdout=subprocess.DEVNULL)
+        hook.join(30)
+        self.assertFalse(hook.is_alive(), "the task has ended, and the hook waits on: " + self.told())
 
 
 if __name__ == "__main__":

@@ -359,6 +359,20 @@ class Monitoring(ChartCase):
             self.assertLess(len(str(each["data"])), 2**20, "a ConfigMap holds a MiB")
 
 
+    def test_trainers_of_a_site_are_relayed_or_scraped_there(self):
+        def flags(*words):
+            return chart.ini(self.find(rendered(self.helm, *words), "ConfigMap", "trainer")["data"]["service.ini"])
+        site = ("-f", chart.CHART / "values-trainer-site.yaml")
+        self.assertEqual(flags(*site)["relay-metrics"], "true")
+        self.assertEqual(flags(*site, "--set", "prometheus.podMonitor.enabled=true")["relay-metrics"], "false")
+        self.assertEqual(flags(*site, "--set", "prometheus.podMonitor.enabled=true,trainer.config.relay-metrics=true")["relay-metrics"], "true")
+        # In the federation PodMonitors and whoever else reaches the pods scrape them.
+        self.assertNotIn("relay-metrics", chart.ini(self.find(self.default(), "ConfigMap", "trainer")["data"]["service.ini"]))
+        # The hook asks where the trainer listens, in this mode too.
+        command = self.find(rendered(self.helm, *site), "StatefulSet", "trainer")["spec"]["template"]["spec"]["containers"][0]["lifecycle"]["preStop"]["exec"]["command"]
+        self.assertEqual(command[3:], ["drain", "9473", "1800"])
+
+
 class KeyMaker(ChartCase):
     def test_it_may_create_secrets_and_read_one(self):
         manifests = rendered(self.helm, "-f", chart.CHART / "ci/generated-keys-values.yaml")

@@ -41,6 +41,8 @@
 {{- if eq $root.Values.mode "trainer-site" -}}
 {{- $_ := set $flags "blob-store" $root.Values.federation.blobStores -}}
 {{- with $root.Values.federation.modelCache -}}{{- $_ := set $flags "model-cache" . -}}{{- end -}}
+{{- /* The federation cannot scrape these trainers: what they measure rides on their heartbeats, unless the site scrapes them itself. */ -}}
+{{- $_ := set $flags "relay-metrics" (not $root.Values.prometheus.podMonitor.enabled) -}}
 {{- end -}}
 {{- if eq .component "trainer" -}}
 {{- $_ := set $flags "site" $service.site -}}

@@ -6,10 +6,12 @@
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <map>
 #include <mutex>
+#include <utility>
 
 namespace tributary::metrics {
 namespace {
@@ -57,7 +59,12 @@ class Families {
     metric.gauge.value = reading.value;
     family.metric.push_back(std::move(metric));
   }
-  const std::vector<prometheus::MetricFamily>& all() const { return families_; }
+  std::vector<prometheus::MetricFamily> Take(const std::vector<std::string>& names) && {
+    if (!names.empty()) {
+      std::erase_if(families_, [&](const auto& family) { return std::find(names.begin(), names.end(), family.name) == names.end(); });
+    }
+    return std::move(families_);
+  }
 
  private:
   std::vector<prometheus::MetricFamily> families_;
@@ -124,7 +131,7 @@ void Registry::AddCollector(std::function<std::vector<Reading>()> collector) {
   state_->collectors.push_back(std::move(collector));
 }
 
-std::string Registry::Text() const {
+std::string Registry::Text(const std::vector<std::string>& names) const {
   Families families(state_->registry.Collect());
   {
     const std::lock_guard lock(state_->mutex);
@@ -132,7 +139,7 @@ std::string Registry::Text() const {
       for (const Reading& reading : collector()) families.Add(reading);
     }
   }
-  return prometheus::TextSerializer().Serialize(families.all());
+  return prometheus::TextSerializer().Serialize(std::move(families).Take(names));
 }
 
 const std::vector<double>& DurationBounds() {

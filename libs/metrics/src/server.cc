@@ -81,7 +81,7 @@ void Serve(mg_connection* connection, const ServerSpec& spec) {
   }
   if (path == "/metrics") {
     if (spec.registry == nullptr) return Answer(connection, 404, "Not Found", kPlain, "this process's metrics are served elsewhere; here are /healthz and /readyz\n", head);
-    const std::string text = spec.registry->Text();
+    const std::string text = spec.registry->Text(spec.families);
     return Answer(connection, 200, "OK", "text/plain; version=0.0.4; charset=utf-8", text, head);
   }
   if (path == "/healthz") return AnswerHealth(connection, spec.live, head);

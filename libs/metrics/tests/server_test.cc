@@ -114,6 +114,22 @@ TEST(MetricsServer, WithoutARegistryItTellsHealthAlone) {
   EXPECT_THAT(Get((*server)->port(), "/metrics"), StartsWith("HTTP/1.1 404"));
 }
 
+TEST(MetricsServer, TellsTheFamiliesThatItIsGivenAlone) {
+  Registry registry;
+  registry.AddGauge("answer", Unit::kNone, "An answer", {{"kind", "a"}}).Set(42);
+  registry.AddGauge("answer_also", Unit::kNone, "Another").Set(43);
+  registry.AddCollector([]() -> std::vector<Reading> { return {{"process_threads", "Threads", false, {}, 3}, {"tributary_answer", "", false, {{"kind", "b"}}, 44}}; });
+  ServerSpec spec;
+  spec.address = "127.0.0.1:0";
+  spec.registry = &registry;
+  spec.families = {"tributary_answer"};
+  const auto server = MetricsServer::Start(spec);
+  ASSERT_TRUE(server.ok());
+  EXPECT_THAT(Get((*server)->port(), "/metrics"), AllOf(StartsWith("HTTP/1.1 200"), HasSubstr("\ntributary_answer{kind=\"a\"} 42\n"), HasSubstr("\ntributary_answer{kind=\"b\"} 44\n"),
+                                                        Not(HasSubstr("answer_also")), Not(HasSubstr("process_threads"))));
+  EXPECT_THAT(registry.Text(), AllOf(HasSubstr("answer_also"), HasSubstr("process_threads"))) << "whoever asks for all gets all";
+}
+
 TEST(MetricsServer, OffServesNothing) {
   ServerSpec spec;
   spec.address = "off";

@@ -35,7 +35,7 @@ TEST(MeteredRunner, TellsThatATaskRunsWhileItDoes) {
   std::string during;
   Looking inner(registry, during);
   MeteredRunner runner(inner, registry, {wire::TaskKind::kTrain, wire::TaskKind::kValidate});
-  EXPECT_THAT(registry.Text(), HasSubstr("tributary_tasks_running{kind=\"train\"} 0\n"));
+  EXPECT_THAT(registry.Text({kTasksRunning}), HasSubstr("tributary_tasks_running{kind=\"train\"} 0\n"));
   wire::TaskSpec spec;
   spec.kind = static_cast<std::uint32_t>(wire::TaskKind::kTrain);
   Silent progress;

@@ -10,6 +10,7 @@
 #include "task_store.h"
 #include "tributary/metrics/server.h"
 #include "tributary/metrics/standard.h"
+#include "tributary/session/metered_runner.h"
 #include "tributary/transport/context.h"
 
 namespace tributary::worker {
@@ -79,7 +80,8 @@ Status WorkerHost::Begin(const wire::Hello& hello, session::TaskRunner& runner, 
                            {{"site", hello.site}, {"trainer", hello.site + "/" + hello.instance}}).Set(1);
   }
   // First what may fail: a Hello takes the name from whoever has it.
-  metrics::ServerSpec server{impl.spec.metrics_address, impl.spec.metrics_elsewhere ? nullptr : &impl.registry};
+  metrics::ServerSpec server{impl.spec.metrics_address, &impl.registry};
+  if (impl.spec.metrics_elsewhere) server.families = {session::kTasksRunning};
   server.ready = [&impl]() -> Status {
     const std::lock_guard lock(impl.mutex);
     if (impl.session && impl.session->Connected()) return Ok();

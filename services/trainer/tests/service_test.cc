@@ -1,5 +1,7 @@
+#include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "services/trainer/trainer.h"
@@ -10,9 +12,11 @@
 namespace tributary::trainer {
 namespace {
 
+using testing::AnyOf;
 using testing::Contains;
 using testing::HasSubstr;
 using testing::Key;
+using testing::Not;
 
 // Remembers the first words of a trainer; welcomes or refuses it.
 class Coordinator final : public transport::Handler {
@@ -50,6 +54,23 @@ class Coordinator final : public transport::Handler {
  private:
   bool refuse_;
 };
+
+// What a trainer on this machine answers to a scrape, headers too.
+std::string Scrape(std::uint16_t port) {
+  const int fd = socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  EXPECT_EQ(connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  const std::string request = "GET /metrics HTTP/1.0\r\n\r\n";
+  EXPECT_EQ(send(fd, request.data(), request.size(), MSG_NOSIGNAL), static_cast<ssize_t>(request.size()));
+  std::string answer;
+  char buffer[4096];
+  for (ssize_t n; (n = recv(fd, buffer, sizeof buffer, 0)) > 0;) answer.append(buffer, static_cast<std::size_t>(n));
+  close(fd);
+  return answer;
+}
 
 TEST(TrainerService, SaysWhoItIsAndRelaysItsMemory) {
   Coordinator coordinator(false);
@@ -89,7 +110,7 @@ TEST(TrainerService, IsScrapedOrRelayedNeverBoth) {
   EXPECT_TRUE(coordinator.report.samples.empty());
 }
 
-TEST(TrainerService, OneThatIsRelayedTellsItsHealthAllTheSame) {
+TEST(TrainerService, OneThatIsRelayedTellsItsHealthAndWhatRunsAllTheSame) {
   Coordinator coordinator(false);
   TrainerSpec spec;
   spec.coordinator = coordinator.server->endpoint();
@@ -101,6 +122,10 @@ TEST(TrainerService, OneThatIsRelayedTellsItsHealthAllTheSame) {
   ASSERT_TRUE(coordinator.WaitForReport());
   const Status health = config::AskHealth(fmt::format("127.0.0.1:{}", (*service)->metrics_port()));
   EXPECT_TRUE(health.ok()) << health.error().message();
+  // What a pod waits for before it is stopped, and nothing that would be told twice.
+  const std::string told = Scrape((*service)->metrics_port());
+  EXPECT_THAT(told, HasSubstr("\ntributary_tasks_running{kind=\"train\"} 0\n"));
+  EXPECT_THAT(told, Not(AnyOf(HasSubstr("process_"), HasSubstr("memory_"), HasSubstr("trainer_info"))));
   (*service)->Stop();
   EXPECT_FALSE(coordinator.report.samples.empty());
 }

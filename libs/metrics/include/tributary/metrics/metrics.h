@@ -87,8 +87,8 @@ class Registry {
                          const std::vector<double>& bounds, const Labels& labels = {});
   void AddCollector(std::function<std::vector<Reading>()> collector);
 
-  // Everything, as /metrics serves it.
-  std::string Text() const;
+  // Everything, as /metrics serves it, or of the families with these whole names alone.
+  std::string Text(const std::vector<std::string>& families = {}) const;
 
  private:
   struct State;

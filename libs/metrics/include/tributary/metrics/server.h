@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "tributary/base/result.h"
 #include "tributary/metrics/metrics.h"
@@ -18,6 +19,7 @@ namespace tributary::metrics {
 struct ServerSpec {
   std::string address;                        // "HOST:PORT"; port 0: any free one; "off": no endpoint
   const Registry* registry = nullptr;         // null: /metrics is not found
+  std::vector<std::string> families = {};     // which of it /metrics tells, by their whole names; empty: all
   std::function<Status()> ready = nullptr;    // null: always
   std::function<Status()> live = nullptr;     // null: always
   std::string flag = "--metrics-address";     // named in errors

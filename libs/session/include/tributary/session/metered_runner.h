@@ -11,6 +11,8 @@
 
 namespace tributary::session {
 
+inline constexpr const char* kTasksRunning = "tributary_tasks_running";
+
 // "train", "aggregate" ...; "unknown" for a number outside the set.
 const char* TaskKindName(std::uint32_t kind);
 

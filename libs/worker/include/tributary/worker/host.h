@@ -30,7 +30,7 @@ struct HostSpec {
   std::string model_cache = "";  // a cache of the blob-store near here, from which models come; empty: from the store itself
   std::uint32_t connections = 1;  // to each of them
   std::optional<transport::Keyring> keyring = {};  // none: nothing is encrypted
-  bool metrics_elsewhere = false;  // at metrics_address there are /healthz and /readyz alone
+  bool metrics_elsewhere = false;  // metrics_address tells health and, at /metrics, tasks that run: what whoever stops this process needs to know
   std::string model_cache_name = {};  // in the list of peers; empty: the only cache there
 };
 
