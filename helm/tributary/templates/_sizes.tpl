@@ -17,3 +17,19 @@
 {{- printf "%.0f" (mulf 0.9 (float64 (include "tributary.bytes" $blob.persistence.size))) -}}
 {{- end -}}
 {{- end }}
+
+{{/* The class that the cluster gives a claim which names none: annotated as default, of several the newest; empty: none, or no cluster to ask. */}}
+{{- define "tributary.defaultClass" -}}
+{{- $name := "" -}}
+{{- $made := "" -}}
+{{- range (lookup "storage.k8s.io/v1" "StorageClass" "" "" | default dict).items -}}
+{{- $says := .metadata.annotations | default dict -}}
+{{- $default := or (eq (get $says "storageclass.kubernetes.io/is-default-class") "true") (eq (get $says "storageclass.beta.kubernetes.io/is-default-class") "true") -}}
+{{- $time := .metadata.creationTimestamp | default "" -}}
+{{- if and $default (or (not $name) (gt $time $made) (and (eq $time $made) (lt .metadata.name $name))) -}}
+{{- $name = .metadata.name -}}
+{{- $made = $time -}}
+{{- end -}}
+{{- end -}}
+{{- $name -}}
+{{- end }}
