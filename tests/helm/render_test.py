@@ -211,6 +211,11 @@ class Refuses(ChartCase):
         (["trainer.extraEnv[0].name=X,trainer.extraEnv[0].valueFrom.secretKeyRef.name=s,trainer.extraEnv[0].valueFrom.secretKeyRef.key=k"], ["trainer.extraEnv: X"]),
         (["trainer.data[0].name=imdb"], ["trainer.data: imdb needs one of existingClaim and volume"]),
         (["test.seats=3"], ["test.seats is 3 and trainer.replicas 2"]),
+        (["trainer.image.tag=0.2.0"], ["image.tag", "trainer 0.2.0", "coordinator 0.1.0", "image.allowMixedVersions=true"]),
+        (["image.tag=0.2.0,blobStore.image.tag=0.1.0"], ["blobStore 0.1.0", "0.2.0"]),
+        (["cli.image.tag=0.0.9"], ["cli 0.0.9"]),
+        (["trainer.image.tag=0.2.0-cuda"], ["trainer 0.2.0-cuda"]),
+        (["image.tag=0.2.0,trainer.image.tag=0.1.0,mode=trainer-site,federation.coordinator=tcp://a:1,federation.blobStores={tcp://a:2}"], ["trainer 0.1.0", "cli 0.2.0"]),
         (["keys.insecure=true"], ["choose one of existingSecret, generate.enabled and insecure"]),
         (["mode=trainer-site"], ["federation.coordinator is empty"]),
         (["mode=trainer-site,federation.coordinator=tcp://a:1"], ["federation.blobStores is empty"]),
@@ -226,6 +231,15 @@ class Refuses(ChartCase):
         for settings, expected in self.RULES:
             with self.subTest(settings=settings):
                 self.refused(self.helm, expected, *(word for setting in settings for word in ("--set", setting)))
+
+    def test_versions_that_go_together(self):
+        digest = "sha256:" + "0" * 64
+        for settings in ("image.tag=0.2.0", "trainer.image.tag=0.1.0-cuda", "image.tag=0.2.0,trainer.image.tag=0.2.0-cuda12.8", "image.tag=1-mine,trainer.image.tag=1-mine-cuda",
+                         "trainer.image.tag=0.2.0,image.allowMixedVersions=true", f"trainer.image.tag=0.2.0,trainer.image.digest={digest}",
+                         "trainer.enabled=false,trainer.image.tag=0.2.0"):
+            with self.subTest(settings=settings):
+                run = chart.template(self.helm, *DEFAULT, "--set", settings)
+                self.assertEqual(run.returncode, 0, run.stderr)
 
     def test_missing_keys_with_the_command(self):
         self.refused(self.helm, ["keys.existingSecret is empty", "tributary keygen keys --site site-1", "kubectl create secret generic tributary-keys",
