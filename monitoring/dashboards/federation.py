@@ -108,8 +108,10 @@ TROUBLE = row(
     "Connections and trouble",
     timeseries("Connections", "Connections of the coordinator and the blob-stores. Each costs at most 100 KiB when idle.", "none", steps("green", (900, "orange")),
                query("tributary_connections{M}", "{{job}} {{instance}}")),
-    timeseries("Refused", "Connections that were refused or cut off, by reason: a key that is not on the allow-list or was taken off it, bytes that nobody asked for.", "none",
-               BAD_ABOVE_ZERO, query("sum by (job, reason) (increase(tributary_connections_refused_total{M}[R]))", "{{job}} {{reason}}"), bars=True, stack=True, line=True),
+    timeseries("Refused", "Connections that were refused or cut off, by reason: a key that is not on the allow-list or was taken off it, bytes that nobody asked for. And requests of "
+               "peers that are let in, for what their role or name may not do.", "none", BAD_ABOVE_ZERO,
+               query("sum by (job, reason) (increase(tributary_connections_refused_total{M}[R]))", "{{job}} {{reason}}"),
+               query("sum by (job) (increase(tributary_permission_refusals_total{M}[R]))", "{{job}} not permitted"), bars=True, stack=True, line=True),
     timeseries("Stalled sessions", "Sessions that a blob-store ended because their peer took no reply (read), or did not use its credit (write), for too long. They begin again.",
                "none", BAD_ABOVE_ZERO, query("sum by (side) (increase(tributary_blob_store_stalled_sessions_total{M}[R]))", "{{side}}"), bars=True, stack=True, line=True),
     timeseries("Damage and broken rules", "Chunks whose bytes changed on the disk, frames that break the protocol, payloads without credit, writes refused for want of room. All are 0 "

@@ -62,7 +62,7 @@ BY_NATURE = {
 }
 WHEN_ALL_IS_WELL = ("tributary_memory_cgroup_oom_kills_total", "tributary_updates_refused_total", "tributary_blob_store_stalled_sessions_total",
                     "tributary_blob_store_damaged_slots_total", "tributary_blob_store_protocol_errors_total", "tributary_blob_store_credit_violations_total",
-                    "tributary_blob_store_no_room_total", "tributary_connections_refused_total")
+                    "tributary_blob_store_no_room_total", "tributary_connections_refused_total", "tributary_permission_refusals_total")
 ZERO_WHEN_ALL_IS_WELL = ('state="left_out"', 'state="failed"', 'outcome="failed"')
 
 

@@ -94,6 +94,23 @@ class Alerts(unittest.TestCase):
                 self.assertRegex(said["runbook"], r"^1\. .* 2\. ")
                 self.assertIn(said.get("dashboard"), dashboards)
 
+    def test_what_fires_is_drawn_on_the_dashboard_that_is_linked(self):
+        recorded = dict(re.findall(r"- record: (\S+)\n\s+expr: (.*(?:\n {10,}.*)*)", (MONITORING / "rules" / "recording.yml").read_text()))
+        not_drawn = {"tributary_build_info": "says which services are meant", "up": "of whom is down nothing can be drawn"}
+
+        def metrics(expression):
+            for selector in lint_rules.promql.selectors(expression):
+                yield from metrics(recorded[selector.name].removeprefix("|").strip()) if selector.name in recorded else [selector.name]
+        drawn = {}
+        for path in (MONITORING / "grafana" / "dashboards").glob("*.json"):
+            board = json.loads(path.read_text())
+            drawn[board["uid"]] = {name for panel in lint_rules.panels(board) for target in panel["targets"] for name in metrics(target["expr"])}
+        for name, rule in alerts():
+            expression = re.search(r"expr: \|?\s*(.*?)\n        (?:for|labels|keep_firing_for):", rule, re.DOTALL).group(1)
+            for metric in set(metrics(expression)) - set(not_drawn):
+                with self.subTest(f"{name}: {metric}"):
+                    self.assertIn(metric, drawn[re.search("^          dashboard: (.*)", rule, re.MULTILINE).group(1)])
+
     def test_the_panels_that_runbooks_name_are_there(self):
         titles = {panel["title"] for path in (MONITORING / "grafana" / "dashboards").glob("*.json") for panel in lint_rules.panels(json.loads(path.read_text()))}
         for name, rule in alerts():
