@@ -33,4 +33,8 @@ std::string TryCommand(const std::string& program, const std::string& work_dir) 
   return ShellWord(program) + " generate " + ShellWord(work_dir + "/model") + " --prompt \"The \"";
 }
 
+std::string ReportWords(const std::string& program, const std::string& work_dir) {
+  return ShellWord(program) + " report " + ShellWord(work_dir) + " --html " + ShellWord(work_dir + "/report.html");
+}
+
 }  // namespace tributary::cli

@@ -16,5 +16,7 @@ std::string ShellWord(std::string_view text);
 std::string EndText(const std::string& state, const std::string& why, bool any_round_finished);
 // The command that lets a finished run's model write.
 std::string TryCommand(const std::string& program, const std::string& work_dir);
+// The command that makes a page of how a run went, in its work directory.
+std::string ReportWords(const std::string& program, const std::string& work_dir);
 
 }  // namespace tributary::cli

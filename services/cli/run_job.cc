@@ -78,6 +78,7 @@ class JobRun {
     if (!written.ok()) fmt::print(stderr, "tributary run: {}\n", written.error().message());
     if (!written.ok() && outcome_.status == "completed") return 1;
     fmt::print("{}", SummaryText(Json::parse(summary.dump()), dir_.path()));
+    if (written.ok()) fmt::print("report:  {}\n", ReportWords(InvokedAs(), dir_.path()));
     if (outcome_.status == "completed") {
       if (!outcome_.model.empty() && spec_.job.writes_text()) fmt::print("try:     {}\n", TryCommand(InvokedAs(), dir_.path()));
       return 0;

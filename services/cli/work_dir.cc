@@ -25,7 +25,7 @@ constexpr std::size_t kMaxSocketDirectory = 85;
 
 // job.yaml last: a removal that was interrupted still shows whose files these are, and is refused or repeated.
 constexpr const char* kOurs[] = {"summary.json", "model", "model-best", "model-base", "model.tmp", "model-best.tmp", "model-base.tmp", "run", "logs", "sites",
-                                 "coordinator", "blob-store", "memory.csv", "cpu.csv", "events", "job.yaml"};
+                                 "coordinator", "blob-store", "memory.csv", "cpu.csv", "events", "report.html", "job.yaml"};
 
 Error Unusable(int error, const std::string& directory) {
   const Error cause = ErrnoError(error, "making the work directory " + directory);

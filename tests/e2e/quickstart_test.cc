@@ -94,12 +94,24 @@ TEST(Quickstart, LearnsMoreThanLetterPairsWithinItsMemory) {
   EXPECT_THAT(outcome.out, testing::HasSubstr("peak memory"));
   EXPECT_THAT(outcome.out, testing::HasSubstr("tributary generate '" + work + "/model'"));
 
-  // The next command is typed as it is printed.
-  const auto label = outcome.out.find("try:");
-  ASSERT_NE(label, std::string::npos) << outcome.out;
-  const auto begin = outcome.out.find_first_not_of(' ', label + 4);
-  const std::string command = outcome.out.substr(begin, outcome.out.find('\n', begin) - begin);
-  const Outcome text = RunProgram({"/bin/sh", "-c", command}, dir, seconds(120));
+  // The next commands are typed as they are printed.
+  const auto command = [&](const std::string& label) -> std::string {
+    const auto at = outcome.out.find("\n" + label);
+    if (at == std::string::npos) return "echo >&2 no command is printed behind " + label + "; exit 1";
+    const auto begin = outcome.out.find_first_not_of(' ', at + 1 + label.size());
+    return outcome.out.substr(begin, outcome.out.find('\n', begin) - begin);
+  };
+  const Outcome report = RunProgram({"/bin/sh", "-c", command("report:")}, dir, seconds(60));
+  EXPECT_EQ(report.exit_code, 0) << report.err;
+  const std::string page = ReadFile(work + "/report.html");
+  EXPECT_THAT(page, testing::HasSubstr("<title>quickstart "));
+  // Each process has its memory over time, each round its losses; nothing is missing of a run that ended, and nothing is fetched.
+  for (const char* instance : {"coordinator", "blob-store", "aggregator-0", "trainer-0", "trainer-1"}) EXPECT_THAT(page, testing::HasSubstr(instance));
+  EXPECT_THAT(page, testing::HasSubstr(fmt::format("{:.4g}", before))) << "the last validation loss";
+  EXPECT_THAT(page, testing::HasSubstr("<svg"));
+  EXPECT_THAT(page, testing::Not(testing::AnyOf(testing::HasSubstr("src=\"http"), testing::HasSubstr("href=\"http"), testing::HasSubstr("no summary.json"))));
+
+  const Outcome text = RunProgram({"/bin/sh", "-c", command("try:")}, dir, seconds(120));
   EXPECT_EQ(text.exit_code, 0) << text.err;
   EXPECT_GE(text.out.size(), 40u);
   EXPECT_EQ(text.out.rfind("The ", 0), 0u) << text.out;

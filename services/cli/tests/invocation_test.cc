@@ -33,6 +33,7 @@ TEST(Invocation, TheCommandIsTheOneThatWasTyped) {
   EXPECT_THAT(InvokedAs(), testing::HasSubstr("cli_test"));
   EXPECT_EQ(TryCommand("tributary", "/srv/run"), "tributary generate /srv/run/model --prompt \"The \"");
   EXPECT_EQ(TryCommand("./build dir/tributary", "/my work"), "'./build dir/tributary' generate '/my work/model' --prompt \"The \"");
+  EXPECT_EQ(ReportWords("./build dir/tributary", "/my work"), "'./build dir/tributary' report '/my work' --html '/my work/report.html'");
 }
 
 TEST(Invocation, AFailedRunHintsOnlyAtWhatHelps) {
