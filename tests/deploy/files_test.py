@@ -81,7 +81,7 @@ def violations(compose):
             if network not in compose["networks"]:
                 found.append(f"{name}: the network {network} is not declared")
         for needed, how in service.get("depends_on", {}).items():
-            wanted = {"keygen": "service_completed_successfully", "prometheus": "service_started"}.get(needed, "service_healthy")
+            wanted = {"keygen": "service_completed_successfully"}.get(needed, "service_healthy")
             if how.get("condition") != wanted:
                 found.append(f"{name}: depends on {needed} without {wanted}")
     for name in LONG_RUNNING:
@@ -96,6 +96,12 @@ def violations(compose):
             found.append(f"{name}: its limit is {limit} and not 128M")
         if services[name].get("restart") == "unless-stopped" and limit is None:
             found.append(f"{name}: has no memory limit")
+        if services[name].get("restart") == "unless-stopped" and not services[name].get("healthcheck", {}).get("test"):
+            found.append(f"{name}: nobody asks how it is")
+        labels = services[name].get("build", {}).get("labels", {})
+        for label in ("version", "revision"):
+            if "build" in services[name] and not labels.get(f"org.opencontainers.image.{label}"):
+                found.append(f"{name}: a built image has no label of its {label}")
     for name in ("trainer", "trainer-gpu", "aggregator"):
         if services[name].get("ports"):
             found.append(f"{name}: has a host port, so there can be one only")
@@ -153,6 +159,9 @@ class ComposeFile(unittest.TestCase):
             "no memory limit": lambda c, s: s["trainer"].pop("deploy"),
             "own binary": lambda c, s: s["coordinator"]["healthcheck"].update(test=["CMD", "curl", "localhost"]),
             "service_healthy": lambda c, s: s["trainer"]["depends_on"].update(coordinator={"condition": "service_started"}),
+            "nobody asks": lambda c, s: s["prometheus"].pop("healthcheck"),
+            "prometheus without service_healthy": lambda c, s: s["grafana"]["depends_on"].update(prometheus={"condition": "service_started"}),
+            "label of its revision": lambda c, s: s["coordinator"]["build"]["labels"].pop("org.opencontainers.image.revision"),
             "fixed tag": lambda c, s: s["grafana"].update(image="grafana/grafana"),
             "secret in the environment": lambda c, s: s["grafana"]["environment"].update(GF_SECURITY_ADMIN_PASSWORD="x"),
             "open to other machines": lambda c, s: s["prometheus"].update(ports=["9090:9090"]),
