@@ -20,6 +20,7 @@ except ImportError:
 SOURCE = pathlib.Path(sys.argv.pop(1))
 BINARIES = pathlib.Path(sys.argv.pop(1))
 COMPOSE = SOURCE / "deploy" / "compose.yaml"
+COMPOSE_SITE = SOURCE / "deploy" / "compose-site.yaml"
 DOCKERFILE = (SOURCE / "docker" / "Dockerfile").read_text()
 
 SERVERS = ("coordinator", "blob-store", "aggregator")
@@ -191,6 +192,15 @@ class ComposeFile(unittest.TestCase):
                 known = known_variables(program)
             told = {key for key in self.compose["services"][name]["environment"] if key.startswith("TRIBUTARY_")}
             self.assertEqual(told - known, set(), name)
+
+    def test_a_site_alone_is_asked_how_it_is_and_scraped_by_nobody(self):
+        trainer = yaml.safe_load(COMPOSE_SITE.read_text())["services"]["trainer"]
+        self.assertEqual(trainer["healthcheck"]["test"], ["CMD", "tributary-trainer", "--health"])
+        self.assertEqual(trainer["environment"]["TRIBUTARY_RELAY_METRICS"], "true")
+        self.assertTrue(trainer["environment"]["TRIBUTARY_METRICS_ADDRESS"].startswith("127.0.0.1:"))
+        self.assertNotIn("ports", trainer)
+        told = {key for key in trainer["environment"] if key.startswith("TRIBUTARY_")}
+        self.assertEqual(told - known_variables("tributary-trainer"), set())
 
     def test_the_tag_is_the_project_s_version(self):
         version = re.search(r"project\(tributary VERSION ([0-9.]+)", (SOURCE / "CMakeLists.txt").read_text()).group(1)
