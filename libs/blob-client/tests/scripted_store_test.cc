@@ -130,7 +130,7 @@ TEST_F(RemoteStoreTest, AWelcomeOfAnotherProtocolIsRefusedWithWhatToChange) {
   for (const bool stray : {false, true}) {
     script_.stray = stray;
     const auto store = Connect();
-    const auto listed = store->List("");
+    const auto listed = store->List("", "", 10);
     ASSERT_FALSE(listed.ok());
     EXPECT_EQ(listed.error().code(), Code::kProtocol);
     EXPECT_EQ(listed.error().message(), fmt::format("the blob-store at {} speaks protocol 7, this program {}; install the same release on both sides, or images of the same tag",
@@ -138,7 +138,7 @@ TEST_F(RemoteStoreTest, AWelcomeOfAnotherProtocolIsRefusedWithWhatToChange) {
     // And when it was replaced by one of ours, the next request is served.
     if (stray) continue;
     script_.protocol = wire::kProtocol;
-    EXPECT_TRUE(store->List("").ok());
+    EXPECT_TRUE(store->List("", "", 10).ok());
     script_.protocol = 7;
   }
 }
