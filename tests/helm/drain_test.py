@@ -5,6 +5,7 @@ Words: the folder of the binaries. Without it that trainer is left out.
 """
 import http.server
 import pathlib
+import signal
 import socket
 import subprocess
 import sys
@@ -90,7 +91,7 @@ name: waits
 rounds: 1
 tasks: [train]
 participants: {min: 1, quorum: 1, round_deadline: 5m, seed: 1}
-model: {family: synthetic, bytes: 1MiB, tensors: 1, dtype: f32, fill: random, seed: 1}
+model: {family: synthetic, bytes: 128MiB, tensors: 1, dtype: f32, fill: random, seed: 1}
 data: {name: words, format: synthetic, partition: {count: 1}}
 strategy: {name: fedavg, weights: equal}
 transfer: {mode: stream, chunk_bytes: 64KiB}
@@ -115,6 +116,7 @@ class Relayed(unittest.TestCase):
             process = subprocess.Popen([BINARIES / f"tributary-{service}", *words], stdout=log, stderr=log)
         self.addCleanup(process.wait, 30)
         self.addCleanup(process.terminate)
+        return process
 
     def told(self):
         try:
@@ -127,7 +129,7 @@ class Relayed(unittest.TestCase):
         end = time.monotonic() + 60
         while text not in self.told():
             self.assertLess(time.monotonic(), end, f"{text!r} is not in: {self.told()}" + "".join(path.read_text()[-800:] for path in self.root.glob("*.log")))
-            time.sleep(0.1)
+            time.sleep(0.05)
 
     def test_a_task_of_a_trainer_that_relays_is_waited_for(self):
         folder = tempfile.TemporaryDirectory()
@@ -135,24 +137,29 @@ class Relayed(unittest.TestCase):
         self.root = pathlib.Path(folder.name)
         control, store, self.metrics = free_ports(3)
         control = f"tcp://127.0.0.1:{control}"
-        # The blob-store never comes: the task waits for it for as long as it is let.
-        self.start("coordinator", "--listen", control, "--state-dir", self.root / "state", "--blob-store", f"tcp://127.0.0.1:{store}", "--metrics-address", "off")
+        store = f"tcp://127.0.0.1:{store}"
+        self.start("coordinator", "--listen", control, "--state-dir", self.root / "state", "--blob-store", store, "--metrics-address", "off")
+        blobs = self.start("blob-store", "--listen", store, "--data-dir", self.root / "blobs", "--memory-budget", "16MiB", "--metrics-address", "off")
+        self.start("aggregator", "--coordinator", control, "--memory-budget", "16MiB", "--metrics-address", "off")
         self.start("trainer", "--coordinator", control, "--site", "north", "--instance", "trainer-0", "--ordinal", "0", "--memory-budget", "16MiB",
                    "--metrics-address", f"127.0.0.1:{self.metrics}", "--relay-metrics")
-        self.wait_for('tributary_tasks_running{kind="init"} 0')
+        self.wait_for('tributary_tasks_running{kind="train"} 0')
         self.assertNotIn("process_", self.told(), "what is relayed is not told here, too")
         self.assertEqual(drain(self.metrics, 50), 0)
 
         (self.root / "job.yaml").write_text(JOB)
         subprocess.run([BINARIES / "tributary", "submit", self.root / "job.yaml", "--coordinator", control], check=True, timeout=60, stdout=subprocess.DEVNULL)
-        self.wait_for('tributary_tasks_running{kind="init"} 1')
+        self.wait_for('tributary_tasks_running{kind="train"} 1')
+        blobs.send_signal(signal.SIGSTOP)  # whom the task waits for, for as long as it is let
+        self.addCleanup(blobs.send_signal, signal.SIGCONT)
+        self.assertIn('tributary_tasks_running{kind="train"} 1', self.told())
         hook = threading.Thread(target=drain, args=(self.metrics, 50))
         hook.start()
         hook.join(3)
         self.assertTrue(hook.is_alive(), "the hook did not wait for the task")
-        subprocess.run([BINARIES / "tributary", "stop", "waits", "--coordinator", control], check=True, timeout=60, stdout=subprocess.DEVNULL)
-        hook.join(30)
-        self.assertFalse(hook.is_alive(), "the task has ended, and the hook waits on: " + self.told())
+        blobs.send_signal(signal.SIGCONT)
+        hook.join(45)
+        self.assertFalse(hook.is_alive(), "the hook waits on: " + self.told())
 
 
 if __name__ == "__main__":
