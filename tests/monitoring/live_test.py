@@ -20,6 +20,7 @@ sys.path.insert(0, str(HERE))
 
 import federation  # noqa: E402
 import lint_rules  # noqa: E402
+import queries  # noqa: E402
 
 MONITORING = HERE.parent.parent / "monitoring"
 
@@ -50,33 +51,6 @@ ONLY_TRAINING_TELLS = ("tributary_train_loss", "tributary_validation_loss", "tri
 ONLY_LIMITS_TELL = ("tributary_memory_cgroup_limit_bytes",)
 RECORDED_FROM_LIMITS = {"instance:tributary_memory_limit_used:ratio": "tributary_memory_cgroup_limit_bytes"}
 
-# What stands still while a job goes well, and why. All else must change.
-BY_NATURE = {
-    "tributary_job_info": "1 or not there", "tributary_job_rounds": "of the job file", "tributary_seats_wanted": "of the job file",
-    "tributary_round_size": "of the job file", "tributary_round_deadline_seconds": "of the job file", "tributary_model_bytes": "of the model",
-    "tributary_memory_budget_bytes": "of the command line", "tributary_memory_cgroup_limit_bytes": "of the container",
-    "tributary_blob_store_quota_bytes": "of the command line", "tributary_trainer_info": "nobody joins or leaves", "tributary_workers": "nobody joins or leaves",
-    "process_start_time_seconds": "nothing is restarted", "tributary_connections": "nobody joins or leaves", "tributary_memory_base_bytes": "of the start",
-    "tributary_round_deduplicated_bytes_total": "every slot of this job changes in every round",
-    "tributary_blob_store_parked_reads": "on one machine nobody waits as long as a scrape takes",
-}
-WHEN_ALL_IS_WELL = ("tributary_memory_cgroup_oom_kills_total", "tributary_updates_refused_total", "tributary_blob_store_stalled_sessions_total",
-                    "tributary_blob_store_damaged_slots_total", "tributary_blob_store_protocol_errors_total", "tributary_blob_store_credit_violations_total",
-                    "tributary_blob_store_no_room_total", "tributary_connections_refused_total", "tributary_permission_refusals_total")
-ZERO_WHEN_ALL_IS_WELL = ('state="left_out"', 'state="failed"', 'outcome="failed"')
-
-
-def resolve(expression):
-    """As Grafana does, with All chosen."""
-    return expression.replace("$__rate_interval", f"{int(4 * federation.SCRAPE_SECONDS)}s").replace("$job", ".+").replace("$instance", ".+")
-
-
-def must_change(expression):
-    names = {selector.name for selector in lint_rules.promql.selectors(expression)}
-    if names <= set(BY_NATURE) or any(zero in expression for zero in ZERO_WHEN_ALL_IS_WELL):
-        return False
-    return not names & set(WHEN_ALL_IS_WELL)
-
 
 class Live(unittest.TestCase):
     @classmethod
@@ -96,12 +70,6 @@ class Live(unittest.TestCase):
         time.sleep(3)  # the last scrapes, and the rates over them
         cls.ended = time.time()
 
-    def targets(self):
-        for path in sorted((MONITORING / "grafana" / "dashboards").glob("*.json")):
-            for panel in lint_rules.panels(json.loads(path.read_text())):
-                for target in panel["targets"]:
-                    yield path.stem, panel["title"], target["refId"], target["expr"]
-
     def untold(self, expression):
         """Why this machine cannot show it, or nothing."""
         if not self.trains and any(name in expression for name in ONLY_TRAINING_TELLS):
@@ -112,22 +80,19 @@ class Live(unittest.TestCase):
 
     def test_every_query_has_data_and_what_can_change_changes(self):
         report, skipped = [], 0
-        for dashboard, panel, letter, expression in self.targets():
+        for dashboard, panel, letter, expression in queries.of_dashboards():
             with self.subTest(f"{dashboard}: {panel} {letter}"):
                 if why := self.untold(expression):
                     skipped += 1
                     print(f"skipped: {dashboard}, {panel} {letter}: {why}")
                     continue
-                series = self.world.query_range(resolve(expression), self.begun, self.ended)
-                values = [[float(value) for _, value in one["values"]] for one in series]
-                points = sum(len(v) for v in values)
-                numbers = [v for one in values for v in one if v == v]
-                # What is compared with 1 comes and goes: one series for each phase that there was.
-                changes = any(len(set(one)) > 1 for one in values) or ("== 1" in expression and len(values) > 1)
-                report.append({"dashboard": dashboard, "panel": panel, "query": letter, "series": len(series), "points": points, "changes": changes,
-                               "must_change": must_change(expression)})
-                self.assertTrue(numbers, f"no data: {expression}")
-                if must_change(expression):
+                series = self.world.query_range(queries.resolve(expression, federation.SCRAPE_SECONDS), self.begun, self.ended)
+                values = queries.values(series)
+                changes = queries.changes(expression, values)
+                report.append({"dashboard": dashboard, "panel": panel, "query": letter, "series": len(series), "points": sum(map(len, values)), "changes": changes,
+                               "must_change": queries.must_change(expression)})
+                self.assertTrue(any(values), f"no data: {expression}")
+                if queries.must_change(expression):
                     self.assertTrue(changes, f"it never changes: {expression}")
         print(f"{len(report)} queries, {sum(r['series'] for r in report)} series, {sum(r['points'] for r in report)} points over "
               f"{self.ended - self.begun:.0f} s; {sum(r['changes'] for r in report)} change, {sum(r['must_change'] for r in report)} of them must; {skipped} skipped")
