@@ -46,7 +46,9 @@ FEATURES = {
     "PrometheusRule": "kind: PrometheusRule" in TEMPLATES,
     "Grafana dashboard ConfigMap": "grafana_dashboard" in BOTH,
     "existingSecret": "existingSecret" in BOTH,
-    "cert-manager": "cert-manager" in BOTH,
+    # Other charts have Certificates of their servers; here no server has one: every socket is CURVE, whose keys cert-manager does not make. The one TLS connection is a
+    # blob-store's to S3, which needs the CA alone and takes it from a Secret as cert-manager writes it. A Certificate of our own would be a private key that nobody uses.
+    "cert-manager's Secret for S3's CA": bool(re.search(r'"secretName" \$b\.s3\.caSecret .*"key" "ca\.crt" "path" "ca-certificates\.crt"', TEMPLATES)),
     "PVC / volumeClaimTemplates": "volumeClaimTemplates:" in TEMPLATES,
     "extraEnv": "extraEnv" in TEMPLATES,
     "extraVolumes": "extraVolumes" in TEMPLATES,

@@ -117,6 +117,13 @@ class Pods(ChartCase):
                     self.assertLessEqual(volume["secret"]["defaultMode"] & 0o007 if volume["name"] != "s3-ca" else 0, 0)
                     self.assertEqual(volume["secret"]["defaultMode"] & 0o222, 0)
 
+    def test_of_a_certificates_secret_the_ca_alone_is_seen(self):
+        # cert-manager writes tls.key beside it.
+        spec = self.find(rendered(self.helm, "-f", chart.CHART / "ci/s3-values.yaml"), "StatefulSet", "blob-store")["spec"]["template"]["spec"]
+        self.assertIn({"name": "s3-ca", "secret": {"secretName": "s3-tls", "defaultMode": 0o444, "items": [{"key": "ca.crt", "path": "ca-certificates.crt"}]}}, spec["volumes"])
+        # Where libcurl looks by itself.
+        self.assertIn({"name": "s3-ca", "mountPath": "/etc/ssl/certs", "readOnly": True}, spec["containers"][0]["volumeMounts"])
+
     def test_each_pod_sees_its_own_key_alone(self):
         expected = {"coordinator": ("coordinator.key", "peers"), "blob-store": ("blob-store.key", "peers"), "aggregator": ("aggregator.key", "servers"),
                     "trainer": ("site-{site}.key", "servers"), "cli": ("operator.key", "servers")}
