@@ -10,8 +10,8 @@ namespace {
 
 class FakeModel final : public train::Model {
  public:
-  FakeModel(FakeCalls& calls, std::string config, std::uint32_t vocabulary, bool adapted)
-      : calls_(calls), config_(std::move(config)), vocabulary_(vocabulary), adapted_(adapted), parameters_(FakeTensors()) {
+  FakeModel(FakeCalls& calls, std::string config, std::uint32_t vocabulary, const train::LoraOptions& lora)
+      : calls_(calls), config_(std::move(config)), vocabulary_(vocabulary), lora_(lora), parameters_(FakeTensors()) {
     for (const auto& parameter : parameters_) weights_.emplace_back(*tensor::ElementCount(parameter.shape));
   }
   const std::vector<tensor::TensorSpec>& Parameters() const override { return parameters_; }
@@ -20,7 +20,10 @@ class FakeModel final : public train::Model {
   Result<std::span<std::byte>> WeightRoom(std::uint32_t index, tensor::DType) override { return ParameterBytes(index); }
   Status WeightStored(std::uint32_t) override { return Ok(); }
   std::string ConfigJson() const override { return config_; }
-  std::string AdapterConfigJson() const override { return adapted_ ? R"({"peft_type": "LORA", "base_model_name_or_path": ""})" : ""; }
+  std::string AdapterConfigJson() const override {
+    if (lora_.rank == 0) return "";
+    return Json({{"peft_type", "LORA"}, {"r", lora_.rank}, {"lora_alpha", lora_.alpha}, {"target_modules", {"a", "b"}}, {"base_model_name_or_path", ""}}).dump();
+  }
   std::string DeviceName() const override { return "cpu"; }
   std::uint32_t MaxPositions() const override { return vocabulary_ == 0 ? 0 : 128; }
   std::uint32_t VocabularySize() const override { return vocabulary_; }
@@ -99,7 +102,7 @@ class FakeModel final : public train::Model {
   FakeCalls& calls_;
   std::string config_;
   std::uint32_t vocabulary_;
-  bool adapted_;
+  train::LoraOptions lora_;
   std::vector<tensor::TensorSpec> parameters_;
   std::vector<std::vector<float>> weights_;
   std::vector<std::vector<float>> moments_;
@@ -115,7 +118,7 @@ Result<std::unique_ptr<train::Model>> FakeModule::CreateModel(const train::Model
   ++calls.models;
   TRIBUTARY_ASSIGN(const auto config, ParseJson(spec.config_json, "config.json"));
   TRIBUTARY_ASSIGN(const auto vocabulary, GetInt(config, "vocab_size", "config.json"));
-  return std::unique_ptr<train::Model>(new FakeModel(calls, spec.config_json, static_cast<std::uint32_t>(vocabulary), spec.lora.rank > 0));
+  return std::unique_ptr<train::Model>(new FakeModel(calls, spec.config_json, static_cast<std::uint32_t>(vocabulary), spec.lora));
 }
 
 }  // namespace tributary::trainer

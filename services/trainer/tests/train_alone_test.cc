@@ -62,7 +62,7 @@ TEST_F(TrainAloneTest, TheSummaryHasTheMetricsOfAFederationsRound) {
 }
 
 TEST_F(TrainAloneTest, TheBaseOfASeedIsWrittenOnceAndNamedByItsAdapters) {
-  const std::vector<job::Override> adapted{{"adapter", "{lora: {r: 2}}"}, {"checkpoint", "{every: 1}"}};
+  const std::vector<job::Override> adapted{{"adapter", "{lora: {r: 2}}"}, {"checkpoint", "{every: 1, keep: 2}"}};
   const Status status = Train(4, "[train]", adapted);
   ASSERT_TRUE(status.ok()) << status.error().message();
   EXPECT_EQ(module_.calls.models, 2);
