@@ -6,6 +6,8 @@
 
 #include "tests/e2e/support.h"
 #include "tributary/transport/frame_server.h"
+#include "tributary/wire/codec.h"
+#include "tributary/wire/control.h"
 
 namespace tributary::e2e {
 namespace {
