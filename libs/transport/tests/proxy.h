@@ -70,8 +70,8 @@ class Proxy {
       }
       if (const int times = replay_.exchange(0); times > 0) {
         EXPECT_EQ(send(server, last.data(), last.size(), MSG_NOSIGNAL), static_cast<ssize_t>(last.size()));
-        // Until the server hangs up.
-        for (int i = 1; i < times && send(server, last.data(), last.size(), MSG_NOSIGNAL) > 0; ++i) {
+        // Until the server hangs up, or takes no more.
+        for (int i = 1; i < times && send(server, last.data(), last.size(), MSG_NOSIGNAL | MSG_DONTWAIT) > 0; ++i) {
         }
         replayed_ = true;
       }
