@@ -2,6 +2,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import time
 
@@ -30,7 +31,8 @@ class Browser:
         if os.geteuid() == 0:
             words.append('--no-sandbox')
         self._process = subprocess.Popen(words, pass_fds=(3, 4, to_browser, from_browser), preexec_fn=place,
-                                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+                                         env={**os.environ, 'TMPDIR': os.path.dirname(profile)})
         os.close(to_browser)
         os.close(from_browser)
         self._rest, self._id, self._session = b'', 0, None
@@ -41,8 +43,16 @@ class Browser:
             self.call(domain + '.enable')
 
     def close(self):
-        self._process.kill()
+        # All its processes, not the first alone: one that lives on writes into the profile while the caller removes it.
+        os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+        limit = time.monotonic() + 10
+        while time.monotonic() < limit:
+            try:
+                os.killpg(self._process.pid, 0)
+            except ProcessLookupError:
+                break
+            time.sleep(.05)
         os.close(self._read)
         os.close(self._write)
 

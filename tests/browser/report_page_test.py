@@ -59,7 +59,8 @@ def write_work_dir(folder, rounds):
 class ReportPage(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.folder = tempfile.TemporaryDirectory()
+        # Errors of the removal are no fault of the page's: the browser may have left a process that still writes.
+        cls.folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         cls.browser = browser.Browser(browser.find(), cls.folder.name + '/profile')
 
     @classmethod
