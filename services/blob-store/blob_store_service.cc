@@ -191,6 +191,7 @@ Result<std::unique_ptr<BlobStoreService>> BlobStoreService::Start(Spec spec) {
   transport::ServerOptions options;
   options.endpoint = spec.listen;
   options.max_frame_bytes = spec.max_message + wire::kMaxHeaderWithPayload;
+  options.most_memory = spec.most_memory;
   // What a peer may pile up without credit stays what it is where messages are chunks.
   options.max_unfinished_bytes = 4 * wire::kMaxDataFrame;
   // Chunks and lists are bounded by the budget, other replies have a few hundred bytes each. A peer that keeps to the rules has less

@@ -24,6 +24,7 @@ class BlobStoreService {
     std::string listen = "tcp://0.0.0.0:7710";  // or "tcp://127.0.0.1:0", "ipc:///path"
     std::filesystem::path directory;
     std::uint64_t memory_budget = 64_MiB;
+    std::uint64_t most_memory = 0;  // that the process is to stay below (transport::ServerOptions); 0 where others share it
     std::string metrics_address = "off";  // HOST:PORT
     std::optional<transport::Keyring> keyring = {};  // whom it admits; none: anybody, and nothing is encrypted
     std::uint64_t max_message = 4_MiB;  // payload of a frame, up to 1 GiB; more than 4 MiB for objects that are not cut into chunks

@@ -110,6 +110,7 @@ int Main(int argc, char** argv) {
   spec.listen = options.String("listen");
   spec.directory = options.String("data-dir");
   spec.memory_budget = settings.memory_budget;
+  spec.most_memory = settings.memory_budget + memory::kServiceBase;
   spec.metrics_address = settings.metrics_address;
   spec.max_message = options.Bytes("max-message");
   spec.shard = static_cast<std::uint32_t>(options.Uint("shard"));

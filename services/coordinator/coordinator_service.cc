@@ -79,6 +79,7 @@ Result<std::unique_ptr<CoordinatorService>> CoordinatorService::Start(Spec spec)
   transport::ServerOptions server;
   server.endpoint = spec.listen;
   server.send_high_water = kSendHighWater;
+  server.most_memory = spec.most_memory;
   auto started = transport::FrameServer::Start(state.context, server, *state.control);
   if (!started.ok()) return started.error().Wrap("--listen");
   state.server = *std::move(started);

@@ -30,6 +30,7 @@ class CoordinatorService {
     federation::Limits limits;
     RetrievalLimits retrievals;             // but for away_after, which is the seats' timeout
     std::uint64_t memory_budget = 64_MiB;   // only told in the metrics: the coordinator holds no tensor bytes
+    std::uint64_t most_memory = 0;  // that the process is to stay below (transport::ServerOptions); 0 where others share it
     std::string metrics_address = "off";    // HOST:PORT
     federation::JobParser parser;           // null: job::ParseJob
     std::optional<transport::Keyring> keyring = {};  // whom it admits; none: anybody, and nothing is encrypted

@@ -62,6 +62,7 @@ int Main(int argc, char** argv) {
   spec.limits.lease_timeout = options.Time("lease-timeout");
   spec.limits.jobs_at_once = static_cast<std::uint32_t>(options.Uint("jobs-at-once"));
   spec.memory_budget = settings.memory_budget;
+  spec.most_memory = settings.memory_budget + memory::kServiceBase;
   spec.metrics_address = settings.metrics_address;
   return config::Serve([&] { return service::CoordinatorService::Start(std::move(spec)); });
 }

@@ -76,22 +76,50 @@ std::chrono::milliseconds ConnectionWatch::Interval() const {
   return std::clamp(std::chrono::milliseconds(connections_.size() / 20), std::chrono::milliseconds(10), std::chrono::milliseconds(50));
 }
 
-void ConnectionWatch::Delivered(zmq::message_t& message, const PeerId& peer) {
-  const int fd = zmq_msg_get(message.handle(), ZMQ_SRCFD);  // -1: unknown
+std::vector<PeerId> ConnectionWatch::Detach() {
+  ReadEvents();
+  std::vector<PeerId> peers = std::move(news_.gone);
+  for (auto& [fd, connection] : connections_) {
+    if (!connection.peer.routing_id.empty()) peers.push_back(std::move(connection.peer));
+  }
+  connections_.clear();
+  heard_.clear();
+  news_ = {};
+  monitor_.close();
+  return peers;
+}
+
+ConnectionWatch::Connection* ConnectionWatch::SenderOf(zmq::message_t& message, int& fd) {
+  fd = zmq_msg_get(message.handle(), ZMQ_SRCFD);  // -1: unknown
   auto connection = connections_.find(fd);
   if (connection == connections_.end()) {
     ReadEvents();  // its first message came before we heard of the connection
     connection = connections_.find(fd);
-    if (connection == connections_.end()) return;
+    if (connection == connections_.end()) return nullptr;
   }
+  connection->second.read = true;
+  return &connection->second;
+}
+
+void ConnectionWatch::Refuse(zmq::message_t& message, std::string why) {
+  int fd = -1;
+  Connection* const connection = SenderOf(message, fd);
+  if (connection != nullptr && !connection->cut) Cut(fd, *connection, std::move(why));
+}
+
+void ConnectionWatch::Delivered(zmq::message_t& message, const PeerId& peer) {
+  int fd = -1;
+  Connection* const connection = SenderOf(message, fd);
+  if (connection == nullptr) return;
   // A frame is its flags, its length in one byte or eight, and its body.
   const std::uint64_t body = message.size() + limits_.message_overhead;
-  connection->second.delivered += body + (body > 255 ? 9 : 2);
-  connection->second.moved = std::chrono::steady_clock::now();
+  connection->delivered += body + (body > 255 ? 9 : 2);
+  connection->moved = std::chrono::steady_clock::now();
   // What a connection that had this descriptor before left behind may come first: the last one told is right.
-  if (connection->second.peer != peer) {
-    connection->second.peer = peer;
-    connection->second.user = UserOf(message);
+  if (connection->peer != peer) {
+    connection->peer = peer;
+    connection->user = UserOf(message);
+    if (!connection->user.empty()) ++heard_[connection->user];
   }
 }
 
@@ -136,6 +164,7 @@ void ConnectionWatch::ReadEvents() {
       const Connection& connection = ended->second;
       const std::uint64_t unseen = connection.tcp && connection.peer.routing_id.empty() ? kDroppedUnseen : 0;
       news_.dropped_bytes += std::max(connection.received - std::min(connection.received, connection.delivered), unseen);
+      if (Unheard(connection) && !connection.cut) ++news_.unheard;
       if (!ended->second.peer.routing_id.empty()) news_.gone.push_back(std::move(ended->second.peer));
       connections_.erase(ended);
     }
@@ -170,6 +199,8 @@ void ConnectionWatch::Cut(int fd, Connection& connection, std::string why, bool 
     return;
   }
   connection.cut = true;
+  // Now, not when it ends: libzmq does not close one whose messages nobody reads.
+  if (Unheard(connection)) ++news_.unheard;
   // The peer is to be told at once, also while it waits for room to send: by a reset when libzmq closes.
   const linger now{1, 0};
   setsockopt(own, SOL_SOCKET, SO_LINGER, &now, sizeof now);

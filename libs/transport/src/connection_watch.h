@@ -5,6 +5,9 @@
 // was delivered from it, and shuts down those that hold more than their share; a connection beyond the cap is shut down at once.
 // Connections over ipc have no such count: who may open the socket's file is trusted that far.
 //
+// It also counts the connections that ended, or were shut down, before anything was delivered from them: libzmq's ROUTER never reads
+// from a connection with a routing id that another one has, and keeps what came on it until the socket is closed (renewal.h).
+//
 // One thread, the server's. It never closes a descriptor, which is libzmq's: it shuts the connection down, and libzmq closes it.
 #pragma once
 
@@ -43,6 +46,7 @@ class ConnectionWatch {
     std::vector<PeerId> gone;
     std::vector<std::pair<PeerId, std::string>> cut;
     std::uint64_t failed_handshakes = 0;
+    std::uint64_t unheard = 0;  // ended, or shut down, with nothing delivered (TCP)
     std::uint64_t dropped_bytes = 0;  // that ended connections had sent of messages which never came to be: memory that libzmq has let go
   };
 
@@ -52,6 +56,8 @@ class ConnectionWatch {
 
   // A whole message of `bytes` came from `peer`.
   void Delivered(zmq::message_t& message, const PeerId& peer);
+  // A message came from a connection that is not to be heard: ends it.
+  void Refuse(zmq::message_t& message, std::string why);
   // Reads the monitor's events and, when it is time, the kernel's counts. `allowance` tells how many bytes a peer may have under way.
   News Look(TimePoint now, const std::function<std::uint64_t(const PeerId&)>& allowance);
   // When bytes of the peer came last, whether or not they made a message yet; nothing if that is not known.
@@ -70,6 +76,10 @@ class ConnectionWatch {
   std::size_t connections() const { return connections_.size(); }
   std::uint64_t cut_off() const { return cut_off_; }
   std::uint64_t failed_handshakes() const { return failed_handshakes_; }
+  // How many connections each user began to speak on, since the last Detach.
+  const std::map<std::string, std::uint64_t>& heard() const { return heard_; }
+  // Watches its socket no longer, whose monitor has been stopped: it may Attach to another. Returns the peers, whose connections end with the socket.
+  std::vector<PeerId> Detach();
   // How long until the next Look is worth while.
   std::chrono::milliseconds Interval() const;
 
@@ -87,9 +97,12 @@ class ConnectionWatch {
     TimePoint taken;             // when that rose last
     bool cut = false;            // shut down; libzmq has not closed it yet
     bool surplus = false;        // beyond the cap
+    bool read = false;           // a message of it was delivered, or refused: the ROUTER reads from it
   };
   void ReadEvents();
+  static bool Unheard(const Connection& connection) { return connection.tcp && !connection.read; }
   void Accepted(int fd);
+  Connection* SenderOf(zmq::message_t& message, int& fd);
   // Bytes that came and were not delivered; 0 where that cannot be told.
   std::uint64_t Held(int fd, Connection& connection, TimePoint now) const;
   // `counts`: as one that was cut off for what it did.
@@ -98,6 +111,7 @@ class ConnectionWatch {
   zmq::socket_t monitor_;
   Limits limits_;
   std::map<int, Connection> connections_;  // by descriptor
+  std::map<std::string, std::uint64_t> heard_;
   News news_;  // until the next Look
   TimePoint next_check_;
   std::uint64_t cut_off_ = 0;

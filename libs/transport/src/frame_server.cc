@@ -2,16 +2,19 @@
 
 #include <algorithm>
 #include <atomic>
+#include <limits>
 #include <mutex>
 #include <thread>
 #include <vector>
 
 #include "tributary/base/log.h"
+#include "tributary/base/units.h"
 #include "tributary/digest/digest.h"
 #include "tributary/memory/malloc.h"
 #include "complaints.h"
 #include "connection_watch.h"
 #include "gate.h"
+#include "renewal.h"
 #include "zmq_curve.h"
 #include "zmq_frame.h"
 
@@ -22,6 +25,10 @@ namespace {
 // given back after so many bytes, not more often than that.
 constexpr std::uint64_t kTrimAfter = 8u << 20;
 constexpr std::chrono::milliseconds kTrimEvery{100};
+// After a socket was closed, until libzmq's threads have let its memory go.
+constexpr std::chrono::seconds kTrimAfterRenewal{2};
+// libzmq names connections itself, with a zero byte and a number.
+constexpr std::size_t kRoutingId = 5;
 
 Error BindError(const std::string& endpoint, const zmq::error_t& e) {
   if (e.num() == EADDRINUSE) {
@@ -61,6 +68,8 @@ struct FrameServer::Impl {
   Complaints complaints;  // the loop's alone
   ConnectionWatch watch;  // the loop's alone
   Gate gate;              // the loop's alone
+  Renewal renewal;        // the loop's alone
+  std::atomic<std::uint64_t> renewals{0};
   std::atomic<std::uint64_t> unknown_keys{0};
   std::atomic<std::uint64_t> failed_handshakes{0};
   std::atomic<std::uint64_t> revoked{0};
@@ -68,11 +77,93 @@ struct FrameServer::Impl {
   std::atomic<std::uint64_t> cut_off{0};
   std::uint64_t dropped_bytes = 0;  // the loop's alone, as what follows
   std::chrono::steady_clock::time_point trimmed;
+  std::chrono::steady_clock::time_point trim_until;
+
+  // Opens and binds the socket. The gate is open where there are keys.
+  Status Open(const std::string& at) {
+    try {
+      socket = zmq::socket_t(Native(*context), zmq::socket_type::router);
+      socket.set(zmq::sockopt::linger, 0);
+      socket.set(zmq::sockopt::rcvhwm, options.receive_high_water);
+      socket.set(zmq::sockopt::sndhwm, options.send_high_water);
+      // What encryption adds counts, too.
+      const std::uint64_t overhead = context->keyring() ? kCurveOverhead : 0;
+      socket.set(zmq::sockopt::maxmsgsize, static_cast<std::int64_t>(options.max_frame_bytes + overhead));
+      socket.set(zmq::sockopt::router_mandatory, 1);
+      socket.set(zmq::sockopt::handshake_ivl, static_cast<int>(options.handshake_limit.count()));
+      socket.set(zmq::sockopt::tcp_keepalive, 1);
+      socket.set(zmq::sockopt::tcp_keepalive_idle, 30);
+      socket.set(zmq::sockopt::tcp_maxrt, static_cast<int>(options.unresponsive.count()));
+      ConnectionWatch::Limits limits;
+      if (const auto& keyring = context->keyring()) {
+        socket.set(zmq::sockopt::zap_domain, "tributary");
+        // Nobody gets in while nobody answers (ZMQ_ZAP_ENFORCE_DOMAIN; headers without drafts leave its name out). Where libzmq does not know it, messages still lack a user.
+        constexpr int kEnforceDomain = 93;
+        const int on = 1;
+        zmq_setsockopt(socket.handle(), kEnforceDomain, &on, sizeof on);
+        UseCurve(socket, keyring->own);
+        limits.message_overhead = overhead;
+        limits.strangers = true;
+      }
+      const std::size_t room = RaiseFileLimit();
+      limits.connections = options.max_connections == 0 ? room : std::min(room, options.max_connections);
+      limits.held_each = limits.held_all =
+          options.max_unfinished_bytes != 0 ? options.max_unfinished_bytes : 4 * static_cast<std::uint64_t>(options.max_frame_bytes);
+      TRIBUTARY_TRY(watch.Attach(Native(*context), socket, limits));
+      socket.bind(at);
+    } catch (const zmq::error_t& e) {
+      return BindError(at, e);
+    }
+    return Ok();
+  }
+
+  // Closes the socket and whatever libzmq keeps of its connections. First the monitor's end in libzmq, whose thread would wait for it.
+  void Close() {
+    if (socket.handle() != nullptr) zmq_socket_monitor(socket.handle(), nullptr, 0);
+    socket.close();
+  }
+
+  // Connections that were let in and not heard, of all keys, and the site that has the most of them. Without keys anybody is let in.
+  std::pair<std::uint64_t, std::string> Quiet() const {
+    if (!gate.open()) return {std::numeric_limits<std::uint64_t>::max(), "nobody"};
+    std::pair<std::uint64_t, std::string> all{0, "nobody on the list"};
+    std::uint64_t most = 0;
+    for (const auto& [key, admitted] : gate.admitted()) {
+      const auto heard = watch.heard().find(key);
+      const std::uint64_t quiet = admitted - std::min(admitted, heard == watch.heard().end() ? 0 : heard->second);
+      all.first += quiet;
+      const auto identity = gate.Find(key);
+      if (quiet <= most || !identity) continue;
+      most = quiet;
+      all.second = identity->str();
+    }
+    return all;
+  }
+
+  void Renew(std::uint64_t held) {
+    Say("renewal", fmt::format("{} connections ended unheard, most of them with the key of {}, and this process holds {}, more than it is to: libzmq keeps what came on a connection that "
+                               "takes another one's name. The socket is opened anew, and everybody connects again. Revoke the key of whoever goes on with this",
+                               renewal.unheard(), Quiet().second, FormatBytes(held)));
+    Close();
+    for (const PeerId& peer : watch.Detach()) handler->OnGone(peer);
+    gate.ForgetAdmitted();
+    // libzmq's thread closes the old one's descriptor when it comes to that.
+    while (!stopping) {
+      const Status opened = Open(endpoint);
+      if (opened.ok()) break;
+      static_cast<void>(watch.Detach());
+      if (opened.error().code() != Code::kUnavailable) Say("renewal failed", opened.error().message());
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    }
+    renewal.Done();
+    ++renewals;
+    trim_until = std::chrono::steady_clock::now() + kTrimAfterRenewal;
+  }
 
   void GiveBackMemory(std::uint64_t dropped) {
     dropped_bytes += dropped;
     const auto now = std::chrono::steady_clock::now();
-    if (dropped_bytes < kTrimAfter || now - trimmed < kTrimEvery) return;
+    if ((dropped_bytes < kTrimAfter && now > trim_until) || now - trimmed < kTrimEvery) return;
     memory::TrimHeap();
     dropped_bytes = 0;
     trimmed = now;
@@ -85,6 +176,7 @@ struct FrameServer::Impl {
     connections = watch.connections();
     cut_off = watch.cut_off();
     GiveBackMemory(news.dropped_bytes);
+    renewal.Count(news.unheard);
     failed_handshakes = watch.failed_handshakes();
     if (news.failed_handshakes > 0) Say("handshakes", "a connection did not come to an agreement on keys: it does not know this server's key, or does not encrypt");
   }
@@ -175,6 +267,11 @@ struct FrameServer::Impl {
       return true;
     }
     TakenFromZmq();
+    // Our clients leave it to libzmq. What a peer calls itself may be as long as a frame, or another's name.
+    if (id.size() != kRoutingId || *static_cast<const char*>(id.data()) != 0) {
+      watch.Refuse(message->message, "it names itself");
+      return true;
+    }
     const PeerId peer{id.to_string()};
     watch.Delivered(message->message, peer);
     std::shared_ptr<const Identity> sender;
@@ -228,6 +325,9 @@ struct FrameServer::Impl {
       }
       Watch();
       const auto now = std::chrono::steady_clock::now();
+      if (renewal.unheard() > 0) {
+        if (const auto held = renewal.Due(now, Quiet().first)) Renew(*held);
+      }
       if (now >= next_tick) {
         handler->OnTick();
         next_tick = now + options.tick;
@@ -246,40 +346,12 @@ Result<std::unique_ptr<FrameServer>> FrameServer::Start(std::shared_ptr<Context>
   impl.context = std::move(context);
   impl.options = options;
   impl.handler = &handler;
-  try {
-    impl.socket = zmq::socket_t(Native(*impl.context), zmq::socket_type::router);
-    impl.socket.set(zmq::sockopt::linger, 0);
-    impl.socket.set(zmq::sockopt::rcvhwm, options.receive_high_water);
-    impl.socket.set(zmq::sockopt::sndhwm, options.send_high_water);
-    // What encryption adds counts, too.
-    const std::uint64_t overhead = impl.context->keyring() ? kCurveOverhead : 0;
-    impl.socket.set(zmq::sockopt::maxmsgsize, static_cast<std::int64_t>(options.max_frame_bytes + overhead));
-    impl.socket.set(zmq::sockopt::router_mandatory, 1);
-    impl.socket.set(zmq::sockopt::handshake_ivl, static_cast<int>(options.handshake_limit.count()));
-    impl.socket.set(zmq::sockopt::tcp_keepalive, 1);
-    impl.socket.set(zmq::sockopt::tcp_keepalive_idle, 30);
-    impl.socket.set(zmq::sockopt::tcp_maxrt, static_cast<int>(options.unresponsive.count()));
-    ConnectionWatch::Limits limits;
-    if (const auto& keyring = impl.context->keyring()) {
-      TRIBUTARY_TRY(impl.gate.Open(Native(*impl.context), *keyring));
-      impl.socket.set(zmq::sockopt::zap_domain, "tributary");
-      // Nobody gets in while nobody answers (ZMQ_ZAP_ENFORCE_DOMAIN; headers without drafts leave its name out). Where libzmq does not know it, messages still lack a user.
-      constexpr int kEnforceDomain = 93;
-      const int on = 1;
-      zmq_setsockopt(impl.socket.handle(), kEnforceDomain, &on, sizeof on);
-      UseCurve(impl.socket, keyring->own);
-      limits.message_overhead = overhead;
-      limits.strangers = true;
-    }
-    const std::size_t room = RaiseFileLimit();
-    limits.connections = options.max_connections == 0 ? room : std::min(room, options.max_connections);
-    limits.held_each = limits.held_all =
-        options.max_unfinished_bytes != 0 ? options.max_unfinished_bytes : 4 * static_cast<std::uint64_t>(options.max_frame_bytes);
-    TRIBUTARY_TRY(impl.watch.Attach(Native(*impl.context), impl.socket, limits));
-    impl.socket.bind(options.endpoint);
-    impl.endpoint = impl.socket.get(zmq::sockopt::last_endpoint);
-  } catch (const zmq::error_t& e) {
-    return BindError(options.endpoint, e);
+  if (const auto& keyring = impl.context->keyring()) TRIBUTARY_TRY(impl.gate.Open(Native(*impl.context), *keyring));
+  TRIBUTARY_TRY(impl.Open(options.endpoint));
+  impl.endpoint = impl.socket.get(zmq::sockopt::last_endpoint);
+  // Its file's name is a new socket's as much as the old one's, who removes it; and who may open that file is trusted.
+  if (impl.endpoint.starts_with("tcp://")) {
+    impl.renewal = Renewal(options.most_memory, (static_cast<std::uint64_t>(options.receive_high_water) + 1) * options.max_frame_bytes);
   }
   impl.thread = std::thread([&impl] { impl.Run(); });
   return server;
@@ -318,15 +390,13 @@ void FrameServer::Stop() {
   impl_->stopping = true;
   impl_->wake.Signal();
   if (impl_->thread.joinable()) impl_->thread.join();
-  // First the monitor's end in libzmq, whose thread would wait for it.
-  if (impl_->socket.handle() != nullptr) zmq_socket_monitor(impl_->socket.handle(), nullptr, 0);
-  impl_->socket.close();
+  impl_->Close();
   impl_->gate.Close();
 }
 
 const std::string& FrameServer::endpoint() const { return impl_->endpoint; }
 
 ServerCounters FrameServer::counters() const { return {impl_->malformed, impl_->multipart, impl_->unroutable, impl_->connections, impl_->cut_off,
-          impl_->unknown_keys, impl_->failed_handshakes, impl_->revoked}; }
+          impl_->unknown_keys, impl_->failed_handshakes, impl_->revoked, impl_->renewals}; }
 
 }  // namespace tributary::transport

@@ -49,7 +49,9 @@ std::optional<std::string> Gate::Answer() {
       key = text.data();
     }
     const bool admitted = asked && list_->Find(key) != nullptr;
-    if (!admitted) {
+    if (admitted) {
+      ++admitted_[key];
+    } else {
       ++refused_;
       refused = key;
     }

@@ -9,6 +9,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -36,6 +37,9 @@ class Gate {
   void Close() { zap_.close(); }
 
   std::uint64_t refused() const { return refused_; }
+  // How often each key was let in, since it was forgotten.
+  const std::map<std::string, std::uint64_t>& admitted() const { return admitted_; }
+  void ForgetAdmitted() { admitted_.clear(); }
 
  private:
   struct Stamp {
@@ -56,6 +60,7 @@ class Gate {
   Stamp stamp_;
   TimePoint looked_;
   std::uint64_t refused_ = 0;
+  std::map<std::string, std::uint64_t> admitted_;
 };
 
 }  // namespace tributary::transport

@@ -46,6 +46,9 @@ struct ServerOptions {
   // Bytes that a TCP connection, and all of them together, may have sent without ending a message, beyond what the
   // handler allows them. A connection that sends more is shut down. 0: four frames.
   std::uint64_t max_unfinished_bytes = 0;
+  // Memory that the process is to stay below, bytes: above it a TCP socket whose connections may have left memory behind is closed and opened anew, and
+  // every peer connects again (docs/security.md). 0: never.
+  std::uint64_t most_memory = 0;
   // A peer that takes nothing off the wire for this long is cut off.
   Duration unresponsive{120'000};
   // From the connection to the end of its handshake; who takes longer is cut off.
@@ -73,6 +76,7 @@ struct ServerCounters {
   std::uint64_t unknown_keys = 0;  // handshakes refused
   std::uint64_t failed_handshakes = 0;  // that did not come to a key: another server's key, no encryption, noise
   std::uint64_t revoked = 0;      // frames and connections of keys that the list has no longer
+  std::uint64_t renewals = 0;     // of the socket
   // Connections that were refused or ended, by reason, as metrics name it.
   std::array<std::pair<std::string_view, std::uint64_t>, 4> Refused() const {
     return {{{"cut_off", cut_off}, {"unknown_key", unknown_keys}, {"handshake", failed_handshakes}, {"revoked", revoked}}};
