@@ -47,7 +47,7 @@ def write_work_dir(folder, rounds):
     (folder / 'memory.csv').write_text('\n'.join(rows) + '\n')
     summary = {
         'job': 'hostile ' + EVIL, 'status': 'failed', 'message': 'why: ' + EVIL, 'seconds': 240.5, 'memory_budget_bytes': 64 << 20,
-        'rounds': [{'round': r, 'seconds': 12 + r % 3, 'participants': ['a/0', 'b/1'], 'dropped': ['c/2'] if r == 3 else [],
+        'rounds': [{'round': r, 'seconds': 12 + r % 3, 'participants': ['a/0', 'b/1'], 'dropped': ['c/2'] if r == 3 else [], 'dropped_because': {'c/2': 'its site is away'} if r == 3 else {},
                     'metrics': {'train_loss': 1 + 4 / r, 'val_loss': 1.2 + 4 / r, 'seconds_train': 8, 'seconds_aggregate': 1.5, 'seconds_seal': .5, 'seconds_validate': 2},
                     'bytes_up': 9 << 20, 'bytes_down': 11 << 20} for r in range(1, rounds + 1)],
         'services': [{'service': 'blob-store', 'instance': 'blob-store', 'pid': 1, 'peak_rss_bytes': 40 << 20, 'cpu_seconds': 3.5, 'restarts': 1,

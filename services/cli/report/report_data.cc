@@ -47,6 +47,9 @@ wire::RoundStatus RoundOf(const Json& json) {
   round.seconds = NumberOf(json, "seconds");
   round.participants = NamesOf(json, "participants");
   round.dropped = NamesOf(json, "dropped");
+  if (const auto because = json.find("dropped_because"); because != json.end()) {
+    for (const auto& seat : round.dropped) round.dropped_because.push_back(TextOf(*because, seat.c_str()));
+  }
   round.bytes_up = CountOf(json, "bytes_up");
   round.bytes_down = CountOf(json, "bytes_down");
   round.digest = TextOf(json, "digest");

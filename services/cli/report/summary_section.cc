@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "services/cli/report/page.h"
 #include "tributary/chart/markup.h"
@@ -84,12 +85,19 @@ std::string NoticeSection(const ReportData& data) {
   std::vector<std::string> notices;
   if (!data.message.empty()) notices.push_back(data.message);
   std::size_t rounds = 0;
+  // In the order in which they were left out first, with why they were last.
   std::vector<std::string> dropped;
+  std::map<std::string, std::string> because;
   for (const auto& round : data.rounds) {
     if (!round.dropped.empty()) ++rounds;
-    for (const auto& seat : round.dropped) {
-      if (std::find(dropped.begin(), dropped.end(), seat) == dropped.end()) dropped.push_back(seat);
+    for (std::size_t i = 0; i < round.dropped.size(); ++i) {
+      const auto [known, fresh] = because.try_emplace(round.dropped[i]);
+      if (fresh) dropped.push_back(round.dropped[i]);
+      if (i < round.dropped_because.size() && !round.dropped_because[i].empty()) known->second = round.dropped_because[i];
     }
+  }
+  for (auto& seat : dropped) {
+    if (const std::string& why = because[seat]; !why.empty()) seat += " (" + why + ")";
   }
   if (rounds > 0) notices.push_back(fmt::format("{} round{} went without {}.", rounds, rounds == 1 ? "" : "s", Names(dropped)));
   std::vector<std::string> restarted, above;

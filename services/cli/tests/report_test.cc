@@ -89,6 +89,7 @@ TEST(ReportPage, LetsNoPeerWriteMarkup) {
   data.job = data.message = data.state = data.source = data.model = data.model_digest = evil;
   data.missing = {evil};
   data.rounds[0].dropped = {evil};
+  data.rounds[0].dropped_because = {evil};
   data.rounds[1].metrics[evil] = 1;
   data.services[0].instance = evil;
   data.services[0].phase_peaks = {{evil, 1}};
@@ -103,12 +104,13 @@ TEST(ReportPage, LetsNoPeerWriteMarkup) {
 TEST(NoticeSection, NamesWhatSomebodyShouldLookAt) {
   ReportData data = Completed(3);
   data.message = "round 3 has 1 of the 2 updates";
-  data.rounds[1].dropped = {"site/1"};
+  data.rounds[1].dropped = {"site/1", "site/2"};
+  data.rounds[1].dropped_because = {"its update is not finite"};
   data.services[0].restarts = 2;
   data.services[0].peak_rss_bytes = 200.0 * (1 << 20);
   const std::string html = NoticeSection(data);
   EXPECT_THAT(html, HasSubstr("round 3 has 1 of the 2 updates"));
-  EXPECT_THAT(html, HasSubstr("1 round went without site/1"));
+  EXPECT_THAT(html, HasSubstr("1 round went without site/1 (its update is not finite), site/2."));
   EXPECT_THAT(html, HasSubstr("Restarted: blob-store (2 times)"));
   EXPECT_THAT(html, HasSubstr("Above the budget by more than 32.0 MiB"));
   EXPECT_EQ(NoticeSection(Completed(3)), "");
@@ -141,13 +143,15 @@ TEST(ReadWorkDir, TakesWhatIsThere) {
   EXPECT_THAT(ReportPage(*running), HasSubstr("4.0 KiB"));
 
   std::ofstream(dir.File("summary.json")) << R"({"job": "j", "status": "failed", "message": "why", "seconds": "soon", "memory_budget_bytes": -5,
-    "rounds": [7, {"round": 1, "metrics": {"train_loss": "x", "val_loss": 2}, "participants": [1, "a/0"], "bytes_up": 1e300}], "services": {"a": 1}})";
+    "rounds": [7, {"round": 1, "metrics": {"train_loss": "x", "val_loss": 2}, "participants": [1, "a/0"], "bytes_up": 1e300,
+      "dropped": ["a/1", "a/2"], "dropped_because": {"a/2": "late", "a/1": 5}}], "services": {"a": 1}})";
   const auto data = ReadWorkDir(dir.path());
   ASSERT_TRUE(data.ok());
   EXPECT_EQ(data->seconds, 0) << "what is of another type counts as absent";
   ASSERT_EQ(data->rounds.size(), 1u);
   EXPECT_EQ(data->rounds[0].metrics, (std::map<std::string, double>{{"val_loss", 2}}));
   EXPECT_EQ(data->rounds[0].participants, (std::vector<std::string>{"a/0"}));
+  EXPECT_EQ(data->rounds[0].dropped_because, (std::vector<std::string>{"", "late"}));
   ExpectSelfContained(ReportPage(*data));
 
   std::ofstream(dir.File("summary.json")) << "[]";
