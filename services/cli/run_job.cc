@@ -254,12 +254,7 @@ class JobRun {
     int sent = 0;
     const auto resumed = CallTending<wire::Resumed>(resume, kSubmitTimeout, &sent);
     // Nobody else asks this coordinator: a job that goes on already does so for a request whose answer was late, or lost with a coordinator that died.
-    bool twice = !resumed.ok() && sent > 1 && resumed.error().code() == Code::kConflict;
-    if (twice) {
-      // Refused for another reason where it does not go on: all its rounds are made, say.
-      TRIBUTARY_ASSIGN(const auto now, CallTending<wire::JobStatus>(ask, kSubmitTimeout));
-      twice = now.state == "queued" || now.state == "running";
-    }
+    const bool twice = !resumed.ok() && sent > 1 && resumed.error().code() == Code::kConflict;
     if (!resumed.ok() && !twice) return resumed.error();
     TRIBUTARY_TRY(dir_.GoOn(text, spec_.from_round != 0));
     if (spec_.from_round != 0) {
