@@ -94,6 +94,7 @@ void BlobStoreService::State::Register() {
         counter("stalled_sessions_total", stalled, static_cast<double>(c.stalled_reads), {{"side", "read"}}),
         counter("stalled_sessions_total", stalled, static_cast<double>(c.stalled_writes), {{"side", "write"}}),
         {"tributary_connections", "Connections now.", false, {}, static_cast<double>(connections.connections)},
+        {"tributary_socket_renewals_total", "Times that the socket was opened anew, for memory that connections had left.", true, {}, static_cast<double>(connections.renewals)},
     };
     for (const auto& [reason, count] : connections.Refused()) {
       readings.push_back({"tributary_connections_refused_total", "Connections that were refused or cut off, by reason.", true, {{"reason", std::string(reason)}},

@@ -89,7 +89,8 @@ Result<std::unique_ptr<CoordinatorService>> CoordinatorService::Start(Spec spec)
   state.registry.AddCollector([&state] {
     const transport::ServerCounters c = state.server->counters();
     const std::string refused = "Connections that were refused or cut off, by reason.";
-    std::vector<metrics::Reading> readings = {{"tributary_connections", "Connections now.", false, {}, static_cast<double>(c.connections)}};
+    std::vector<metrics::Reading> readings = {{"tributary_connections", "Connections now.", false, {}, static_cast<double>(c.connections)},
+                                              {"tributary_socket_renewals_total", "Times that the socket was opened anew, for memory that connections had left.", true, {}, static_cast<double>(c.renewals)}};
     for (const auto& [reason, count] : c.Refused()) {
       readings.push_back({"tributary_connections_refused_total", refused, true, {{"reason", std::string(reason)}}, static_cast<double>(count)});
     }

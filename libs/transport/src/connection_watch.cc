@@ -34,6 +34,8 @@ constexpr int kFailedHandshakes = ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVE
 constexpr std::uint64_t kDroppedUnseen = 32u << 10;
 // Greeting and handshake, before the first frame.
 constexpr std::uint64_t kHandshake = 512;
+// libzmq closes a connection that was shut down, unless nobody reads from it.
+constexpr std::chrono::seconds kClosedWithin{2};
 // What a long-lived connection says beside its messages (pings of ZMTP).
 constexpr std::uint64_t kBesidePerSecond = 64;
 
@@ -65,6 +67,8 @@ Status ConnectionWatch::Attach(zmq::context_t& context, zmq::socket_t& socket, c
     }
     monitor_ = zmq::socket_t(context, zmq::socket_type::pair);
     monitor_.set(zmq::sockopt::linger, 0);
+    // No mark: libzmq's thread would wait for room with a lock that ending the monitor takes, which is done by the one who reads.
+    monitor_.set(zmq::sockopt::rcvhwm, 0);
     monitor_.connect(address);
   } catch (const zmq::error_t& e) {
     return MakeError(Code::kInternal, "watching a socket: {}", e.what());
@@ -77,13 +81,14 @@ std::chrono::milliseconds ConnectionWatch::Interval() const {
 }
 
 std::vector<PeerId> ConnectionWatch::Detach() {
-  ReadEvents();
+  if (monitor_.handle() != nullptr) ReadEvents();
   std::vector<PeerId> peers = std::move(news_.gone);
   for (auto& [fd, connection] : connections_) {
     if (!connection.peer.routing_id.empty()) peers.push_back(std::move(connection.peer));
   }
   connections_.clear();
   heard_.clear();
+  stuck_ = 0;
   news_ = {};
   monitor_.close();
   return peers;
@@ -99,6 +104,11 @@ ConnectionWatch::Connection* ConnectionWatch::SenderOf(zmq::message_t& message, 
   }
   connection->second.read = true;
   return &connection->second;
+}
+
+void ConnectionWatch::Read(zmq::message_t& message) {
+  int fd = -1;
+  static_cast<void>(SenderOf(message, fd));
 }
 
 void ConnectionWatch::Refuse(zmq::message_t& message, std::string why) {
@@ -119,7 +129,7 @@ void ConnectionWatch::Delivered(zmq::message_t& message, const PeerId& peer) {
   if (connection->peer != peer) {
     connection->peer = peer;
     connection->user = UserOf(message);
-    if (!connection->user.empty()) ++heard_[connection->user];
+    if (!connection->user.empty() && !std::exchange(connection->heard, true)) ++heard_[connection->user];
   }
 }
 
@@ -199,6 +209,7 @@ void ConnectionWatch::Cut(int fd, Connection& connection, std::string why, bool 
     return;
   }
   connection.cut = true;
+  connection.moved = std::chrono::steady_clock::now();
   // Now, not when it ends: libzmq does not close one whose messages nobody reads.
   if (Unheard(connection)) ++news_.unheard;
   // The peer is to be told at once, also while it waits for room to send: by a reset when libzmq closes.
@@ -222,10 +233,17 @@ ConnectionWatch::News ConnectionWatch::Look(TimePoint now, const std::function<s
   std::vector<Excess> all;
   std::uint64_t sum = 0;
   std::uint64_t strangers = 0;  // of it
+  stuck_ = 0;
   for (auto& [fd, connection] : connections_) {
-    if (connection.cut) continue;
-    // There was no descriptor left to end it with.
-    if (connection.surplus) Cut(fd, connection, "too many connections are open");
+    if (connection.cut) {
+      if (now - connection.moved > kClosedWithin) ++stuck_;
+      continue;
+    }
+    if (connection.surplus) {
+      // There was no descriptor left to end it with.
+      Cut(fd, connection, "too many connections are open");
+      continue;
+    }
     const std::uint64_t held = Held(fd, connection, now);
     const bool stranger = limits_.strangers && connection.user.empty();
     const std::uint64_t free = stranger ? kFreeToStrangers : kFree;

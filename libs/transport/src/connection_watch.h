@@ -56,6 +56,8 @@ class ConnectionWatch {
 
   // A whole message of `bytes` came from `peer`.
   void Delivered(zmq::message_t& message, const PeerId& peer);
+  // A message came that is not delivered.
+  void Read(zmq::message_t& message);
   // A message came from a connection that is not to be heard: ends it.
   void Refuse(zmq::message_t& message, std::string why);
   // Reads the monitor's events and, when it is time, the kernel's counts. `allowance` tells how many bytes a peer may have under way.
@@ -76,6 +78,8 @@ class ConnectionWatch {
   std::size_t connections() const { return connections_.size(); }
   std::uint64_t cut_off() const { return cut_off_; }
   std::uint64_t failed_handshakes() const { return failed_handshakes_; }
+  // Whether a good part of the connections that there may be are shut down, and libzmq does not close them.
+  bool Stuck() const { return stuck_ * 4 > limits_.connections; }
   // How many connections each user began to speak on, since the last Detach.
   const std::map<std::string, std::uint64_t>& heard() const { return heard_; }
   // Watches its socket no longer, whose monitor has been stopped: it may Attach to another. Returns the peers, whose connections end with the socket.
@@ -92,12 +96,13 @@ class ConnectionWatch {
     PeerId peer;
     std::string user;  // the key it was admitted with; empty before its first message, and without keys
     std::uint64_t received = 0;  // as the kernel told last
-    TimePoint moved;             // when that rose last
+    TimePoint moved;             // when that rose last, or when it was shut down
     std::uint64_t acknowledged = 0;  // by the peer's kernel
     TimePoint taken;             // when that rose last
     bool cut = false;            // shut down; libzmq has not closed it yet
     bool surplus = false;        // beyond the cap
-    bool read = false;           // a message of it was delivered, or refused: the ROUTER reads from it
+    bool read = false;           // a message of it came: the ROUTER reads from it
+    bool heard = false;          // and is counted among its user's
   };
   void ReadEvents();
   static bool Unheard(const Connection& connection) { return connection.tcp && !connection.read; }
@@ -114,6 +119,7 @@ class ConnectionWatch {
   std::map<std::string, std::uint64_t> heard_;
   News news_;  // until the next Look
   TimePoint next_check_;
+  std::size_t stuck_ = 0;  // at the last Look
   std::uint64_t cut_off_ = 0;
   std::uint64_t failed_handshakes_ = 0;
 };

@@ -69,6 +69,7 @@ struct FrameServer::Impl {
   ConnectionWatch watch;  // the loop's alone
   Gate gate;              // the loop's alone
   Renewal renewal;        // the loop's alone
+  bool renewable = false;
   std::atomic<std::uint64_t> renewals{0};
   std::atomic<std::uint64_t> unknown_keys{0};
   std::atomic<std::uint64_t> failed_handshakes{0};
@@ -123,41 +124,57 @@ struct FrameServer::Impl {
     socket.close();
   }
 
-  // Connections that were let in and not heard, of all keys, and the site that has the most of them. Without keys anybody is let in.
-  std::pair<std::uint64_t, std::string> Quiet() const {
-    if (!gate.open()) return {std::numeric_limits<std::uint64_t>::max(), "nobody"};
-    std::pair<std::uint64_t, std::string> all{0, "nobody on the list"};
-    std::uint64_t most = 0;
+  struct Quiet {
+    std::uint64_t all = 0;  // connections that were let in and not heard
+    std::uint64_t most = 0;  // of one site
+    std::string who = "nobody on the list";
+  };
+  Quiet FindQuiet() const {
+    Quiet quiet;
     for (const auto& [key, admitted] : gate.admitted()) {
       const auto heard = watch.heard().find(key);
-      const std::uint64_t quiet = admitted - std::min(admitted, heard == watch.heard().end() ? 0 : heard->second);
-      all.first += quiet;
+      const std::uint64_t of_key = admitted - std::min(admitted, heard == watch.heard().end() ? 0 : heard->second);
+      quiet.all += of_key;
       const auto identity = gate.Find(key);
-      if (quiet <= most || !identity) continue;
-      most = quiet;
-      all.second = identity->str();
+      if (of_key <= quiet.most || !identity) continue;
+      quiet.most = of_key;
+      quiet.who = identity->str();
     }
-    return all;
+    return quiet;
   }
 
-  void Renew(std::uint64_t held) {
-    Say("renewal", fmt::format("{} connections ended unheard, most of them with the key of {}, and this process holds {}, more than it is to: libzmq keeps what came on a connection that "
-                               "takes another one's name. The socket is opened anew, and everybody connects again. Revoke the key of whoever goes on with this",
-                               renewal.unheard(), Quiet().second, FormatBytes(held)));
+  void RenewIfDue() {
+    // Without keys anybody is let in.
+    const auto due = renewal.Due(std::chrono::steady_clock::now(), [this] { return gate.open() ? FindQuiet().all : std::numeric_limits<std::uint64_t>::max(); });
+    if (due) {
+      Renew(fmt::format("this process holds {}, more than it is to, and up to {} connections ended unheard, of which libzmq may keep what came", FormatBytes(due->held), due->unheard));
+    } else if (renewable && watch.Stuck()) {
+      Renew("connections that were cut off fill the place of others, and libzmq does not close them");
+    }
+  }
+
+  void Renew(const std::string& why) {
+    std::string whose;
+    if (const Quiet quiet = FindQuiet(); gate.open()) {
+      whose = fmt::format("; of {} connections that were let in and are not heard {} are of {}, whose key is to be revoked if that goes on", quiet.all, quiet.most, quiet.who);
+    }
+    Say("renewal", fmt::format("{}. The socket is opened anew, and everybody connects again{}", why, whose));
     Close();
     for (const PeerId& peer : watch.Detach()) handler->OnGone(peer);
+    // Those of connections that have ended with the socket are not to be counted later.
+    if (gate.open()) Admit();
     gate.ForgetAdmitted();
     // libzmq's thread closes the old one's descriptor when it comes to that.
-    while (!stopping) {
-      const Status opened = Open(endpoint);
-      if (opened.ok()) break;
+    const auto begun = std::chrono::steady_clock::now();
+    for (Status opened = Open(endpoint); !opened.ok(); opened = Open(endpoint)) {
+      if (stopping) return;
       static_cast<void>(watch.Detach());
-      if (opened.error().code() != Code::kUnavailable) Say("renewal failed", opened.error().message());
+      if (std::chrono::steady_clock::now() - begun > std::chrono::seconds(1)) Say("renewal failed", fmt::format("nobody is heard: {}", opened.error().message()));
       std::this_thread::sleep_for(std::chrono::milliseconds(2));
     }
-    renewal.Done();
     ++renewals;
     trim_until = std::chrono::steady_clock::now() + kTrimAfterRenewal;
+    renewal.Done(trim_until);
   }
 
   void GiveBackMemory(std::uint64_t dropped) {
@@ -260,6 +277,7 @@ struct FrameServer::Impl {
     if (!id.more() || !socket.recv(message->message, zmq::recv_flags::dontwait)) return true;
     if (message->message.more()) {
       ++multipart;
+      watch.Read(message->message);
       zmq::message_t rest;
       do {
         if (!socket.recv(rest, zmq::recv_flags::dontwait)) break;
@@ -325,9 +343,8 @@ struct FrameServer::Impl {
       }
       Watch();
       const auto now = std::chrono::steady_clock::now();
-      if (renewal.unheard() > 0) {
-        if (const auto held = renewal.Due(now, Quiet().first)) Renew(*held);
-      }
+      RenewIfDue();
+      if (stopping) break;
       if (now >= next_tick) {
         handler->OnTick();
         next_tick = now + options.tick;
@@ -351,6 +368,7 @@ Result<std::unique_ptr<FrameServer>> FrameServer::Start(std::shared_ptr<Context>
   impl.endpoint = impl.socket.get(zmq::sockopt::last_endpoint);
   // Its file's name is a new socket's as much as the old one's, who removes it; and who may open that file is trusted.
   if (impl.endpoint.starts_with("tcp://")) {
+    impl.renewable = true;
     impl.renewal = Renewal(options.most_memory, (static_cast<std::uint64_t>(options.receive_high_water) + 1) * options.max_frame_bytes);
   }
   impl.thread = std::thread([&impl] { impl.Run(); });

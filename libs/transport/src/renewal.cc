@@ -8,23 +8,44 @@
 namespace tributary::transport {
 namespace {
 
-constexpr std::chrono::milliseconds kLookEvery{20};
+// A look may trim the heap, which stops everything else for some milliseconds.
+constexpr std::chrono::milliseconds kLookEvery{50};
+
+std::uint64_t Resident() {
+  const auto process = memory::ReadProcessMemory();
+  return process.ok() ? process->rss : 0;
+}
 
 }  // namespace
 
-std::optional<std::uint64_t> Renewal::Due(TimePoint now, std::uint64_t admitted) {
-  const std::uint64_t unheard = std::min(unheard_, admitted);
-  if (most_memory_ == 0 || unheard == 0 || now < next_look_) return std::nullopt;
+void Renewal::Done(TimePoint settled) {
+  unheard_ = 0;
+  look_ = false;
+  settled_ = settled;
+}
+
+std::optional<Renewal::Reason> Renewal::Due(TimePoint now, const std::function<std::uint64_t()>& admitted) {
+  if (most_memory_ == 0) return std::nullopt;
+  if (settled_ && now > *settled_) {
+    // What is left has another reason, which closing a socket does not mend.
+    settled_.reset();
+    most_memory_ = std::max(most_memory_, Resident());
+  }
+  if (!look_ || now < next_look_) return std::nullopt;
   next_look_ = now + kLookEvery;
-  const auto above = [this]() -> std::uint64_t {
-    const auto process = memory::ReadProcessMemory();
-    return process.ok() && process->rss > most_memory_ ? process->rss - most_memory_ : 0;
-  };
-  if (above() == 0) return std::nullopt;
-  memory::TrimHeap();
-  const std::uint64_t excess = above();
-  if (excess == 0 || excess / each_ >= unheard) return std::nullopt;
-  return most_memory_ + excess;
+  look_ = false;
+  std::uint64_t held = Resident();
+  if (held > most_memory_) {
+    memory::TrimHeap();
+    held = Resident();
+  }
+  if (held <= most_memory_) {
+    unheard_ = 0;  // whatever they left, what comes on top of it comes from others
+    return std::nullopt;
+  }
+  const std::uint64_t unheard = std::min(unheard_, admitted());
+  if (unheard == 0 || (held - most_memory_) / each_ >= unheard) return std::nullopt;
+  return Reason{held, unheard};
 }
 
 }  // namespace tributary::transport

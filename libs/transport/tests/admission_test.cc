@@ -164,6 +164,7 @@ TEST_F(Admission, AForgedRoutingIdIsNoIdentity) {
     EXPECT_TRUE(Eventually([&] { return running_->counters().cut_off == 1; }));
     EXPECT_EQ(handler_.waiting(), 0u);
   }
+  ASSERT_TRUE(Eventually([&] { return running_->counters().connections == 1; }));
   RawDealer taken(running_->endpoint(), b_, server_.public_key, first->peer.routing_id);
   static_cast<void>(taken.Send(wire::EncodeFrame(3, wire::Ping{})));
   // It has come as far as it comes: both connections of b are known to the server.

@@ -65,9 +65,10 @@ class QueueHandler final : public Handler {
     std::unique_lock lock(mutex_);
     return changed_.wait_for(lock, kPatience, [&] { return gone_.size() >= count; });
   }
+  // So many more.
   bool WaitForTicks(int count) {
     std::unique_lock lock(mutex_);
-    return changed_.wait_for(lock, kPatience, [&] { return ticks_ >= count; });
+    return changed_.wait_for(lock, kPatience, [&, until = ticks_ + count] { return ticks_ >= until; });
   }
 
  private:

@@ -72,7 +72,7 @@ struct ServerCounters {
   std::uint64_t multipart = 0;
   std::uint64_t unroutable = 0;
   std::uint64_t connections = 0;  // now
-  std::uint64_t cut_off = 0;      // beyond the cap, or piling up bytes
+  std::uint64_t cut_off = 0;      // beyond the cap, piling up bytes, or naming itself
   std::uint64_t unknown_keys = 0;  // handshakes refused
   std::uint64_t failed_handshakes = 0;  // that did not come to a key: another server's key, no encryption, noise
   std::uint64_t revoked = 0;      // frames and connections of keys that the list has no longer
