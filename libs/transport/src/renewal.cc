@@ -27,9 +27,9 @@ void Renewal::Done(TimePoint settled) {
 std::optional<Renewal::Reason> Renewal::Due(TimePoint now, const std::function<std::uint64_t()>& admitted) {
   if (most_memory_ == 0) return std::nullopt;
   if (settled_ && now > *settled_) {
-    // What is left has another reason, which closing a socket does not mend.
+    // What is left has another reason, which closing a socket does not mend, nor what a few pages more have.
     settled_.reset();
-    most_memory_ = std::max(most_memory_, Resident());
+    if (const std::uint64_t left = Resident(); left > most_memory_) most_memory_ = left + each_;
   }
   if (!look_ || now < next_look_) return std::nullopt;
   next_look_ = now + kLookEvery;
