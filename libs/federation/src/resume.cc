@@ -83,10 +83,10 @@ Result<wire::Resumed> Federation::Machine::Resume(JobRow stored, std::vector<Rou
   const bool sealed = !newest.empty() && (newest.front().state == RoundState::kDone || newest.front().state == RoundState::kValidate);
   const bool done = sealed && newest.front().state == RoundState::kDone;
   if (done && newest.front().round >= spec.rounds) {
-    return MakeError(Code::kInvalidArgument, "job {} has made all its {} rounds; it goes on to more with --set rounds=N", stored.job, spec.rounds);
+    return MakeError(Code::kAlreadyExists, "job {} has made all its {} rounds; it goes on to more with --set rounds=N", stored.job, spec.rounds);
   }
   if (!newest.empty() && newest.front().round > spec.rounds) {
-    return MakeError(Code::kInvalidArgument, "job {} was in round {}; it cannot end after {}", stored.job, newest.front().round, spec.rounds);
+    return MakeError(Code::kAlreadyExists, "job {} was in round {}; it cannot end after {}", stored.job, newest.front().round, spec.rounds);
   }
   if (!newest.empty() && !sealed) {
     abandoned = newest.front().round;

@@ -125,7 +125,7 @@ TEST_F(Resume, ACompletedJobGoesOnToMoreRoundsOnly) {
   for (int i = 0; i < 5; ++i) world.Work(agg);
   const auto again = world.Resume();
   ASSERT_FALSE(again.ok());
-  EXPECT_EQ(again.error().code(), Code::kInvalidArgument);
+  EXPECT_EQ(again.error().code(), Code::kAlreadyExists);
   EXPECT_NE(again.error().message().find("--set rounds=N"), std::string::npos);
   const auto more = world.Resume("job", 5);
   ASSERT_TRUE(more.ok());
@@ -221,7 +221,7 @@ TEST_F(Rewound, ARoundWhoseModelIsGoneIsRefusedAndNothingChanges) {
 
 TEST_F(Rewound, ToFewerRoundsThanTheRoundItGoesBackToIsRefused) {
   world.RunAll(All());
-  EXPECT_EQ(world.Resume("job", 4, 4).error().code(), Code::kInvalidArgument);
+  EXPECT_EQ(world.Resume("job", 4, 4).error().code(), Code::kAlreadyExists);
   EXPECT_EQ(world.Status().state, "completed");
 }
 
