@@ -103,10 +103,10 @@ TEST_F(Bench, TransferRefusesAMessageThatIsTooLarge) {
 }
 
 TEST_F(Bench, MemoryTellsEachProcessByOwnerWithAndWithoutStreaming) {
+  if (kSanitized) GTEST_SKIP() << "a sanitizer's own memory is above every ceiling, and at its highest at another moment";
   const std::string plot = dir_.File("memory.svg");
   const Outcome outcome = Run({"memory", "--bytes", "48MiB", "--real-model=false", "--plot", plot});
-  // A sanitizer's own memory is above every ceiling.
-  ASSERT_EQ(outcome.exit_code, kSanitized ? 1 : 0) << outcome.err;
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
   const Json json = Result();
   for (const char* mode : {"stream", "regular"}) {
     for (const char* process : {"coordinator", "blob-store", "aggregator-0", "trainer-0", "trainer-1"}) {
