@@ -84,7 +84,7 @@ class DashboardQueries(unittest.TestCase):
         excused = [expression for expression in demanded if not queries.must_change(expression, dashboard_queries.EXCUSED)]
         for name in dashboard_queries.EXCUSED:
             self.assertTrue(any(name in queries.names(expression) for expression in excused), name)
-        self.assertLess(len(excused), len(demanded) / 8)
+        self.assertLess(len(excused), len(demanded) / 6)
 
 
 class MustChange(unittest.TestCase):
