@@ -6,7 +6,9 @@
 // in and are not heard, open ones among them (Gate): the smaller number is the most that there can be. Renewal is due when the process
 // holds more than it is to, connections have ended unheard since it last held less, and so many of them can be the reason.
 //
-// One thread, the server's. Reads /proc after such connections have ended and at no other time.
+// One thread, the server's. Reads /proc after such connections have ended, once after a renewal, and at no other time. Where the
+// process holds more than it is to after a renewal, too, memory has another reason: what is held then, and one connection's more, is the
+// limit from there on.
 #pragma once
 
 #include <chrono>
@@ -35,7 +37,7 @@ class Renewal {
   };
   // Whether to renew now. `admitted` tells how many connections were let in and not heard; asked last. Trims the heap first.
   std::optional<Reason> Due(TimePoint now, const std::function<std::uint64_t()>& admitted);
-  // The socket is a new one since `now`, and the old one's memory given back by `settled`.
+  // The socket is a new one. By `settled` the old one's memory has been given back.
   void Done(TimePoint settled);
 
  private:

@@ -167,7 +167,7 @@ TEST_F(Admission, AForgedRoutingIdIsNoIdentity) {
   ASSERT_TRUE(Eventually([&] { return running_->counters().connections == 1; }));
   RawDealer taken(running_->endpoint(), b_, server_.public_key, first->peer.routing_id);
   static_cast<void>(taken.Send(wire::EncodeFrame(3, wire::Ping{})));
-  // It has come as far as it comes: both connections of b are known to the server.
+  // It has come as far as it comes: b's connection is known to the server, beside a's.
   ASSERT_TRUE(Eventually([&] { return running_->counters().connections >= 2; }));
   ASSERT_TRUE(handler_.WaitForTicks(25));
   EXPECT_EQ(handler_.waiting(), 0u);
